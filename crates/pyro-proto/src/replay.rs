@@ -1,0 +1,65 @@
+//! What a sender keeps so that a broken connection loses nothing.
+
+use std::collections::VecDeque;
+
+/// The last bytes sent on a stream, with the position of the first one.
+///
+/// A receiver can lack at most what flow control let the sender have under way, so `limit` must be at least the
+/// stream's window and one chunk more.
+#[derive(Debug)]
+pub struct Replay {
+    kept: VecDeque<u8>,
+    end: u64,
+    limit: usize,
+}
+
+impl Replay {
+    /// Makes an empty one that keeps at least the last `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        Self { kept: VecDeque::new(), end: 0, limit }
+    }
+
+    /// Adds sent bytes, and forgets the oldest beyond the limit.
+    pub fn push(&mut self, bytes: &[u8]) {
+        self.kept.extend(bytes);
+        self.end += bytes.len() as u64;
+        let excess = self.kept.len().saturating_sub(self.limit);
+        self.kept.drain(..excess);
+    }
+
+    /// All bytes ever pushed.
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+
+    /// The bytes from `offset` to the end, or `None` if they are no longer, or not yet, known.
+    pub fn since(&self, offset: u64) -> Option<Vec<u8>> {
+        let missing = usize::try_from(self.end.checked_sub(offset)?).ok()?;
+        let start = self.kept.len().checked_sub(missing)?;
+        Some(self.kept.iter().skip(start).copied().collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_receiver_goes_on_where_it_stopped() {
+        let mut replay = Replay::new(4);
+        replay.push(b"abc");
+        replay.push(b"defg");
+        assert_eq!(replay.end(), 7);
+        assert_eq!(replay.since(7).unwrap(), b"");
+        assert_eq!(replay.since(5).unwrap(), b"fg");
+        assert_eq!(replay.since(3).unwrap(), b"defg");
+    }
+
+    #[test]
+    fn what_is_forgotten_or_not_yet_sent_is_not_made_up() {
+        let mut replay = Replay::new(4);
+        replay.push(b"abcdefg");
+        assert_eq!(replay.since(2), None);
+        assert_eq!(replay.since(8), None);
+    }
+}
