@@ -1,1 +1,82 @@
-//! Host side of pyro.
+//! Disposable microVM workspaces for coding agents.
+//!
+//! [`Pyro`] is the way in: it runs commands in one-shot VMs and keeps the environments that they start from.
+//!
+//! The library never prints, and reads no environment variable except in [`Settings::from_env`].
+
+pub mod argument;
+mod doctor;
+mod environment;
+mod error;
+mod id;
+mod isolation;
+pub mod object;
+mod random;
+mod resources;
+mod run;
+mod settings;
+
+use std::sync::Arc;
+
+pub use doctor::DoctorRequest;
+pub use environment::{
+    BuildOptions, EnvironmentProgress, Environments, ImportSource, OnProgress, PruneScope,
+};
+pub use error::{Diagnosis, Error, ErrorCode, Result};
+pub use id::{InvalidId, VmId};
+pub use isolation::{Isolation, IsolationFloor};
+pub use resources::Resources;
+pub use run::{Command, Phase, Run, RunControl, RunEvent, RunRequest, Stdin};
+pub use settings::{DEFAULT_ENVIRONMENT, RegistryAccess, Settings, SettingsError};
+
+/// The way in. Cheap to clone; opening it probes, hashes and downloads nothing.
+#[derive(Debug, Clone)]
+pub struct Pyro {
+    settings: Arc<Settings>,
+}
+
+impl Pyro {
+    /// Opens pyro with these settings. Touches nothing on disk.
+    pub fn open(settings: Settings) -> Self {
+        Self {
+            settings: Arc::new(settings),
+        }
+    }
+
+    /// What it was opened with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The environments.
+    pub fn environments(&self) -> Environments {
+        Environments::new(self.clone())
+    }
+
+    /// Starts a command in a VM of its own and hands over its events as they come.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn start_run(&self, _request: RunRequest) -> Run {
+        unimplemented!()
+    }
+
+    /// Runs a command in a VM of its own to its end.
+    ///
+    /// # Errors
+    /// Whatever kept the command from running, or from being followed to its end. A command that fails is no error.
+    pub async fn run(&self, request: RunRequest) -> Result<object::VmExec> {
+        let mut run = self.start_run(request);
+        while run.next_event().await.is_some() {}
+        run.finish().await
+    }
+
+    /// Checks everything that pyro needs on this host.
+    pub async fn doctor(&self, request: &DoctorRequest) -> object::DoctorReport {
+        doctor::examine(self, request).await
+    }
+
+    /// All the memory that the host has, in MiB: the upper limit of a VM's.
+    pub fn host_memory_mib(&self) -> u64 {
+        rustix::system::sysinfo().totalram >> 20
+    }
+}

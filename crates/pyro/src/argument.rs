@@ -1,0 +1,93 @@
+//! Values that a caller gives, checked against their ranges before any work starts.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use crate::error::{Diagnosis, ErrorCode};
+
+/// A value that cannot be used.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+pub enum InvalidArgument {
+    /// A number outside its range.
+    #[error("`{name}` must be {min}–{max}, got {given}")]
+    OutOfRange {
+        /// The parameter, as the library and MCP name it.
+        name: &'static str,
+        /// The least allowed value.
+        min: u64,
+        /// The greatest allowed value.
+        max: u64,
+        /// What was given.
+        given: u64,
+    },
+    /// Text over its limit.
+    #[error("`{name}` has {given} bytes, the limit is {limit}")]
+    TooLong {
+        /// The parameter.
+        name: &'static str,
+        /// Bytes given.
+        given: usize,
+        /// Bytes allowed.
+        limit: usize,
+    },
+    /// A value of the wrong form.
+    #[error("`{name}` {problem}: `{given}`")]
+    Malformed {
+        /// The parameter.
+        name: &'static str,
+        /// What is wrong, as in "must not be empty".
+        problem: &'static str,
+        /// What was given, or a part of it.
+        given: String,
+    },
+}
+
+impl Diagnosis for InvalidArgument {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::InvalidArgument
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::OutOfRange { name, min, max, .. } => {
+                Some(format!("pass a `{name}` of at least {min} and at most {max}"))
+            }
+            Self::TooLong { .. } => Some("send long data through standard input instead".to_owned()),
+            Self::Malformed { .. } => None,
+        }
+    }
+}
+
+/// Checks a number against its range.
+///
+/// # Errors
+/// [`InvalidArgument::OutOfRange`] if it is outside.
+pub fn in_range(name: &'static str, given: u64, range: &RangeInclusive<u64>) -> Result<u64, InvalidArgument> {
+    if range.contains(&given) {
+        return Ok(given);
+    }
+    Err(InvalidArgument::OutOfRange {
+        name,
+        min: *range.start(),
+        max: *range.end(),
+        given,
+    })
+}
+
+/// The time a command may take: 1–86,400 seconds.
+pub const TIMEOUT_SECONDS: RangeInclusive<u64> = 1..=86_400;
+
+/// The idle time a VM is allowed: 60–604,800 seconds.
+pub const TTL_SECONDS: RangeInclusive<u64> = 60..=604_800;
+
+/// The time a command may take where the caller names none.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The idle time a one-shot VM is allowed where the caller names none.
+pub const DEFAULT_VM_TTL: Duration = Duration::from_secs(600);
+
+/// The longest shell string, in bytes.
+pub const MAX_SHELL_BYTES: usize = 131_071;
+
+/// The longest argument vector, in bytes over all words.
+pub const MAX_ARGV_BYTES: usize = 1024 * 1024;

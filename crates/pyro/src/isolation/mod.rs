@@ -1,0 +1,56 @@
+//! How strongly a guest is kept apart from its host, and what this host can do.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Serialize;
+
+use crate::argument::InvalidArgument;
+
+/// The strength of the wall around a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// A VM on KVM.
+    Hardware,
+    /// A complete VM with its own kernel, without KVM.
+    Emulated,
+}
+
+/// What a caller demands of [`Isolation`]; it is never lowered in silence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum IsolationFloor {
+    /// The strongest tier that works here.
+    #[default]
+    Auto,
+    /// A VM on KVM or nothing.
+    Hardware,
+    /// A VM without KVM.
+    Emulated,
+}
+
+impl FromStr for IsolationFloor {
+    type Err = InvalidArgument;
+
+    fn from_str(text: &str) -> Result<Self, InvalidArgument> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "hardware" => Ok(Self::Hardware),
+            "emulated" => Ok(Self::Emulated),
+            _ => Err(InvalidArgument::Malformed {
+                name: "isolation",
+                problem: "must be auto, hardware or emulated",
+                given: text.to_owned(),
+            }),
+        }
+    }
+}
+
+impl fmt::Display for Isolation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Hardware => "hardware",
+            Self::Emulated => "emulated",
+        })
+    }
+}

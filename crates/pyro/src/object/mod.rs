@@ -1,0 +1,39 @@
+//! The result objects of the contract, one struct each, with the same fields on every surface.
+//!
+//! A field without a value is `null`, never absent. Fields are only ever added.
+
+mod doctor;
+mod environment;
+mod vm_exec;
+
+pub use doctor::{DoctorCheck, DoctorIssue, DoctorReport, KvmState, Severity, Status, TierState};
+pub use environment::{
+    EnvironmentInfo, EnvironmentList, EnvironmentOrigin, EnvironmentPaths, EnvironmentState, PruneReport,
+};
+pub use vm_exec::{Cleanup, CleanupReason, ExecOutcome, StreamInfo, TextEncoding, VmExec};
+
+use serde::Serialize;
+
+/// How the host talks to the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ExecutionMode {
+    /// No VM has run yet.
+    Pending,
+    /// Through the VM's own vsock.
+    GuestVsock,
+    /// Through a virtio serial port.
+    GuestSerial,
+}
+
+/// The program that runs the guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum VmmKind {
+    /// <https://firecracker-microvm.github.io>.
+    Firecracker,
+    /// <https://www.qemu.org>.
+    Qemu,
+}
