@@ -4,7 +4,8 @@
 //! | --- | --- | --- |
 //! | `ping` | nothing | [`Done`] |
 //! | `configure` | [`Configure`] | [`Done`] or [`Fault`] |
-//! | `exec` | [`Exec`] or [`Attach`], then stdin, signals, cancel | [`Started`], output, [`Ended`]; or [`Fault`] |
+//! | `exec` | [`Exec`] or [`Attach`], then standard input | [`Started`], output, [`Ended`]; or [`Fault`] |
+//! | `signal` | [`Signal`] | [`Done`] or [`Fault`] |
 //! | `power-off` | nothing | [`Done`], once everything is on disk; then the machine stops |
 //!
 //! Field numbers are never reused. Unknown fields are ignored, so that either side may be newer.
@@ -23,13 +24,21 @@ pub enum Verb {
     Configure,
     /// Starts a command or finds one again, and follows it to its end.
     Exec,
+    /// Signals or ends a command. A call of its own, so that standard input that nobody reads cannot hold it up.
+    Signal,
     /// Writes everything to disk and ends the machine.
     PowerOff,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 4] = [Self::Ping, Self::Configure, Self::Exec, Self::PowerOff];
+    pub const ALL: [Self; 5] = [
+        Self::Ping,
+        Self::Configure,
+        Self::Exec,
+        Self::Signal,
+        Self::PowerOff,
+    ];
 
     /// The verb's name in a path.
     pub fn name(self) -> &'static str {
@@ -37,6 +46,7 @@ impl Verb {
             Self::Ping => "ping",
             Self::Configure => "configure",
             Self::Exec => "exec",
+            Self::Signal => "signal",
             Self::PowerOff => "power-off",
         }
     }
@@ -52,13 +62,13 @@ impl Verb {
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct HostMessage {
     /// Which it is.
-    #[prost(oneof = "host_message::Body", tags = "1, 2, 3, 4, 5, 6, 7")]
+    #[prost(oneof = "host_message::Body", tags = "1, 2, 3, 4, 5, 6")]
     pub body: Option<host_message::Body>,
 }
 
 /// The kinds of [`HostMessage`].
 pub mod host_message {
-    use super::{Attach, Bytes, Configure, Exec};
+    use super::{Attach, Bytes, Configure, Exec, Signal};
 
     /// One message from the host.
     #[derive(Clone, PartialEq, Eq, prost::Oneof)]
@@ -78,12 +88,9 @@ pub mod host_message {
         /// The end of standard input.
         #[prost(bool, tag = "5")]
         StdinEnd(bool),
-        /// A signal, by its Linux number, to every process of the command.
-        #[prost(int32, tag = "6")]
-        Signal(i32),
-        /// End the command: TERM to every process, KILL after the grace, in milliseconds.
-        #[prost(uint64, tag = "7")]
-        Cancel(u64),
+        /// The request of `signal`.
+        #[prost(message, tag = "6")]
+        Signal(Signal),
     }
 }
 
@@ -218,6 +225,21 @@ pub struct Attach {
     /// Bytes of standard error that the host already has.
     #[prost(uint64, tag = "3")]
     pub stderr_offset: u64,
+}
+
+/// A signal to a running command, or its end.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct Signal {
+    /// The request id of its [`Exec`].
+    #[prost(string, tag = "1")]
+    pub request_id: String,
+    /// The signal, by its Linux number, for every process of the command; 0 ends the command: TERM to every process,
+    /// KILL after the grace, and the outcome is [`Outcome::Cancelled`].
+    #[prost(int32, tag = "2")]
+    pub number: i32,
+    /// From TERM to KILL, in milliseconds.
+    #[prost(uint64, tag = "3")]
+    pub grace_ms: u64,
 }
 
 /// A command runs, or ran, in the guest.

@@ -5,16 +5,22 @@
 //! The library never prints, and reads no environment variable except in [`Settings::from_env`].
 
 pub mod argument;
+mod disk;
 mod doctor;
 mod environment;
 mod error;
+mod guest;
 mod id;
 mod isolation;
 pub mod object;
+mod output;
 mod random;
 mod resources;
 mod run;
+mod runtime;
 mod settings;
+mod vm;
+mod vmm;
 
 use std::sync::Arc;
 
@@ -56,8 +62,8 @@ impl Pyro {
     /// Starts a command in a VM of its own and hands over its events as they come.
     ///
     /// Must be called within a tokio runtime.
-    pub fn start_run(&self, _request: RunRequest) -> Run {
-        unimplemented!()
+    pub fn start_run(&self, request: RunRequest) -> Run {
+        Run::start(self.clone(), request)
     }
 
     /// Runs a command in a VM of its own to its end.

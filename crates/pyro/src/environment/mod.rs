@@ -1,7 +1,26 @@
 //! The images that VMs start from: the catalog, the cache, and how they get there.
 
-use std::path::{Path, PathBuf};
+mod catalog;
+mod error;
+mod fetch;
+mod info;
+mod install;
+mod near;
+mod packages;
+mod prune;
+mod record;
+mod selector;
+mod store;
 
+use std::os::fd::OwnedFd;
+
+pub use self::selector::ImportSource;
+
+use self::error::EnvironmentError;
+use self::fetch::Fetcher;
+use self::record::{InstallRecord, NameRecord};
+use self::selector::{EnvironmentName, Selector};
+use self::store::Store;
 use crate::Pyro;
 use crate::error::Result;
 use crate::object::{EnvironmentInfo, EnvironmentList, PruneReport};
@@ -9,15 +28,15 @@ use crate::object::{EnvironmentInfo, EnvironmentList, PruneReport};
 /// The environments of one [`Pyro`].
 #[derive(Debug, Clone)]
 pub struct Environments {
-    #[expect(dead_code, reason = "the operations on the cache follow")]
     pyro: Pyro,
+    store: Store,
 }
 
 /// What a long operation on an environment tells meanwhile.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum EnvironmentProgress {
-    /// A new step began, such as "downloading" or "building the root file system".
+    /// A new step began, such as "pulling …" or "building the root file system".
     Step(String),
     /// The step moved on.
     Bytes {
@@ -52,34 +71,70 @@ pub enum PruneScope {
     AllUnused,
 }
 
-/// Where an import comes from: `oci-layout:DIR`, `docker-archive:FILE` or the path of a root file system tar.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ImportSource {
-    /// An OCI image layout directory.
-    OciLayout(PathBuf),
-    /// A `docker save` archive.
-    DockerArchive(PathBuf),
-    /// A tar of a root file system, plain or compressed.
-    RootfsTar(PathBuf),
+/// How commands run where the caller does not say, from the image's configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct ImageDefaults {
+    /// `NAME=value` entries.
+    pub(crate) env: Vec<String>,
+    /// The working directory.
+    pub(crate) working_dir: String,
+    /// The user; empty is root.
+    pub(crate) user: String,
 }
 
-impl ImportSource {
-    /// Reads the spelling of the command line.
-    pub fn parse(text: &str) -> Self {
-        let path = |rest: &str| Path::new(rest).to_path_buf();
-        if let Some(rest) = text.strip_prefix("oci-layout:") {
-            Self::OciLayout(path(rest))
-        } else if let Some(rest) = text.strip_prefix("docker-archive:") {
-            Self::DockerArchive(path(rest))
+/// An environment in the cache, ready to start a VM from, and held against removal for as long as this lives.
+#[derive(Debug)]
+pub(crate) struct BootableEnvironment {
+    /// The name as it is recorded.
+    pub(crate) name: String,
+    /// Its version.
+    pub(crate) version: String,
+    /// The digest of its manifest.
+    pub(crate) digest: String,
+    /// How commands run in it.
+    pub(crate) defaults: ImageDefaults,
+    install: InstallRecord,
+    store: Store,
+    _held: OwnedFd,
+}
+
+impl BootableEnvironment {
+    fn new(store: &Store, record: NameRecord, install: InstallRecord) -> Result<Self, EnvironmentError> {
+        let held = store.open_root(&record.name, &install)?;
+        let config = &install.config;
+        let working_dir = if config.working_dir.is_empty() {
+            "/"
         } else {
-            Self::RootfsTar(path(text))
-        }
+            &config.working_dir
+        };
+        Ok(Self {
+            name: record.name,
+            version: record.version,
+            digest: record.digest.to_string(),
+            defaults: ImageDefaults {
+                env: config.env.clone(),
+                working_dir: working_dir.to_owned(),
+                user: config.user.clone(),
+            },
+            install,
+            store: store.clone(),
+            _held: held,
+        })
+    }
+
+    /// Opens the root file system image for a VM, which thereby holds it too.
+    ///
+    /// # Errors
+    /// `digest-mismatch` if it is no longer what was installed.
+    pub(crate) fn open_root(&self) -> Result<OwnedFd> {
+        Ok(self.store.open_root(&self.name, &self.install)?)
     }
 }
 
 impl Environments {
     pub(crate) fn new(pyro: Pyro) -> Self {
-        Self { pyro }
+        let store = Store::new(&pyro.settings().cache_dir);
+        Self { pyro, store }
     }
 
     /// Lists the catalog and what else is installed. Hashes nothing and reaches no network.
@@ -87,29 +142,55 @@ impl Environments {
     /// # Errors
     /// If the cache cannot be read.
     pub fn list(&self) -> Result<EnvironmentList> {
-        unimplemented!()
+        let installed = self.store.all_names()?;
+        let others = installed
+            .iter()
+            .map(|record| record.name.as_str())
+            .filter(|name| catalog::find(name).is_none());
+        let names = catalog::ENTRIES.iter().map(|entry| entry.name).chain(others);
+        let environments: Vec<EnvironmentInfo> =
+            names.map(|name| self.inspect(name)).collect::<Result<_>>()?;
+        Ok(EnvironmentList {
+            catalog_version: catalog::VERSION.to_owned(),
+            count: environments.len(),
+            environments,
+        })
     }
 
-    /// Describes one environment.
+    /// Describes one environment. Hashes nothing and reaches no network.
     ///
     /// # Errors
     /// `environment-not-found` with near names, if there is none.
-    pub fn inspect(&self, _name: &str) -> Result<EnvironmentInfo> {
-        unimplemented!()
+    pub fn inspect(&self, name: &str) -> Result<EnvironmentInfo> {
+        let name = EnvironmentName::parse(name)?;
+        let installed = self.fetcher().installed(&name)?;
+        if installed.is_none() && matches!(name.selector, Selector::Plain) {
+            return Err(self.fetcher().not_found(&name).into());
+        }
+        Ok(info::describe(
+            self.pyro.settings(),
+            &self.store,
+            &name,
+            installed.as_ref(),
+        ))
     }
 
     /// Fetches an environment, or for a catalog entry builds it where no registry answers. With `force`, resolves a
     /// tag again and verifies everything in full.
     ///
+    /// Dropping the future keeps what was downloaded for the next attempt and nothing else.
+    ///
     /// # Errors
     /// `environment-not-found`, `pull-failed`, `digest-mismatch`, `host-io`.
-    pub async fn pull(
-        &self,
-        _name: &str,
-        _force: bool,
-        _progress: OnProgress<'_>,
-    ) -> Result<EnvironmentInfo> {
-        unimplemented!()
+    pub async fn pull(&self, name: &str, force: bool, progress: OnProgress<'_>) -> Result<EnvironmentInfo> {
+        let name = EnvironmentName::parse(name)?;
+        let installed = self.fetcher().pull(&name, force, progress).await?;
+        Ok(info::describe(
+            self.pyro.settings(),
+            &self.store,
+            &name,
+            Some(&installed),
+        ))
     }
 
     /// Builds a catalog entry from the distribution's own packages.
@@ -118,11 +199,25 @@ impl Environments {
     /// `environment-not-found` if it is not in the catalog, `pull-failed` if the packages cannot be had.
     pub async fn build(
         &self,
-        _name: &str,
-        _options: &BuildOptions,
-        _progress: OnProgress<'_>,
+        name: &str,
+        options: &BuildOptions,
+        progress: OnProgress<'_>,
     ) -> Result<EnvironmentInfo> {
-        unimplemented!()
+        let base = EnvironmentName::parse(name)?;
+        let Selector::Catalog(entry) = base.selector else {
+            return Err(self.fetcher().not_found(&base).into());
+        };
+        let name = match &options.name {
+            Some(own) => EnvironmentName::parse_own(own)?,
+            None => base,
+        };
+        let installed = self.fetcher().build(&name, entry, options, progress).await?;
+        Ok(info::describe(
+            self.pyro.settings(),
+            &self.store,
+            &name,
+            Some(&installed),
+        ))
     }
 
     /// Takes an image from the host's file system.
@@ -131,18 +226,79 @@ impl Environments {
     /// `host-io`, `digest-mismatch`, `invalid-argument`.
     pub async fn import(
         &self,
-        _source: &ImportSource,
-        _name: Option<&str>,
-        _progress: OnProgress<'_>,
+        source: &ImportSource,
+        name: Option<&str>,
+        progress: OnProgress<'_>,
     ) -> Result<EnvironmentInfo> {
-        unimplemented!()
+        let name = match name {
+            Some(name) => EnvironmentName::parse_own(name)?,
+            None => EnvironmentName::parse_own(&name_of_file(source))?,
+        };
+        let installed = self.fetcher().import(&name, source, progress).await?;
+        Ok(info::describe(
+            self.pyro.settings(),
+            &self.store,
+            &name,
+            Some(&installed),
+        ))
     }
 
     /// Removes what nothing uses.
     ///
     /// # Errors
     /// `host-io` if the cache cannot be changed.
-    pub fn prune(&self, _scope: PruneScope, _dry_run: bool) -> Result<PruneReport> {
-        unimplemented!()
+    pub fn prune(&self, scope: PruneScope, dry_run: bool) -> Result<PruneReport> {
+        Ok(prune::prune(&self.store, scope, dry_run)?)
     }
+
+    /// An environment ready to start from; fetched first if it is not in the cache.
+    pub(crate) async fn ensure(&self, name: &str, progress: OnProgress<'_>) -> Result<BootableEnvironment> {
+        let name = EnvironmentName::parse(name)?;
+        let fetcher = self.fetcher();
+        let (record, install) = match fetcher.installed(&name)? {
+            Some(installed) => installed,
+            None => fetcher.pull(&name, false, progress).await?,
+        };
+        Ok(BootableEnvironment::new(&self.store, record, install)?)
+    }
+
+    /// Verifies an installed environment in full, without the network; `None` if it is not installed.
+    pub(crate) async fn verify(&self, name: &str) -> Result<Option<EnvironmentInfo>> {
+        let name = EnvironmentName::parse(name)?;
+        let Some(installed) = self.fetcher().installed(&name)? else {
+            return match name.selector {
+                Selector::Plain => Err(self.fetcher().not_found(&name).into()),
+                Selector::Catalog(_) | Selector::Reference(_) | Selector::Local(_) => Ok(None),
+            };
+        };
+        fetch::verify_in_full(&self.store, &name, &installed.1).await?;
+        Ok(Some(info::describe(
+            self.pyro.settings(),
+            &self.store,
+            &name,
+            Some(&installed),
+        )))
+    }
+
+    fn fetcher(&self) -> Fetcher<'_> {
+        Fetcher {
+            settings: self.pyro.settings(),
+            store: &self.store,
+        }
+    }
+}
+
+/// The name of an import that is given none: its file name without the endings of archives.
+fn name_of_file(source: &ImportSource) -> String {
+    let file = source
+        .path()
+        .file_name()
+        .map(|name| name.to_string_lossy().to_lowercase())
+        .unwrap_or_default();
+    let endings = [".gz", ".zst", ".tgz", ".tar"];
+    let mut name = file.as_str();
+    while let Some(shorter) = endings.iter().find_map(|ending| name.strip_suffix(ending)) {
+        name = shorter;
+    }
+    name.to_owned()
 }

@@ -1,15 +1,31 @@
 //! One command in a one-shot VM: what is asked, what happens meanwhile, what came of it.
 
+mod clock;
+mod control;
+mod drive;
+mod exec;
+mod follow;
 mod request;
+mod result;
+mod shell;
+mod start;
 
+pub use control::RunControl;
 pub use request::{Command, RunRequest, Stdin};
 
 use std::time::Duration;
 
 use bytes::Bytes;
+use tokio::sync::mpsc;
+use tokio_util::task::AbortOnDropHandle;
 
-use crate::error::Result;
+use crate::Pyro;
+use crate::environment::EnvironmentProgress;
+use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::object::VmExec;
+
+/// How many events wait for a caller who is busy; each holds at most one chunk of output.
+const EVENT_QUEUE: usize = 16;
 
 /// What happens while a run goes on.
 #[derive(Debug, Clone)]
@@ -17,13 +33,8 @@ use crate::object::VmExec;
 pub enum RunEvent {
     /// A new phase began.
     Phase(Phase),
-    /// The download of the environment went on.
-    Download {
-        /// Bytes that are here.
-        done_bytes: u64,
-        /// Bytes in all.
-        total_bytes: u64,
-    },
+    /// The environment is being fetched or built.
+    Environment(EnvironmentProgress),
     /// Bytes of the command's standard output.
     Stdout(Bytes),
     /// Bytes of the command's standard error.
@@ -46,38 +57,64 @@ pub enum Phase {
 
 /// A run under way. Dropping it ends the command and removes the VM.
 #[derive(Debug)]
-pub struct Run {}
+pub struct Run {
+    events: mpsc::Receiver<RunEvent>,
+    control: RunControl,
+    task: AbortOnDropHandle<Result<VmExec>>,
+}
 
-/// Ends a run early; may be held by another task than the one that follows the events.
-#[derive(Debug, Clone)]
-pub struct RunControl {}
+/// The task of a run did not come to its end.
+#[derive(Debug, thiserror::Error)]
+#[error("the run stopped unexpectedly")]
+struct TaskFailed(#[source] tokio::task::JoinError);
+
+impl Diagnosis for TaskFailed {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::Internal
+    }
+}
 
 impl Run {
+    /// Starts the work of a run. Must be called within a tokio runtime.
+    pub(crate) fn start(pyro: Pyro, request: RunRequest) -> Self {
+        let (sender, events) = mpsc::channel(EVENT_QUEUE);
+        let (control, wishes) = control::channel();
+        let task = tokio::spawn(drive::drive(pyro, request, sender, wishes));
+        Self {
+            events,
+            control,
+            task: AbortOnDropHandle::new(task),
+        }
+    }
+
     /// Waits for the next event; `None` after the last one. Output that is not taken stops the command.
     pub async fn next_event(&mut self) -> Option<RunEvent> {
-        None
+        self.events.recv().await
     }
 
     /// The handle that ends this run early.
     pub fn control(&self) -> RunControl {
-        RunControl {}
+        self.control.clone()
     }
 
     /// Waits for the end, throwing away events not yet taken.
     ///
     /// # Errors
     /// Whatever kept the command from running, or from being followed to its end.
-    pub async fn finish(self) -> Result<VmExec> {
-        unimplemented!("the run is not assembled yet")
+    pub async fn finish(mut self) -> Result<VmExec> {
+        while self.events.recv().await.is_some() {}
+        match self.task.await {
+            Ok(result) => result,
+            Err(error) => Err(TaskFailed(error).into()),
+        }
     }
 }
 
-impl RunControl {
-    /// Sends INT to the command, and ends its process tree if it still runs after `grace`.
-    ///
-    /// The run then finishes with the outcome `cancelled`, or with the command's own end if that came first.
-    pub fn interrupt(&self, _grace: Duration) {}
+/// Tells the caller, if there is still one who listens.
+async fn tell(events: &mpsc::Sender<RunEvent>, event: RunEvent) {
+    let _nobody_listens = events.send(event).await;
+}
 
-    /// Ends the command's process tree (TERM, KILL after 2 s); the run finishes as `cancelled`.
-    pub fn cancel(&self) {}
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

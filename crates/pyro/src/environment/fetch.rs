@@ -1,0 +1,420 @@
+//! How an environment gets into the cache: from a registry, from packages, or from a file of the user's.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Mutex;
+
+use jiff::Timestamp;
+use pyro_image::{
+    BlobStore, Image, ImageErrorKind, LayoutImage, PullProgress, Reference, Registry, RegistryError,
+    RegistrySettings, RetryPolicy,
+};
+
+use super::catalog::Entry;
+use super::error::EnvironmentError;
+use super::install::install;
+use super::packages;
+use super::record::{FORMAT, InstallRecord, NameRecord};
+use super::selector::{EnvironmentName, ImportSource, Selector};
+use super::store::{self, Store};
+use super::{BuildOptions, EnvironmentProgress, OnProgress, near};
+use crate::object::EnvironmentOrigin;
+use crate::settings::Settings;
+
+/// Brings environments into the cache, with everything that takes.
+pub(super) struct Fetcher<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) store: &'a Store,
+}
+
+/// An image whose layers are in the cache, and what to write down of it.
+struct Fetched {
+    image: Image,
+    version: String,
+    origin: EnvironmentOrigin,
+    reference: Option<String>,
+    source: Option<String>,
+}
+
+impl Fetcher<'_> {
+    /// What a name stands for; fetched first if it is not there, or in any case with `force`.
+    pub(super) async fn pull(
+        &self,
+        name: &EnvironmentName,
+        force: bool,
+        progress: OnProgress<'_>,
+    ) -> Result<(NameRecord, InstallRecord), EnvironmentError> {
+        let _lock = self.lock(name, progress).await?;
+        // Another process may have been faster.
+        let installed = self.installed(name)?;
+        if let Some(found) = installed
+            && (!force || matches!(name.selector, Selector::Plain))
+        {
+            if force {
+                verify_in_full(self.store, name, &found.1).await?;
+            }
+            return Ok(found);
+        }
+        let _download = self.begin_download()?;
+        let blobs = self.store.blobs()?;
+        let fetched = match &name.selector {
+            Selector::Catalog(entry) => self.pull_or_build(name, entry, &blobs, progress).await?,
+            Selector::Reference(reference) => {
+                self.from_registry(name, reference, &blobs, RetryPolicy::default(), progress)
+                    .await?
+            }
+            Selector::Local(source) => self.from_file(source, &blobs, progress).await?,
+            Selector::Plain => return Err(self.not_found(name)),
+        };
+        self.keep(name, fetched, &blobs, force, progress).await
+    }
+
+    /// Builds a catalog entry from packages.
+    pub(super) async fn build(
+        &self,
+        name: &EnvironmentName,
+        entry: &'static Entry,
+        options: &BuildOptions,
+        progress: OnProgress<'_>,
+    ) -> Result<(NameRecord, InstallRecord), EnvironmentError> {
+        let _lock = self.lock(name, progress).await?;
+        let _download = self.begin_download()?;
+        let blobs = self.store.blobs()?;
+        let fetched = self
+            .from_packages(name, entry, options, &blobs, None, progress)
+            .await?;
+        self.keep(name, fetched, &blobs, false, progress).await
+    }
+
+    /// Takes an image from the host's file system.
+    pub(super) async fn import(
+        &self,
+        name: &EnvironmentName,
+        source: &ImportSource,
+        progress: OnProgress<'_>,
+    ) -> Result<(NameRecord, InstallRecord), EnvironmentError> {
+        let _lock = self.lock(name, progress).await?;
+        let _download = self.begin_download()?;
+        let blobs = self.store.blobs()?;
+        let fetched = self.from_file(source, &blobs, progress).await?;
+        self.keep(name, fetched, &blobs, false, progress).await
+    }
+
+    /// What a name stands for in the cache, if its install is there too.
+    ///
+    /// # Errors
+    /// If a record cannot be read.
+    pub(super) fn installed(
+        &self,
+        name: &EnvironmentName,
+    ) -> Result<Option<(NameRecord, InstallRecord)>, EnvironmentError> {
+        let Some(record) = self.store.name_record(name)? else {
+            return Ok(None);
+        };
+        Ok(self
+            .store
+            .install_record(&record.digest)?
+            .map(|install| (record, install)))
+    }
+
+    async fn lock(&self, name: &EnvironmentName, progress: OnProgress<'_>) -> Result<File, EnvironmentError> {
+        progress(EnvironmentProgress::Step(format!(
+            "preparing `{}`",
+            name.as_str()
+        )));
+        let (store, name) = (self.store.clone(), name.clone());
+        let locked = tokio::task::spawn_blocking(move || store.lock_name(&name)).await;
+        locked.expect("taking a lock does not panic")
+    }
+
+    /// Downloads share this lock; whoever removes blobs needs it alone.
+    fn begin_download(&self) -> Result<File, EnvironmentError> {
+        let lock = self.store.downloads_lock()?;
+        lock.lock_shared()
+            .map_err(store::file_error("lock", self.store.cache_dir()))?;
+        Ok(lock)
+    }
+
+    async fn pull_or_build(
+        &self,
+        name: &EnvironmentName,
+        entry: &'static Entry,
+        blobs: &BlobStore,
+        progress: OnProgress<'_>,
+    ) -> Result<Fetched, EnvironmentError> {
+        let reference: Reference = entry
+            .reference
+            .parse()
+            .expect("the catalog's references are valid");
+        // There is another way, so a registry that does not answer is not asked for long.
+        let retry = RetryPolicy {
+            attempts: 2,
+            ..RetryPolicy::default()
+        };
+        match self.from_registry(name, &reference, blobs, retry, progress).await {
+            Err(EnvironmentError::Registry { source, .. }) if is_out_of_reach(&source) => {
+                let reason = first_sentence(&source);
+                progress(EnvironmentProgress::Step(format!(
+                    "no registry: {reason}; building from packages"
+                )));
+                self.from_packages(
+                    name,
+                    entry,
+                    &BuildOptions::default(),
+                    blobs,
+                    Some(reason),
+                    progress,
+                )
+                .await
+            }
+            fetched => fetched,
+        }
+    }
+
+    async fn from_registry(
+        &self,
+        name: &EnvironmentName,
+        reference: &Reference,
+        blobs: &BlobStore,
+        retry: RetryPolicy,
+        progress: OnProgress<'_>,
+    ) -> Result<Fetched, EnvironmentError> {
+        let failed = |source| EnvironmentError::Registry {
+            name: name.as_str().to_owned(),
+            source,
+        };
+        progress(EnvironmentProgress::Step(format!("pulling {reference}")));
+        let access = &self.settings.registry;
+        let settings = RegistrySettings {
+            docker_config_dir: access.docker_config.clone(),
+            https_proxy: access.https_proxy.clone(),
+            no_proxy: access.no_proxy.clone(),
+            mirror: access.mirror.clone(),
+            retry,
+            ..RegistrySettings::default()
+        };
+        let registry = Registry::new(settings).map_err(failed)?;
+        let progress = Mutex::new(progress);
+        let report = |state: PullProgress| {
+            if let Ok(mut progress) = progress.lock() {
+                progress(EnvironmentProgress::Bytes {
+                    done: state.done_bytes,
+                    total: state.total_bytes,
+                });
+            }
+        };
+        let image = registry.pull(reference, blobs, &report).await.map_err(failed)?;
+        let version = reference
+            .tag()
+            .map_or_else(|| image.manifest_digest.to_string(), str::to_owned);
+        let fixed = reference.with_digest(image.manifest_digest);
+        Ok(Fetched {
+            image,
+            version,
+            origin: EnvironmentOrigin::Oci,
+            reference: Some(fixed.to_string()),
+            source: None,
+        })
+    }
+
+    async fn from_packages(
+        &self,
+        name: &EnvironmentName,
+        entry: &'static Entry,
+        options: &BuildOptions,
+        blobs: &BlobStore,
+        registry: Option<String>,
+        progress: OnProgress<'_>,
+    ) -> Result<Fetched, EnvironmentError> {
+        let recipe = packages::Recipe::new(entry, options);
+        progress(EnvironmentProgress::Step(format!(
+            "installing {}",
+            recipe.describe()
+        )));
+        let built = packages::build(&recipe, self.settings, self.store.cache_dir(), blobs).await;
+        let image = built.map_err(|problem| EnvironmentError::Build {
+            name: name.as_str().to_owned(),
+            problem: problem.to_string(),
+            registry,
+        })?;
+        Ok(Fetched {
+            image,
+            version: super::catalog::DISTRIBUTION_VERSION.to_owned(),
+            origin: EnvironmentOrigin::Built,
+            reference: None,
+            source: Some(recipe.describe()),
+        })
+    }
+
+    async fn from_file(
+        &self,
+        source: &ImportSource,
+        blobs: &BlobStore,
+        progress: OnProgress<'_>,
+    ) -> Result<Fetched, EnvironmentError> {
+        let path = source.path();
+        progress(EnvironmentProgress::Step(format!("reading `{}`", path.display())));
+        let failed = |source| EnvironmentError::Import {
+            path: path.to_owned(),
+            source,
+        };
+        let image = match source {
+            ImportSource::OciLayout(dir) => pyro_image::import_oci_layout(dir, LayoutImage::Only, blobs)
+                .await
+                .map_err(failed)?,
+            ImportSource::DockerArchive(file) => pyro_image::import_docker_archive(file, blobs)
+                .await
+                .map_err(failed)?,
+            ImportSource::RootfsTar(file) => {
+                let tar = open_tar(file)?;
+                pyro_image::import_rootfs_tar(tar, file, blobs)
+                    .await
+                    .map_err(failed)?
+            }
+        };
+        Ok(Fetched {
+            image,
+            version: "imported".to_owned(),
+            origin: EnvironmentOrigin::Imported,
+            reference: None,
+            source: Some(path.display().to_string()),
+        })
+    }
+
+    /// Installs what was fetched, and lets the name stand for it.
+    async fn keep(
+        &self,
+        name: &EnvironmentName,
+        fetched: Fetched,
+        blobs: &BlobStore,
+        force: bool,
+        progress: OnProgress<'_>,
+    ) -> Result<(NameRecord, InstallRecord), EnvironmentError> {
+        let digest = fetched.image.manifest_digest;
+        let present = match self.store.install_record(&digest)? {
+            Some(present) if is_sound(self.store, name, &present, force).await => Some(present),
+            Some(_) => {
+                super::install::remove_tree(&self.store.install_dir(&digest))?;
+                None
+            }
+            None => None,
+        };
+        let install = match present {
+            Some(present) => present,
+            None => install(self.store, name, &fetched.image, blobs, progress).await?,
+        };
+        let record = NameRecord {
+            format: FORMAT,
+            name: name.as_str().to_owned(),
+            version: fetched.version,
+            origin: fetched.origin,
+            reference: fetched.reference,
+            source: fetched.source,
+            installed_at: Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string(),
+            digest,
+        };
+        self.store.write_name_record(name, &record)?;
+        self.remove_downloads(&fetched.image, blobs);
+        Ok((record, install))
+    }
+
+    /// The layers are in the root file system now. They stay while others download, who may count on them.
+    fn remove_downloads(&self, image: &Image, blobs: &BlobStore) {
+        let Ok(lock) = self.store.downloads_lock() else {
+            return;
+        };
+        if lock.try_lock().is_ok() {
+            for layer in &image.layers {
+                // A prune finds what stays.
+                let _freed = blobs.remove(&layer.digest);
+            }
+        }
+    }
+
+    pub(super) fn not_found(&self, name: &EnvironmentName) -> EnvironmentError {
+        let installed = self.store.all_names().unwrap_or_default();
+        let near = near::names(name.as_str(), installed.iter().map(|record| record.name.as_str()));
+        EnvironmentError::NotFound {
+            name: name.as_str().to_owned(),
+            near,
+        }
+    }
+}
+
+async fn is_sound(store: &Store, name: &EnvironmentName, install: &InstallRecord, in_full: bool) -> bool {
+    if in_full {
+        return verify_in_full(store, name, install).await.is_ok();
+    }
+    store.open_root(name.as_str(), install).is_ok()
+}
+
+/// Compares a root file system image with its digest, in full.
+///
+/// # Errors
+/// [`EnvironmentError::Corrupt`] if they differ.
+pub(super) async fn verify_in_full(
+    store: &Store,
+    name: &EnvironmentName,
+    install: &InstallRecord,
+) -> Result<(), EnvironmentError> {
+    let root = File::from(store.open_root(name.as_str(), install)?);
+    let path = store.install_dir(&install.digest).join(store::ROOT_IMAGE);
+    let hashed = tokio::task::spawn_blocking(move || hash(root)).await;
+    let digest = hashed
+        .expect("hashing does not panic")
+        .map_err(store::file_error("read", &path))?;
+    if digest == install.root.digest {
+        return Ok(());
+    }
+    Err(EnvironmentError::Corrupt {
+        name: name.as_str().to_owned(),
+    })
+}
+
+fn hash(mut file: File) -> std::io::Result<String> {
+    use std::io::Read;
+
+    use sha2::Digest;
+
+    let mut hasher = sha2::Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let count = file.read(&mut buffer)?;
+        if count == 0 {
+            let digits: String = hasher
+                .finalize()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            return Ok(format!("sha256:{digits}"));
+        }
+        hasher.update(&buffer[..count]);
+    }
+}
+
+fn open_tar(path: &Path) -> Result<File, EnvironmentError> {
+    // `-` is standard input, as everywhere.
+    let path = if path == Path::new("-") {
+        Path::new("/proc/self/fd/0")
+    } else {
+        path
+    };
+    File::open(path).map_err(store::file_error("open", path))
+}
+
+/// Whether another way to the same content may be taken; content that is wrong is never gone around.
+fn is_out_of_reach(error: &RegistryError) -> bool {
+    matches!(
+        error.kind(),
+        ImageErrorKind::Unreachable | ImageErrorKind::Unavailable | ImageErrorKind::Unauthorized
+    )
+}
+
+fn first_sentence(error: &RegistryError) -> String {
+    use std::error::Error;
+
+    match error.source() {
+        Some(source) => format!("{error}: {source}"),
+        None => error.to_string(),
+    }
+}

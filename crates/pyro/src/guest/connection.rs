@@ -1,0 +1,164 @@
+//! From a fresh byte stream to a multiplexed connection: handshake first, then HTTP/2.
+
+use bytes::Bytes;
+use http::{Method, Request};
+use pyro_proto::handshake::{self, AgentHello, HelloReader, HostHello};
+use pyro_proto::message::{self, HostMessage, Verb, agent_message, host_message};
+use pyro_proto::{OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, STREAM_WINDOW_BYTES};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::GuestError;
+use super::call::{CallReceiver, CallSender, broken};
+
+/// The largest window that HTTP/2 knows (RFC 9113, section 6.9.1): no stream ever waits for another.
+const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
+
+/// The longest headers that are accepted, in bytes; an agent sends next to none.
+const MAX_HEADER_BYTES: u32 = 16 * 1024;
+
+/// A connection to an agent. Dropping it closes the byte stream; commands go on.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    requests: h2::client::SendRequest<Bytes>,
+    hello: AgentHello,
+    driver: AbortOnDropHandle<()>,
+}
+
+impl Connection {
+    /// Greets the agent at the other end and makes sure that it belongs to this boot.
+    ///
+    /// Waits for as long as the guest takes; the caller bounds it.
+    ///
+    /// # Errors
+    /// [`GuestError`] if the stream ended or something else than this boot's agent answered.
+    pub(crate) async fn open(mut stream: UnixStream, boot_nonce: &[u8]) -> Result<Self, GuestError> {
+        let (hello, rest) = greet(&mut stream).await?;
+        check(&hello, boot_nonce)?;
+        let (reader, writer) = stream.into_split();
+        let stream = tokio::io::join(std::io::Cursor::new(rest).chain(reader), writer);
+        let (requests, connection) = h2::client::Builder::new()
+            .initial_window_size(STREAM_WINDOW_BYTES)
+            .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_header_list_size(MAX_HEADER_BYTES)
+            .enable_push(false)
+            .handshake(stream)
+            .await
+            .map_err(broken)?;
+        // How it ended is seen by every call on it.
+        let driver = AbortOnDropHandle::new(tokio::spawn(async move { drop(connection.await) }));
+        Ok(Self {
+            requests,
+            hello,
+            driver,
+        })
+    }
+
+    /// Closes the byte stream; once this returns, the other end sees it closed.
+    pub(crate) async fn close(self) {
+        self.driver.abort();
+        let _how_it_ended = self.driver.await;
+    }
+
+    /// What the agent said of itself and its guest.
+    pub(crate) fn hello(&self) -> &AgentHello {
+        &self.hello
+    }
+
+    /// Sends one request and waits for its answer.
+    pub(super) async fn request(
+        &self,
+        verb: Verb,
+        body: Option<host_message::Body>,
+    ) -> Result<(), GuestError> {
+        let (mut sender, mut receiver) = self.open_call(verb).await?;
+        if let Some(body) = body {
+            sender.send(&HostMessage { body: Some(body) }).await?;
+        }
+        sender.finish()?;
+        match receiver.next().await? {
+            Some(agent_message::Body::Done(_)) => Ok(()),
+            Some(agent_message::Body::Fault(fault)) => Err(GuestError::Refused(fault)),
+            Some(_) => Err(GuestError::Nonsense {
+                problem: format!("an answer of another call to `{}`", verb.name()),
+            }),
+            None => Err(GuestError::Nonsense {
+                problem: format!("no answer to `{}`", verb.name()),
+            }),
+        }
+    }
+
+    /// Opens a call and sends its first message.
+    pub(super) async fn open_with(
+        &self,
+        verb: Verb,
+        body: host_message::Body,
+    ) -> Result<(CallSender, CallReceiver), GuestError> {
+        let (mut sender, receiver) = self.open_call(verb).await?;
+        sender.send(&HostMessage { body: Some(body) }).await?;
+        Ok((sender, receiver))
+    }
+
+    async fn open_call(&self, verb: Verb) -> Result<(CallSender, CallReceiver), GuestError> {
+        let uri = format!("http://guest{}{}", message::PATH_PREFIX, verb.name());
+        let request = Request::builder().method(Method::POST).uri(uri).body(());
+        let request = request.expect("every verb's name makes a valid path");
+        let mut requests = self.requests.clone().ready().await.map_err(broken)?;
+        let (response, stream) = requests.send_request(request, false).map_err(broken)?;
+        Ok((CallSender::new(stream), CallReceiver::new(response)))
+    }
+}
+
+async fn greet(stream: &mut UnixStream) -> Result<(AgentHello, bytes::BytesMut), GuestError> {
+    let mut session = [0; handshake::NONCE_BYTES];
+    crate::random::fill(&mut session);
+    let hello = HostHello {
+        session: Bytes::copy_from_slice(&session),
+        newest_version: PROTOCOL_VERSION,
+        oldest_version: OLDEST_PROTOCOL_VERSION,
+    };
+    stream
+        .write_all(&handshake::encode(&hello))
+        .await
+        .map_err(broken)?;
+    let mut reader = HelloReader::default();
+    let mut buffer = [0; 4096];
+    loop {
+        let nonsense = |error: handshake::HelloError| GuestError::Nonsense {
+            problem: error.to_string(),
+        };
+        while let Some(hello) = reader.next::<AgentHello>().map_err(nonsense)? {
+            // An answer to an earlier session may still have been in the queues.
+            if hello.session[..] == session {
+                return Ok((hello, reader.into_rest()));
+            }
+        }
+        let count = stream.read(&mut buffer).await.map_err(broken)?;
+        if count == 0 {
+            return Err(broken(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)));
+        }
+        reader.push(&buffer[..count]);
+    }
+}
+
+fn check(hello: &AgentHello, boot_nonce: &[u8]) -> Result<(), GuestError> {
+    if hello.boot_nonce != boot_nonce {
+        return Err(GuestError::Impostor);
+    }
+    if !(OLDEST_PROTOCOL_VERSION..=PROTOCOL_VERSION).contains(&hello.version) {
+        let agent_version = printable(&hello.agent_version);
+        return Err(GuestError::Version { agent_version });
+    }
+    match &hello.setup_failure {
+        Some(problem) => Err(GuestError::Setup {
+            problem: printable(problem),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// Text of a guest, made fit to be shown.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(1000).collect()
+}

@@ -1,0 +1,154 @@
+//! The conversation with the agent in a guest. It does not know which VMM carries its bytes.
+
+mod call;
+mod connection;
+
+use bytes::Bytes;
+use pyro_proto::message::{Attach, Configure, Exec, Fault, FaultKind, Signal, Verb, host_message::Body};
+
+pub(crate) use self::call::{CallReceiver, CallSender};
+pub(crate) use self::connection::Connection;
+use crate::error::{Diagnosis, ErrorCode};
+
+/// A conversation that cannot go on, or a request that the agent refused.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum GuestError {
+    /// The byte stream ended or failed.
+    #[error("the connection to the guest's agent broke")]
+    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The guest sent what no agent would send.
+    #[error("the guest does not speak the protocol: {problem}")]
+    Nonsense {
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The answer belongs to another boot.
+    #[error("another guest answered")]
+    Impostor,
+    /// Host and agent have no protocol version in common.
+    #[error("the guest's agent {agent_version} speaks another protocol version")]
+    Version {
+        /// The agent's version.
+        agent_version: String,
+    },
+    /// The agent runs, and the guest cannot serve.
+    #[error("the guest could not set itself up: {problem}")]
+    Setup {
+        /// What failed.
+        problem: String,
+    },
+    /// The agent refused a request.
+    #[error("{}", .0.message)]
+    Refused(Fault),
+}
+
+impl GuestError {
+    /// Whether a new byte stream may help.
+    pub(crate) fn is_broken_stream(&self) -> bool {
+        matches!(self, Self::Broken(_))
+    }
+}
+
+impl Diagnosis for GuestError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Broken(_) | Self::Nonsense { .. } | Self::Impostor => ErrorCode::GuestLost,
+            Self::Version { .. } => ErrorCode::VersionMismatch,
+            Self::Setup { .. } => ErrorCode::BootFailed,
+            Self::Refused(fault) => match FaultKind::try_from(fault.kind) {
+                Ok(FaultKind::InvalidArgument) => ErrorCode::InvalidArgument,
+                Ok(FaultKind::ShellMissing) => ErrorCode::ShellMissing,
+                Ok(FaultKind::UnknownCommand) => ErrorCode::GuestLost,
+                Ok(FaultKind::Unsupported) => ErrorCode::VersionMismatch,
+                Ok(FaultKind::Internal) | Err(_) => ErrorCode::Internal,
+            },
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self.code() {
+            ErrorCode::ShellMissing => {
+                Some("pass the program and its arguments as separate words after `--`".into())
+            }
+            ErrorCode::VersionMismatch => {
+                Some("reinstall pyro, so that program and agent are of one version".into())
+            }
+            ErrorCode::BootFailed => Some("see `pyro doctor --environment` for the image".into()),
+            _ => None,
+        }
+    }
+}
+
+impl Connection {
+    /// Does nothing, and returns once the agent has answered.
+    ///
+    /// # Errors
+    /// [`GuestError`] if it did not.
+    pub(crate) async fn ping(&self) -> Result<(), GuestError> {
+        self.request(Verb::Ping, None).await
+    }
+
+    /// Gives the guest what must be its own.
+    ///
+    /// # Errors
+    /// [`GuestError`] if the agent refused or the connection broke.
+    pub(crate) async fn configure(&self, configure: Configure) -> Result<(), GuestError> {
+        self.request(Verb::Configure, Some(Body::Configure(configure)))
+            .await
+    }
+
+    /// Starts a command and returns the two directions of its call.
+    ///
+    /// # Errors
+    /// [`GuestError`] if the connection broke.
+    pub(crate) async fn exec(&self, exec: Exec) -> Result<(CallSender, CallReceiver), GuestError> {
+        self.open_with(Verb::Exec, Body::Exec(exec)).await
+    }
+
+    /// Finds a command again and returns the two directions of its call.
+    ///
+    /// # Errors
+    /// [`GuestError`] if the connection broke.
+    pub(crate) async fn attach(&self, attach: Attach) -> Result<(CallSender, CallReceiver), GuestError> {
+        self.open_with(Verb::Exec, Body::Attach(attach)).await
+    }
+
+    /// Signals or ends a command.
+    ///
+    /// # Errors
+    /// [`GuestError`] if the agent refused or the connection broke.
+    pub(crate) async fn signal(&self, signal: Signal) -> Result<(), GuestError> {
+        self.request(Verb::Signal, Some(Body::Signal(signal))).await
+    }
+
+    /// Ends the machine in order: everything is on disk before this returns.
+    ///
+    /// # Errors
+    /// [`GuestError`] if the agent refused or the connection broke.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "one-shot VMs have nothing to keep; workspaces will")
+    )]
+    pub(crate) async fn power_off(&self) -> Result<(), GuestError> {
+        self.request(Verb::PowerOff, None).await
+    }
+}
+
+/// A request id: unique within a machine's life.
+pub(crate) fn request_id() -> String {
+    crate::random::hex::<16>()
+}
+
+/// What makes a booted or restored guest different from every other.
+pub(crate) fn configuration(vm_id: crate::VmId) -> Configure {
+    let mut entropy = [0; 64];
+    crate::random::fill(&mut entropy);
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
+    Configure {
+        hostname: format!("pyro-{vm_id}"),
+        machine_id: crate::random::hex::<16>(),
+        realtime_ns: seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0),
+        entropy: Bytes::copy_from_slice(&entropy),
+    }
+}

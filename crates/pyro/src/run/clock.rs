@@ -1,0 +1,43 @@
+//! Where the time of a run went.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+/// Measures consecutive phases.
+#[derive(Debug)]
+pub(super) struct Clock {
+    last: Instant,
+    phases: Vec<(&'static str, Duration)>,
+}
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self {
+            last: Instant::now(),
+            phases: Vec::new(),
+        }
+    }
+
+    /// Ends the phase that began with the last call.
+    pub(super) fn lap(&mut self, name: &'static str) {
+        let now = Instant::now();
+        self.phases.push((name, now - self.last));
+        self.last = now;
+    }
+
+    /// Adds a phase that was measured elsewhere.
+    pub(super) fn add(&mut self, name: &'static str, duration: Duration) {
+        self.phases.push((name, duration));
+    }
+
+    /// The phases as `phase.{name}_ms`, in milliseconds with three decimals.
+    pub(super) fn into_metadata(self) -> BTreeMap<String, String> {
+        let entry = |(name, duration): (&str, Duration)| {
+            (
+                format!("phase.{name}_ms"),
+                format!("{:.3}", duration.as_secs_f64() * 1000.0),
+            )
+        };
+        self.phases.into_iter().map(entry).collect()
+    }
+}

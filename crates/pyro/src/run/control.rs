@@ -1,0 +1,120 @@
+//! How a run is ended early, from wherever.
+
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// What the caller wants of a run, in order of urgency; it only ever gets more urgent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Wish {
+    /// Go on.
+    GoOn,
+    /// Send INT now, and end the command at the given time.
+    Interrupt(Instant),
+    /// End the command now.
+    Cancel,
+}
+
+/// Ends a run early; may be held by another task than the one that follows the events.
+#[derive(Debug, Clone)]
+pub struct RunControl {
+    wish: watch::Sender<Wish>,
+    cuts: watch::Sender<u32>,
+}
+
+/// The run's own end of its control.
+#[derive(Debug)]
+pub(super) struct Wishes {
+    pub(super) wish: watch::Receiver<Wish>,
+    pub(super) cuts: watch::Receiver<u32>,
+}
+
+/// A control and the run's end of it.
+pub(super) fn channel() -> (RunControl, Wishes) {
+    let (wish, wish_receiver) = watch::channel(Wish::GoOn);
+    let (cuts, cuts_receiver) = watch::channel(0);
+    (
+        RunControl { wish, cuts },
+        Wishes {
+            wish: wish_receiver,
+            cuts: cuts_receiver,
+        },
+    )
+}
+
+impl RunControl {
+    /// Sends INT to the command, and ends its process tree if it still runs after `grace`.
+    ///
+    /// The run then finishes with the outcome `cancelled`, or with the command's own end if that came first. Before
+    /// the command runs, this cancels.
+    pub fn interrupt(&self, grace: Duration) {
+        self.raise(Wish::Interrupt(Instant::now() + grace));
+    }
+
+    /// Ends the command's process tree (TERM, KILL after 2 s); the run finishes as `cancelled`.
+    pub fn cancel(&self) {
+        self.raise(Wish::Cancel);
+    }
+
+    /// Cuts the connection to the agent, as restoring a snapshot does; the run finds its command again.
+    #[doc(hidden)]
+    pub fn cut_connection(&self) {
+        self.cuts.send_modify(|cuts| *cuts += 1);
+    }
+
+    fn raise(&self, wish: Wish) {
+        self.wish.send_if_modified(|current| {
+            let already_interrupted = matches!((&current, wish), (Wish::Interrupt(_), Wish::Interrupt(_)));
+            let more_urgent = wish > *current && !already_interrupted;
+            if more_urgent {
+                *current = wish;
+            }
+            more_urgent
+        });
+    }
+}
+
+impl Wishes {
+    /// Waits until the run is to end, at whatever urgency.
+    pub(super) async fn any(&mut self) {
+        // Without anyone to wish, nothing ends the run early.
+        if self.wish.wait_for(|wish| *wish != Wish::GoOn).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits for a wish more urgent than the given one.
+    pub(super) async fn more_urgent_than(&mut self, known: Wish) -> Wish {
+        let changed = self.wish.wait_for(|wish| *wish > known).await.map(|wish| *wish);
+        match changed {
+            Ok(wish) => wish,
+            Err(_) => std::future::pending().await,
+        }
+    }
+
+    /// Waits until the connection is to be cut.
+    pub(super) async fn cut(&mut self) {
+        if self.cuts.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_wish_only_gets_more_urgent() {
+        let (control, mut wishes) = channel();
+        control.interrupt(Duration::from_secs(5));
+        let first = wishes.more_urgent_than(Wish::GoOn).await;
+        control.interrupt(Duration::from_secs(500));
+        assert_eq!(*wishes.wish.borrow(), first);
+        control.cancel();
+        assert_eq!(wishes.more_urgent_than(first).await, Wish::Cancel);
+        control.interrupt(Duration::from_secs(5));
+        assert_eq!(*wishes.wish.borrow(), Wish::Cancel);
+    }
+}

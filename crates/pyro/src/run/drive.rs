@@ -1,0 +1,84 @@
+//! A run from its request to its result: a VM, the command in it, the VM's end.
+
+use tokio::sync::mpsc;
+
+use super::clock::Clock;
+use super::control::Wishes;
+use super::follow::{End, Follower};
+use super::start::{Started, start};
+use super::{Phase, RunEvent, RunRequest, exec, result};
+use crate::Pyro;
+use crate::error::{Diagnosis, ErrorCode, Result};
+use crate::id::VmId;
+use crate::object::VmExec;
+use crate::output::KeptOutput;
+
+/// The caller ended the run before its command ran.
+#[derive(Debug, thiserror::Error)]
+#[error("the run was cancelled before its command ran")]
+struct CancelledEarly;
+
+impl Diagnosis for CancelledEarly {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::Cancelled
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("nothing was left behind; run it again".to_owned())
+    }
+}
+
+/// Runs a request to its result. Dropping the future at any point leaves nothing behind.
+pub(super) async fn drive(
+    pyro: Pyro,
+    request: RunRequest,
+    events: mpsc::Sender<RunEvent>,
+    mut wishes: Wishes,
+) -> Result<VmExec> {
+    request.validate(&pyro)?;
+    let vm_id = VmId::random();
+    let mut clock = Clock::start();
+    let started = tokio::select! {
+        started = start(&pyro, &request, vm_id, &events, &mut clock) => started,
+        () = wishes.any() => Err(CancelledEarly.into()),
+    };
+    let Started {
+        environment,
+        mut vm,
+        isolation,
+        reservation,
+        warnings,
+    } = started?;
+
+    super::tell(&events, RunEvent::Phase(Phase::Running)).await;
+    let limit = request.output_limit.unwrap_or(pyro.settings().output_limit);
+    let command = request.command.to_string();
+    let (exec, stdin) = exec::prepare(request, &environment.defaults);
+    let mut follower = Follower::new(&mut vm, &events, &mut wishes, KeptOutput::new(limit));
+    let end = follower.run(exec, stdin).await?;
+    let kept = follower.kept;
+    clock.lap("command");
+
+    super::tell(&events, RunEvent::Phase(Phase::Removing)).await;
+    let facts = result::VmFacts::of(&mut vm, isolation, &end).await;
+    vm.kill().await;
+    drop(reservation);
+    clock.lap("remove");
+    Ok(result::assemble(result::Parts {
+        vm_id,
+        environment,
+        command,
+        end,
+        kept,
+        facts,
+        warnings,
+        clock,
+    }))
+}
+
+impl End {
+    /// Whether the VM was ended because its guest did not end the command.
+    pub(super) fn is_forced(&self) -> bool {
+        matches!(self, Self::Forced { .. })
+    }
+}

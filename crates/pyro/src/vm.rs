@@ -1,0 +1,328 @@
+//! A machine whose agent answers.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value};
+
+use crate::error::{Diagnosis, ErrorCode};
+use crate::guest::{self, Connection, GuestError};
+use crate::id::VmId;
+use crate::isolation::Isolation;
+use crate::vmm::qemu::Qemu;
+use crate::vmm::{LastWords, Machine, MachineFacts, MachineSpec, VmmError};
+
+/// How long a guest may take until its agent answers; some twenty times of what it takes on a slow host.
+fn boot_bound(isolation: Isolation) -> Duration {
+    match isolation {
+        Isolation::Hardware => Duration::from_secs(30),
+        Isolation::Emulated => Duration::from_secs(120),
+    }
+}
+
+/// How long a VMM may take to hand over a new byte stream, and the agent to answer on it.
+const RECONNECT_BOUND: Duration = Duration::from_secs(30);
+
+/// How long to wait for the word that a VMM ended, once its streams have.
+const END_BOUND: Duration = Duration::from_secs(2);
+
+/// A VM that runs, and its agent. Dropping it kills the VM.
+#[derive(Debug)]
+pub(crate) struct LiveVm {
+    vm_id: VmId,
+    machine: Machine,
+    // Absent only while, and after, a reconnection that failed.
+    connection: Option<Connection>,
+    boot_nonce: Vec<u8>,
+    timing: StartTiming,
+}
+
+/// Where the time of a start went.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StartTiming {
+    /// Until the VMM's process ran.
+    pub(crate) spawn: Duration,
+    /// From then until the agent's first answer.
+    pub(crate) connect: Duration,
+    /// From then until the guest had its identity.
+    pub(crate) configure: Duration,
+    /// From the guest kernel's start to the agent being ready, on the guest's clock.
+    pub(crate) guest_ready: Duration,
+}
+
+impl StartTiming {
+    /// From the start of the VMM to the agent's first answer.
+    pub(crate) fn boot(&self) -> Duration {
+        self.spawn + self.connect
+    }
+}
+
+/// A VM that did not start, or went away.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum VmError {
+    /// The VMM could not be started.
+    #[error(transparent)]
+    Vmm(#[from] VmmError),
+    /// The VMM ended before the agent answered.
+    #[error("the VM {how} after {:.1} s, before its agent answered", after.as_secs_f64())]
+    EndedEarly {
+        /// How it ended.
+        how: String,
+        /// How long it ran.
+        after: Duration,
+        /// What it said last.
+        last_words: LastWords,
+    },
+    /// The agent did not answer within the bound.
+    #[error("the VM's agent did not answer within {} s", bound.as_secs())]
+    Silent {
+        /// The bound.
+        bound: Duration,
+        /// What the VM said last.
+        last_words: LastWords,
+    },
+    /// The agent answered, and the guest cannot serve.
+    #[error("the VM started, but not as it should")]
+    Unfit {
+        /// Why.
+        #[source]
+        source: GuestError,
+        /// What the VM said last.
+        last_words: LastWords,
+    },
+    /// The VM went away while it was used.
+    #[error("the VM {vm_id} {how}")]
+    Lost {
+        /// The VM.
+        vm_id: VmId,
+        /// How it ended, or how its agent fell silent.
+        how: String,
+        /// What the VM said last.
+        last_words: LastWords,
+    },
+}
+
+impl Diagnosis for VmError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Vmm(error) => error.code(),
+            Self::EndedEarly { .. } | Self::Silent { .. } => ErrorCode::BootFailed,
+            Self::Unfit { source, .. } => match source.code() {
+                ErrorCode::VersionMismatch => ErrorCode::VersionMismatch,
+                _ => ErrorCode::BootFailed,
+            },
+            Self::Lost { .. } => ErrorCode::GuestLost,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Vmm(error) => return error.hint(),
+            Self::EndedEarly { .. } | Self::Silent { .. } | Self::Unfit { .. } => {
+                "`details` has the last console lines; more memory (`--mem-mib`) or `pyro doctor` may help"
+                    .to_owned()
+            }
+            Self::Lost { .. } => "run the command again; `details` has the last console lines".to_owned(),
+        })
+    }
+
+    fn details(&self) -> Option<Map<String, Value>> {
+        match self {
+            Self::Vmm(error) => error.details(),
+            Self::EndedEarly { last_words, .. }
+            | Self::Silent { last_words, .. }
+            | Self::Unfit { last_words, .. }
+            | Self::Lost { last_words, .. } => Some(last_words.to_details()),
+        }
+    }
+}
+
+impl LiveVm {
+    /// Starts a machine, waits for its agent and gives the guest what must be its own.
+    ///
+    /// Dropping the future ends the machine.
+    ///
+    /// # Errors
+    /// [`VmError`]; nothing is left running.
+    pub(crate) async fn boot(driver: &Qemu, spec: MachineSpec) -> Result<Self, VmError> {
+        let (vm_id, bound) = (spec.vm_id, boot_bound(spec.isolation));
+        let boot_nonce = decode_hex(&spec.boot_nonce);
+        let started = Instant::now();
+        let mut machine = driver.boot(spec).await?;
+        let spawn = started.elapsed();
+        let connection = match first_answer(&mut machine, &boot_nonce, bound).await {
+            Ok(connection) => connection,
+            Err(failure) => return Err(failure.explain(machine, started, bound).await),
+        };
+        let connect = started.elapsed() - spawn;
+        let guest_ready = Duration::from_micros(connection.hello().ready_after_us);
+        let timing = StartTiming {
+            spawn,
+            connect,
+            configure: Duration::ZERO,
+            guest_ready,
+        };
+        let configured = connection.configure(guest::configuration(vm_id)).await;
+        let mut vm = Self {
+            vm_id,
+            machine,
+            connection: Some(connection),
+            boot_nonce,
+            timing,
+        };
+        if let Err(source) = configured {
+            let last_words = vm.machine.last_words().await;
+            return Err(VmError::Unfit { source, last_words });
+        }
+        vm.timing.configure = started.elapsed() - spawn - connect;
+        Ok(vm)
+    }
+
+    /// The connection to its agent.
+    ///
+    /// # Errors
+    /// [`GuestError::Broken`] if the last reconnection failed.
+    pub(crate) fn connection(&self) -> Result<&Connection, GuestError> {
+        let closed = || GuestError::Broken(std::io::Error::from(std::io::ErrorKind::NotConnected).into());
+        self.connection.as_ref().ok_or_else(closed)
+    }
+
+    /// Where the time of its start went.
+    pub(crate) fn timing(&self) -> &StartTiming {
+        &self.timing
+    }
+
+    /// What stays true of its machine.
+    pub(crate) fn facts(&self) -> &MachineFacts {
+        self.machine.facts()
+    }
+
+    /// The version of its VMM.
+    pub(crate) async fn vmm_version(&mut self) -> Option<String> {
+        self.machine.vmm_version().await
+    }
+
+    /// Waits until its VMM has ended, and says how.
+    pub(crate) async fn ended(&mut self) -> String {
+        self.machine.ended().await
+    }
+
+    /// Opens a new byte stream to the agent in place of one that broke.
+    ///
+    /// # Errors
+    /// [`VmError::Lost`] if the VM is gone or does not answer.
+    pub(crate) async fn reconnect(&mut self) -> Result<(), VmError> {
+        // Closed before the new one opens, so that the guest sees the end of the old one.
+        if let Some(broken) = self.connection.take() {
+            broken.close().await;
+        }
+        let attempt = async {
+            let stream = self
+                .machine
+                .reopen_channel()
+                .await
+                .map_err(|error| error.to_string())?;
+            Connection::open(stream, &self.boot_nonce)
+                .await
+                .map_err(|error| error.to_string())
+        };
+        match tokio::time::timeout(RECONNECT_BOUND, attempt).await {
+            Ok(Ok(connection)) => {
+                self.connection = Some(connection);
+                Ok(())
+            }
+            Ok(Err(problem)) => Err(self.lost(&problem).await),
+            Err(_) => Err(self.lost("its agent fell silent").await),
+        }
+    }
+
+    /// Explains why the VM is of no more use.
+    pub(crate) async fn lost(&mut self, problem: &str) -> VmError {
+        // If its VMM has ended, that is the better explanation.
+        let how = match tokio::time::timeout(END_BOUND, self.machine.ended()).await {
+            Ok(how) => how,
+            Err(_) => format!("does not answer: {problem}"),
+        };
+        VmError::Lost {
+            vm_id: self.vm_id,
+            how,
+            last_words: self.machine.last_words().await,
+        }
+    }
+
+    /// The memory that its VMM uses now, in bytes.
+    pub(crate) fn resident_bytes(&self) -> Option<u64> {
+        self.machine.resident_bytes()
+    }
+
+    /// Kills the VM and waits until it is gone.
+    pub(crate) async fn kill(self) {
+        drop(self.connection);
+        self.machine.kill().await;
+    }
+}
+
+/// Why there was no first answer.
+enum NoAnswer {
+    Ended(String),
+    Silent,
+    Guest(GuestError),
+}
+
+impl NoAnswer {
+    async fn explain(self, mut machine: Machine, started: Instant, bound: Duration) -> VmError {
+        let after = started.elapsed();
+        let ended = match self {
+            Self::Silent => {
+                return VmError::Silent {
+                    bound,
+                    last_words: machine.last_words().await,
+                };
+            }
+            Self::Ended(how) => how,
+            Self::Guest(source) => match tokio::time::timeout(END_BOUND, machine.ended()).await {
+                // A stream that breaks is how a VMM's end is seen first.
+                Ok(how) if source.is_broken_stream() => how,
+                _ => {
+                    return VmError::Unfit {
+                        source,
+                        last_words: machine.last_words().await,
+                    };
+                }
+            },
+        };
+        VmError::EndedEarly {
+            how: ended,
+            after,
+            last_words: machine.last_words().await,
+        }
+    }
+}
+
+async fn first_answer(
+    machine: &mut Machine,
+    boot_nonce: &[u8],
+    bound: Duration,
+) -> Result<Connection, NoAnswer> {
+    let stream = machine
+        .take_channel()
+        .expect("a machine that just started has its first channel");
+    tokio::select! {
+        opened = Connection::open(stream, boot_nonce) => opened.map_err(NoAnswer::Guest),
+        how = machine.ended() => Err(NoAnswer::Ended(how)),
+        () = tokio::time::sleep(bound) => Err(NoAnswer::Silent),
+    }
+}
+
+fn decode_hex(digits: &str) -> Vec<u8> {
+    let nibble = |digit: u8| {
+        char::from(digit)
+            .to_digit(16)
+            .and_then(|value| u8::try_from(value).ok())
+            .unwrap_or(0)
+    };
+    digits
+        .as_bytes()
+        .chunks(2)
+        .map(|pair| pair.iter().fold(0, |byte, digit| byte << 4 | nibble(*digit)))
+        .collect()
+}

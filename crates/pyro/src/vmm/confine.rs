@@ -1,0 +1,185 @@
+//! What keeps a VMM from the rest of the host, should a guest ever break out into it.
+//!
+//! Every layer that the kernel grants is put in force between fork and exec; the child reports which they were. Only
+//! those that must never be missing (dying with the owner, no new privileges, closed descriptors) make the start fail.
+
+use std::io::Read;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::io::FdFlags;
+use rustix::process::{Resource, Rlimit, Signal, getppid, getuid};
+use rustix::thread::{Gid, Uid, UnshareFlags};
+
+use super::sys;
+use crate::id::VmId;
+
+/// Users from here on run VMMs when pyro runs as root, one for each VM, so that none may signal or trace another.
+const FIRST_VMM_UID: u32 = 2_000_000_000;
+
+/// How a VMM is to be confined.
+#[derive(Debug)]
+pub(super) struct Confinement {
+    /// Descriptors that the VMM gets, under their own numbers.
+    pub(super) inherited: Vec<OwnedFd>,
+    /// The VM, which picks the user when pyro runs as root.
+    pub(super) vm_id: VmId,
+    /// A device that the VMM must be able to open.
+    pub(super) device: Option<&'static str>,
+}
+
+/// Tells which layers are in force, once the VMM was started.
+#[derive(Debug)]
+pub(super) struct Layers(std::io::PipeReader);
+
+/// A layer that may be missing, as a bit of the report.
+#[derive(Debug, Clone, Copy)]
+#[repr(u8)]
+enum Layer {
+    User = 1,
+    Network = 2,
+    Ipc = 4,
+}
+
+/// The user and group to become.
+#[derive(Debug, Clone, Copy)]
+struct Identity {
+    id: u32,
+    device_group: Option<u32>,
+}
+
+/// Arranges for the command to confine itself before it becomes the VMM.
+///
+/// # Errors
+/// If the pipe for the report cannot be made.
+pub(super) fn apply(command: &mut Command, confinement: Confinement) -> std::io::Result<Layers> {
+    let (reader, writer) = std::io::pipe()?;
+    let report = OwnedFd::from(writer);
+    let Confinement {
+        inherited,
+        vm_id,
+        device,
+    } = confinement;
+    let identity = vmm_identity(vm_id, device);
+    let user_map = format!("{0} {0} 1", getuid().as_raw());
+    let owner = rustix::process::getpid();
+    // The terminal's Ctrl-C is for pyro, which then ends the VM in order.
+    command.process_group(0);
+    sys::before_exec(command, move || {
+        sys::close_all_on_exec()?;
+        let mut layers = leave_host(identity, user_map.as_bytes());
+        if let Some(identity) = identity
+            && become_user(identity).is_ok()
+        {
+            layers |= Layer::User as u8;
+        }
+        rustix::process::setrlimit(
+            Resource::Core,
+            Rlimit {
+                current: Some(0),
+                maximum: Some(0),
+            },
+        )?;
+        rustix::thread::set_no_new_privs(true)?;
+        // A change of user clears this, so it comes last; the owner may have ended before it was set.
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        if getppid() != Some(owner) {
+            return Err(rustix::io::Errno::SRCH.into());
+        }
+        for descriptor in &inherited {
+            rustix::io::fcntl_setfd(descriptor, FdFlags::empty())?;
+        }
+        rustix::io::write(&report, &[layers])?;
+        Ok(())
+    });
+    Ok(Layers(reader))
+}
+
+impl Layers {
+    /// The layers in force, for people. Call it once the VMM was started.
+    pub(super) fn describe(mut self, seccomp: bool) -> String {
+        let mut byte = [0];
+        let layers = if self.0.read_exact(&mut byte).is_ok() {
+            byte[0]
+        } else {
+            0
+        };
+        let mut names = vec!["no-new-privileges", "closed-descriptors", "no-core-dumps"];
+        let optional = [
+            (Layer::User, "own-user"),
+            (Layer::Network, "network-namespace"),
+            (Layer::Ipc, "ipc-namespace"),
+        ];
+        names.extend(
+            optional
+                .iter()
+                .filter(|(layer, _)| layers & *layer as u8 != 0)
+                .map(|(_, name)| *name),
+        );
+        if seccomp {
+            names.push("system-call-filter");
+        }
+        names.join(", ")
+    }
+}
+
+/// As root, a VMM gives root up; a device that only root may open would then be out of its reach.
+fn vmm_identity(vm_id: VmId, device: Option<&'static str>) -> Option<Identity> {
+    if !getuid().is_root() {
+        return None;
+    }
+    let device_group = match device {
+        None => None,
+        Some(path) => match rustix::fs::stat(path) {
+            Ok(stat) if stat.st_mode & 0o006 == 0o006 => None,
+            Ok(stat) if stat.st_mode & 0o060 == 0o060 => Some(stat.st_gid),
+            Ok(_) | Err(_) => return None,
+        },
+    };
+    let digits = u32::from_str_radix(&vm_id.as_str()[..6], 16).unwrap_or(0);
+    Some(Identity {
+        id: FIRST_VMM_UID + digits,
+        device_group,
+    })
+}
+
+/// Leaves the namespaces of the host that a VMM has no use for, as far as the kernel lets it.
+fn leave_host(identity: Option<Identity>, user_map: &[u8]) -> u8 {
+    let both = UnshareFlags::NEWNET | UnshareFlags::NEWIPC;
+    let left = if identity.is_some() || getuid().is_root() {
+        sys::leave_namespaces(both)
+    } else {
+        // Without privileges a user namespace is what grants the others.
+        sys::leave_namespaces(both | UnshareFlags::NEWUSER).and_then(|()| map_user(user_map))
+    };
+    if left.is_ok() {
+        Layer::Network as u8 | Layer::Ipc as u8
+    } else {
+        0
+    }
+}
+
+/// Keeps the user's own id inside the new user namespace (user_namespaces(7)).
+fn map_user(user_map: &[u8]) -> rustix::io::Result<()> {
+    let file = rustix::fs::open("/proc/self/uid_map", OFlags::WRONLY, Mode::empty())?;
+    rustix::io::write(&file, user_map).map(drop)
+}
+
+fn become_user(identity: Identity) -> rustix::io::Result<()> {
+    let group = Gid::from_raw(identity.id);
+    match identity.device_group {
+        Some(device_group) => rustix::thread::set_thread_groups(&[Gid::from_raw(device_group)])?,
+        None => rustix::thread::set_thread_groups(&[])?,
+    }
+    rustix::thread::set_thread_res_gid(group, group, group)?;
+    let user = Uid::from_raw(identity.id);
+    rustix::thread::set_thread_res_uid(user, user, user)
+}
+
+/// The number under which a descriptor is passed on.
+pub(super) fn number(descriptor: &impl AsFd) -> RawFd {
+    let descriptor: BorrowedFd<'_> = descriptor.as_fd();
+    descriptor.as_raw_fd()
+}

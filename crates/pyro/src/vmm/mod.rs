@@ -1,0 +1,214 @@
+//! The VMM boundary: a driver boots a machine from parts and hands over a byte stream to its agent.
+//!
+//! A driver knows neither workspaces nor environments, and nothing above this module knows which driver it uses. Parts
+//! come as open files, so that a machine needs no place of its own on disk and its VMM no leave to open anything.
+
+mod confine;
+mod console;
+mod process;
+pub(crate) mod qemu;
+mod spawn;
+mod sys;
+
+use std::collections::BTreeMap;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+
+use tokio::net::UnixStream;
+
+use crate::error::{Diagnosis, ErrorCode};
+use crate::id::VmId;
+use crate::isolation::Isolation;
+use crate::object::{ExecutionMode, VmmKind};
+use crate::resources::Resources;
+
+pub(crate) use console::Console;
+pub(crate) use process::VmmProcess;
+
+/// What a machine is made of.
+#[derive(Debug)]
+pub(crate) struct MachineSpec {
+    /// Names the machine in messages and picks the user that its VMM runs as.
+    pub(crate) vm_id: VmId,
+    /// Its size.
+    pub(crate) resources: Resources,
+    /// Whether its CPUs are emulated.
+    pub(crate) isolation: Isolation,
+    /// The uncompressed kernel.
+    pub(crate) kernel: PathBuf,
+    /// The initramfs with the agent.
+    pub(crate) initramfs: PathBuf,
+    /// Passed on to the agent, which proves with it that it belongs to this boot.
+    pub(crate) boot_nonce: String,
+    /// Its disks, in the order in which the guest sees them.
+    pub(crate) disks: Vec<Disk>,
+}
+
+/// A disk: an open raw image.
+#[derive(Debug)]
+pub(crate) struct Disk {
+    /// The image, open for what `access` says.
+    pub(crate) image: OwnedFd,
+    /// What the guest may do with it.
+    pub(crate) access: DiskAccess,
+}
+
+/// What a guest may do with a disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DiskAccess {
+    /// Read it.
+    ReadOnly,
+    /// Read and write it; nothing of it is needed once the machine is gone, so nothing is ever synced.
+    Scratch,
+}
+
+/// A machine whose VMM was started.
+///
+/// Dropping it kills the VMM and waits until it is gone.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    process: VmmProcess,
+    console: Console,
+    channel: Option<UnixStream>,
+    control: Control,
+    facts: MachineFacts,
+}
+
+/// What stays true of a machine for as long as it runs.
+#[derive(Debug, Clone)]
+pub(crate) struct MachineFacts {
+    /// The VMM's kind.
+    pub(crate) vmm: VmmKind,
+    /// What carries the byte stream to the agent.
+    pub(crate) execution_mode: ExecutionMode,
+    /// What keeps the VMM itself from the host; named layers that are in force.
+    pub(crate) confinement: String,
+}
+
+/// The driver's own connection to its VMM.
+#[derive(Debug)]
+enum Control {
+    Qemu(qemu::Qmp),
+}
+
+/// A machine that could not be started, or not be spoken to.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum VmmError {
+    /// A part of the machine that cannot be opened.
+    #[error("`{}` cannot be opened", path.display())]
+    Part {
+        /// The part.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The VMM's program could not be started.
+    #[error("`{}` cannot be started", program.display())]
+    Spawn {
+        /// The program.
+        program: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A descriptor between host and VMM could not be made.
+    #[error("the channel to the VMM cannot be made")]
+    Channel(#[source] std::io::Error),
+    /// The VMM refused a request.
+    #[error("the VMM refused `{request}`: {answer}")]
+    Refused {
+        /// The request.
+        request: &'static str,
+        /// What it said.
+        answer: String,
+    },
+}
+
+impl Diagnosis for VmmError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Part { .. } | Self::Spawn { .. } => ErrorCode::RuntimeDamaged,
+            Self::Channel(_) => ErrorCode::HostIo,
+            Self::Refused { .. } => ErrorCode::Internal,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Part { .. } | Self::Spawn { .. } => Some("see `pyro doctor`".to_owned()),
+            Self::Channel(_) => Some("check the limits on open files (`ulimit -n`)".to_owned()),
+            Self::Refused { .. } => None,
+        }
+    }
+}
+
+impl Machine {
+    /// The byte stream to the agent that was made with the machine; `None` once taken.
+    pub(crate) fn take_channel(&mut self) -> Option<UnixStream> {
+        self.channel.take()
+    }
+
+    /// Makes a new byte stream to the agent; the guest sees the old one closed and this one opened.
+    ///
+    /// # Errors
+    /// [`VmmError`] if the VMM is gone or refuses.
+    pub(crate) async fn reopen_channel(&mut self) -> Result<UnixStream, VmmError> {
+        match &mut self.control {
+            Control::Qemu(qmp) => qmp.replace_channel().await,
+        }
+    }
+
+    /// Waits until the VMM has ended, and says how.
+    pub(crate) async fn ended(&mut self) -> String {
+        self.process.ended().await
+    }
+
+    /// What the guest's console and the VMM itself said last.
+    pub(crate) async fn last_words(&mut self) -> LastWords {
+        LastWords {
+            console: self.console.tail().await,
+            vmm: self.process.stderr_tail().await,
+        }
+    }
+
+    /// What stays true of it.
+    pub(crate) fn facts(&self) -> &MachineFacts {
+        &self.facts
+    }
+
+    /// The VMM's version, once it has told.
+    pub(crate) async fn vmm_version(&mut self) -> Option<String> {
+        match &mut self.control {
+            Control::Qemu(qmp) => qmp.version().await,
+        }
+    }
+
+    /// The memory that the VMM uses now, in bytes, as far as the kernel tells.
+    pub(crate) fn resident_bytes(&self) -> Option<u64> {
+        self.process.resident_bytes()
+    }
+
+    /// Kills the VMM and waits until it is gone.
+    pub(crate) async fn kill(mut self) {
+        self.process.kill().await;
+    }
+}
+
+/// What a machine said last, for people.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct LastWords {
+    /// The end of the guest's console.
+    pub(crate) console: String,
+    /// The end of the VMM's own messages.
+    pub(crate) vmm: String,
+}
+
+impl LastWords {
+    /// As details of an error.
+    pub(crate) fn to_details(&self) -> serde_json::Map<String, serde_json::Value> {
+        let lines: BTreeMap<_, _> = [("console", &self.console), ("vmm_messages", &self.vmm)].into();
+        lines
+            .into_iter()
+            .map(|(key, text)| (key.to_owned(), text.as_str().into()))
+            .collect()
+    }
+}

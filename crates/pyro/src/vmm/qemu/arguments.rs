@@ -1,0 +1,181 @@
+//! QEMU's command line, as a pure function of the machine.
+
+use std::os::fd::RawFd;
+
+use super::super::{DiskAccess, MachineSpec};
+use crate::isolation::Isolation;
+
+/// The descriptors that QEMU gets, by number.
+#[derive(Debug)]
+pub(super) struct Parts {
+    pub(super) kernel: RawFd,
+    pub(super) initramfs: RawFd,
+    pub(super) console: RawFd,
+    pub(super) channel: RawFd,
+    pub(super) monitor: RawFd,
+    pub(super) disks: Vec<(RawFd, DiskAccess)>,
+}
+
+/// The id of the character device that carries the agent's byte stream.
+pub(super) const CHANNEL: &str = "agent";
+
+/// Everything after the program's name.
+pub(super) fn arguments(spec: &MachineSpec, parts: &Parts) -> Vec<String> {
+    let mut list = Arguments::default();
+    list.flag("-nodefaults")
+        .flag("-no-user-config")
+        .flag("-no-reboot");
+    list.pair("-display", "none");
+    list.pair("-name", format!("pyro-{}", spec.vm_id));
+    list.pair(
+        "-sandbox",
+        "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+    );
+    processor(&mut list, spec);
+    list.pair("-m", format!("{}M", spec.resources.mem_mib()));
+    list.pair("-kernel", format!("/proc/self/fd/{}", parts.kernel));
+    list.pair("-initrd", format!("/proc/self/fd/{}", parts.initramfs));
+    list.pair("-append", kernel_command_line(spec));
+    stream(&mut list, "console", parts.console);
+    list.pair("-serial", "chardev:console");
+    stream(&mut list, "monitor", parts.monitor);
+    list.pair("-mon", "chardev=monitor,mode=control");
+    for (index, (descriptor, access)) in parts.disks.iter().enumerate() {
+        disk(&mut list, index, *descriptor, *access);
+    }
+    list.pair("-device", "virtio-serial-pci,max_ports=2");
+    stream(&mut list, CHANNEL, parts.channel);
+    list.pair(
+        "-device",
+        format!("virtserialport,chardev={CHANNEL},name={}", pyro_proto::PORT_NAME),
+    );
+    list.0
+}
+
+fn processor(list: &mut Arguments, spec: &MachineSpec) {
+    let machine = "pc,graphics=off,vmport=off,usb=off,hpet=off";
+    match spec.isolation {
+        Isolation::Hardware => {
+            list.pair("-machine", format!("{machine},accel=kvm"))
+                .pair("-cpu", "host");
+        }
+        Isolation::Emulated => {
+            // One thread a virtual CPU; translated code is cached up to the given size, in MiB.
+            list.pair("-machine", machine)
+                .pair("-accel", "tcg,thread=multi,tb-size=256")
+                .pair("-cpu", "max");
+        }
+    }
+    list.pair("-smp", spec.resources.vcpu_count().to_string());
+}
+
+fn kernel_command_line(spec: &MachineSpec) -> String {
+    let mut words = vec![
+        "console=ttyS0",
+        "quiet",
+        // A panic ends the VM at once, and so does a reboot, which is how the agent ends it.
+        "panic=-1",
+        "reboot=t",
+        "8250.nr_uarts=1",
+        "random.trust_cpu=on",
+        // Nothing to wait for: no such devices exist.
+        "i8042.noaux",
+        "i8042.nomux",
+        "i8042.nopnp",
+        "i8042.dumbkbd",
+        "cryptomgr.notests",
+        "no_timer_check",
+    ];
+    if spec.isolation == Isolation::Emulated {
+        // Against attacks on CPUs that an emulator does not emulate.
+        words.push("mitigations=off");
+    }
+    format!("{} pyro.nonce={}", words.join(" "), spec.boot_nonce)
+}
+
+fn disk(list: &mut Arguments, index: usize, descriptor: RawFd, access: DiskAccess) {
+    list.pair("-add-fd", format!("fd={descriptor},set={index}"));
+    let options = match access {
+        DiskAccess::ReadOnly => "read-only=on",
+        DiskAccess::Scratch => "read-only=off,cache.no-flush=on,discard=unmap,detect-zeroes=unmap",
+    };
+    // The descriptor's owner holds what locks there are.
+    list.pair(
+        "-blockdev",
+        format!(
+            "driver=raw,node-name=disk{index},{options},file.driver=file,file.filename=/dev/fdset/{index},file.locking=off"
+        ),
+    );
+    list.pair("-device", format!("virtio-blk-pci,drive=disk{index}"));
+}
+
+fn stream(list: &mut Arguments, id: &str, descriptor: RawFd) {
+    list.pair("-chardev", format!("socket,id={id},fd={descriptor}"));
+}
+
+#[derive(Debug, Default)]
+struct Arguments(Vec<String>);
+
+impl Arguments {
+    fn flag(&mut self, flag: &str) -> &mut Self {
+        self.0.push(flag.to_owned());
+        self
+    }
+
+    fn pair(&mut self, flag: &str, value: impl Into<String>) -> &mut Self {
+        self.0.push(flag.to_owned());
+        self.0.push(value.into());
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::VmId;
+    use crate::resources::Resources;
+
+    fn command_line(isolation: Isolation) -> String {
+        let spec = MachineSpec {
+            vm_id: VmId::random(),
+            resources: Resources::new(2, 512, 10, 4096).unwrap(),
+            isolation,
+            kernel: "/k".into(),
+            initramfs: "/i".into(),
+            boot_nonce: "00ff".to_owned(),
+            disks: Vec::new(),
+        };
+        let disks = vec![(8, DiskAccess::ReadOnly), (9, DiskAccess::Scratch)];
+        let parts = Parts {
+            kernel: 3,
+            initramfs: 4,
+            console: 5,
+            channel: 6,
+            monitor: 7,
+            disks,
+        };
+        arguments(&spec, &parts).join(" ")
+    }
+
+    #[test]
+    fn a_machine_has_its_size_and_no_network() {
+        let line = command_line(Isolation::Emulated);
+        assert!(line.contains("-smp 2") && line.contains("-m 512M"), "{line}");
+        assert!(
+            line.contains("-accel tcg") && line.contains("pyro.nonce=00ff"),
+            "{line}"
+        );
+        assert!(line.contains("-nodefaults") && !line.contains("net"), "{line}");
+    }
+
+    #[test]
+    fn the_image_is_read_only_and_no_path_of_the_users_is_named() {
+        let line = command_line(Isolation::Hardware);
+        assert!(line.contains("node-name=disk0,read-only=on"), "{line}");
+        assert!(line.contains("accel=kvm") && line.contains("-cpu host"), "{line}");
+        assert!(
+            !line.contains("/k ") && line.contains("-kernel /proc/self/fd/3"),
+            "{line}"
+        );
+    }
+}

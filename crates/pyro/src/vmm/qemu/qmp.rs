@@ -1,0 +1,173 @@
+//! The QEMU Machine Protocol, as much of it as pyro uses.
+//!
+//! <https://www.qemu.org/docs/master/interop/qmp-spec.html>: one JSON object a line. The greeting comes by itself; the
+//! first command must be `qmp_capabilities`. Nothing here is on the way to a started machine.
+
+use std::io::IoSlice;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, BufReader, Interest};
+use tokio::net::UnixStream;
+
+use super::super::VmmError;
+use super::{arguments, pair};
+
+/// The longest line that is read from QEMU, in bytes.
+const MAX_LINE_BYTES: usize = 1024 * 1024;
+
+/// The name under which QEMU keeps a passed descriptor for a moment.
+const PASSED: &str = "channel";
+
+/// A connection to QEMU's monitor.
+#[derive(Debug)]
+pub(crate) struct Qmp {
+    stream: BufReader<UnixStream>,
+    greeting: Option<Value>,
+    ready: bool,
+}
+
+impl Qmp {
+    pub(super) fn new(stream: UnixStream) -> Self {
+        Self {
+            stream: BufReader::new(stream),
+            greeting: None,
+            ready: false,
+        }
+    }
+
+    /// QEMU's version, such as `7.2.22`.
+    pub(crate) async fn version(&mut self) -> Option<String> {
+        let greeting = self.greeting().await.ok()?;
+        let part = |name| {
+            greeting
+                .pointer(&format!("/QMP/version/qemu/{name}"))
+                .and_then(Value::as_u64)
+        };
+        Some(format!(
+            "{}.{}.{}",
+            part("major")?,
+            part("minor")?,
+            part("micro")?
+        ))
+    }
+
+    /// Gives the agent's port a new byte stream in place of the old one.
+    ///
+    /// # Errors
+    /// [`VmmError`] if QEMU is gone or refuses.
+    pub(crate) async fn replace_channel(&mut self) -> Result<UnixStream, VmmError> {
+        let (ours, theirs) = pair()?;
+        self.execute("getfd", &json!({"fdname": PASSED}), Some(theirs))
+            .await?;
+        let address = json!({"type": "fd", "data": {"str": PASSED}});
+        let backend = json!({"type": "socket", "data": {"addr": address, "server": false}});
+        self.execute(
+            "chardev-change",
+            &json!({"id": arguments::CHANNEL, "backend": backend}),
+            None,
+        )
+        .await?;
+        Ok(ours)
+    }
+
+    async fn greeting(&mut self) -> Result<Value, VmmError> {
+        if self.greeting.is_none() {
+            self.greeting = Some(self.read().await?);
+        }
+        Ok(self.greeting.clone().unwrap_or_default())
+    }
+
+    async fn execute(
+        &mut self,
+        command: &'static str,
+        arguments: &Value,
+        descriptor: Option<OwnedFd>,
+    ) -> Result<Value, VmmError> {
+        if !self.ready {
+            self.greeting().await?;
+            self.exchange("qmp_capabilities", &json!({}), None).await?;
+            self.ready = true;
+        }
+        self.exchange(command, arguments, descriptor).await
+    }
+
+    async fn exchange(
+        &mut self,
+        command: &'static str,
+        arguments: &Value,
+        descriptor: Option<OwnedFd>,
+    ) -> Result<Value, VmmError> {
+        let line = format!("{}\n", json!({"execute": command, "arguments": arguments}));
+        self.write(line.as_bytes(), descriptor).await?;
+        loop {
+            let mut answer = self.read().await?;
+            if let Some(value) = answer.get_mut("return") {
+                return Ok(value.take());
+            }
+            if let Some(error) = answer.get("error") {
+                let answer = error
+                    .get("desc")
+                    .and_then(Value::as_str)
+                    .unwrap_or("no reason given");
+                return Err(VmmError::Refused {
+                    request: command,
+                    answer: answer.to_owned(),
+                });
+            }
+            // Anything else is an event.
+        }
+    }
+
+    async fn write(&mut self, mut bytes: &[u8], mut descriptor: Option<OwnedFd>) -> Result<(), VmmError> {
+        let stream = self.stream.get_ref();
+        while !bytes.is_empty() {
+            stream.writable().await.map_err(VmmError::Channel)?;
+            let sent = stream.try_io(Interest::WRITABLE, || send(stream, bytes, descriptor.as_ref()));
+            match sent {
+                Ok(count) => {
+                    bytes = &bytes[count..];
+                    // It went with the first byte; QEMU has its own copy.
+                    descriptor = None;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(VmmError::Channel(error)),
+            }
+        }
+        Ok(())
+    }
+
+    async fn read(&mut self) -> Result<Value, VmmError> {
+        let mut line = Vec::new();
+        loop {
+            let available = self.stream.fill_buf().await.map_err(VmmError::Channel)?;
+            if available.is_empty() {
+                return Err(VmmError::Channel(std::io::ErrorKind::UnexpectedEof.into()));
+            }
+            let end = available.iter().position(|byte| *byte == b'\n');
+            let taken = end.map_or(available.len(), |end| end + 1);
+            line.extend_from_slice(&available[..taken]);
+            self.stream.consume(taken);
+            if end.is_some() || line.len() > MAX_LINE_BYTES {
+                return serde_json::from_slice(&line).map_err(|error| VmmError::Channel(error.into()));
+            }
+        }
+    }
+}
+
+fn send(stream: &UnixStream, bytes: &[u8], descriptor: Option<&OwnedFd>) -> std::io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let passed = descriptor.map(|descriptor| [descriptor.as_fd()]);
+    if let Some(passed) = &passed {
+        ancillary.push(SendAncillaryMessage::ScmRights(passed));
+    }
+    Ok(rustix::net::sendmsg(
+        stream,
+        &[IoSlice::new(bytes)],
+        &mut ancillary,
+        SendFlags::NOSIGNAL,
+    )?)
+}

@@ -1,0 +1,40 @@
+//! What only unsafe code can say: a hook between fork and exec.
+#![expect(
+    unsafe_code,
+    reason = "the standard library offers the hook, and the kernel close_range(2), only so"
+)]
+
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use rustix::thread::UnshareFlags;
+
+/// Runs the hook in the child, just before the program is executed.
+///
+/// The hook runs in a copy of a process that may have had other threads: it must make system calls only, allocate
+/// nothing and take no lock (signal-safety(7)).
+pub(super) fn before_exec(
+    command: &mut Command,
+    hook: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static,
+) {
+    // SAFETY: the only caller is `confine`, whose hook makes nothing but system calls.
+    unsafe { command.pre_exec(hook) };
+}
+
+/// Marks every descriptor from 3 on to be closed at exec.
+pub(super) fn close_all_on_exec() -> std::io::Result<()> {
+    let flags = libc::CLOSE_RANGE_CLOEXEC.cast_signed();
+    // SAFETY: sets a flag on descriptors and closes none.
+    let result = unsafe { libc::close_range(3, u32::MAX, flags) };
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(std::io::Error::last_os_error())
+    }
+}
+
+/// Leaves the namespaces of the host.
+pub(super) fn leave_namespaces(flags: UnshareFlags) -> rustix::io::Result<()> {
+    // SAFETY: the flags in use never include `FILES`, which is what the function is unsafe for.
+    unsafe { rustix::thread::unshare_unsafe(flags) }
+}
