@@ -24,4 +24,7 @@ pub use kind::ImageErrorKind;
 pub use manifest::{ManifestError, Platform};
 pub use reference::{Reference, ReferenceError, RegistryHost};
 pub use registry::{CredentialError, PullProgress, Registry, RegistryError, RegistrySettings, RetryPolicy};
-pub use root::{LayerFile, RootError, RootImage, RootLimits, RootProgress, build_root};
+pub use root::{
+    EntryError, ImageFileError, LayerError, LayerFile, NameError, RootError, RootImage, RootLimits, RootProgress,
+    XattrError, build_root,
+};
