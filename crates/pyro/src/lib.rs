@@ -4,7 +4,9 @@
 //!
 //! The library never prints, and reads no environment variable except in [`Settings::from_env`].
 
+mod admission;
 pub mod argument;
+mod dirs;
 mod doctor;
 mod environment;
 mod error;
@@ -15,6 +17,7 @@ mod random;
 mod resources;
 mod run;
 mod settings;
+mod sys;
 
 use std::sync::Arc;
 
