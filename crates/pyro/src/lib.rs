@@ -4,7 +4,9 @@
 //!
 //! The library never prints, and reads no environment variable except in [`Settings::from_env`].
 
+mod admission;
 pub mod argument;
+mod dirs;
 mod disk;
 mod doctor;
 mod environment;
@@ -19,6 +21,7 @@ mod resources;
 mod run;
 mod runtime;
 mod settings;
+mod sys;
 mod vm;
 mod vmm;
 

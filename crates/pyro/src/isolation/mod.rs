@@ -1,11 +1,19 @@
 //! How strongly a guest is kept apart from its host, and what this host can do.
 
+mod binary;
+mod kvm;
+mod select;
+
 use std::fmt;
 use std::str::FromStr;
 
 use serde::Serialize;
 
 use crate::argument::InvalidArgument;
+
+pub(crate) use binary::{VmmBinary, find_program};
+pub(crate) use kvm::{DEVICE, KvmProbe, KvmVerdict};
+pub(crate) use select::{Accelerator, Choice, IsolationError, choose, select};
 
 /// The strength of the wall around a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
