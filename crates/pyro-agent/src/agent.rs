@@ -38,7 +38,9 @@ impl Agent {
     /// # Errors
     /// [`FaultKind::Internal`] with the reason why there is none.
     pub(crate) fn machine(&self) -> Result<&Rc<Machine>, Fault> {
-        self.machine.as_ref().map_err(|reason| fault(FaultKind::Internal, reason.clone()))
+        self.machine
+            .as_ref()
+            .map_err(|reason| fault(FaultKind::Internal, reason.clone()))
     }
 
     /// Time from the kernel's start to the first call of this, in microseconds.
@@ -70,11 +72,15 @@ pub(crate) fn run() -> ExitCode {
 }
 
 fn serve(uevents: &Uevents, machine: Result<Rc<Machine>, String>) -> io::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let agent = Rc::new(Agent {
         machine,
         commands: Registry::default(),
-        boot_nonce: setup::kernel_parameter("pyro.nonce").and_then(|hex| nonce(&hex)).unwrap_or_default(),
+        boot_nonce: setup::kernel_parameter("pyro.nonce")
+            .and_then(|hex| nonce(&hex))
+            .unwrap_or_default(),
         is_off: watch::Sender::new(false),
         ready_after_us: OnceCell::new(),
     });
@@ -104,8 +110,15 @@ fn nonce(hex: &str) -> Option<Vec<u8>> {
     if digits.len() != 2 * NONCE_BYTES {
         return None;
     }
-    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
-    digits.chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    digits
+        .chunks_exact(2)
+        .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
+        .collect()
 }
 
 #[cfg(test)]

@@ -31,7 +31,10 @@ pub(crate) enum CallError {
 
 /// Makes a refusal.
 pub(crate) fn fault(kind: FaultKind, message: impl Into<String>) -> Fault {
-    Fault { kind: kind.into(), message: message.into() }
+    Fault {
+        kind: kind.into(),
+        message: message.into(),
+    }
 }
 
 impl From<Fault> for CallError {
@@ -50,7 +53,11 @@ pub(crate) struct Asks {
 
 impl Asks {
     fn new(body: RecvStream) -> Self {
-        Self { body, decoder: Decoder::default(), held: 0 }
+        Self {
+            body,
+            decoder: Decoder::default(),
+            held: 0,
+        }
     }
 
     /// The next message, or `None` at the end. Dropping the future loses nothing.
@@ -84,7 +91,10 @@ impl Asks {
     pub(crate) fn release_all_but(&mut self, pending: usize) -> Result<(), CallError> {
         let free = self.held.saturating_sub(pending);
         self.held -= free;
-        self.body.flow_control().release_capacity(free).map_err(CallError::Broken)
+        self.body
+            .flow_control()
+            .release_capacity(free)
+            .map_err(CallError::Broken)
     }
 }
 
@@ -121,7 +131,9 @@ impl Reply {
     /// [`CallError::Broken`].
     pub(crate) async fn finish(&mut self, answer: Answer) -> Result<(), CallError> {
         self.send(answer).await?;
-        self.stream.send_data(Bytes::new(), true).map_err(CallError::Broken)
+        self.stream
+            .send_data(Bytes::new(), true)
+            .map_err(CallError::Broken)
     }
 
     /// Ends the call without an answer: another one has taken its place.
@@ -140,7 +152,9 @@ impl Reply {
 
 /// Answers one call to its end.
 pub(crate) async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, agent: Rc<Agent>) {
-    let Ok(stream) = respond.send_response(Response::new(()), false) else { return };
+    let Ok(stream) = respond.send_response(Response::new(()), false) else {
+        return;
+    };
     let mut reply = Reply { stream };
     let verb = Verb::from_path(request.uri().path()).filter(|_| request.method() == Method::POST);
     let mut asks = Asks::new(request.into_body());

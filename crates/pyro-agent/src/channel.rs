@@ -47,13 +47,19 @@ impl Channel {
         match found {
             Some(channel) => Ok(channel),
             None if !devices::virtio_devices(VirtioType::Vsock)?.is_empty() => Ok(Self::Vsock),
-            None => Err(io::Error::other("the machine has neither a port to the host nor vsock")),
+            None => Err(io::Error::other(
+                "the machine has neither a port to the host nor vsock",
+            )),
         }
     }
 
     fn open_port(node: &Path) -> io::Result<Self> {
         let flags = i32::try_from(OFlags::NONBLOCK.bits()).map_err(io::Error::other)?;
-        let port = File::options().read(true).write(true).custom_flags(flags).open(node)?;
+        let port = File::options()
+            .read(true)
+            .write(true)
+            .custom_flags(flags)
+            .open(node)?;
         Wire::new(port.into()).map(Self::Port)
     }
 }
@@ -69,8 +75,9 @@ pub(crate) async fn dial() -> io::Result<Wire> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = rustix::net::socket_with(AddressFamily::VSOCK, SocketType::STREAM, flags, None)?;
         let attempt = sys::connect_vsock(std::os::fd::AsFd::as_fd(&socket), VSOCK_PORT);
-        let is_refused =
-            attempt.as_ref().is_err_and(|error| Errno::from_io_error(error) != Some(Errno::INPROGRESS));
+        let is_refused = attempt
+            .as_ref()
+            .is_err_and(|error| Errno::from_io_error(error) != Some(Errno::INPROGRESS));
         if !is_refused {
             let wire = Wire::new(socket)?;
             if attempt.is_ok() || wire.connected().await.is_ok() {

@@ -25,10 +25,18 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 /// # Errors
 /// [`FaultKind::InvalidArgument`] for a malformed value, [`FaultKind::Internal`] for a failure.
 pub(crate) async fn apply(configure: Configure, agent: &Agent) -> Result<(), Fault> {
-    let Configure { hostname, machine_id, realtime_ns, entropy } = configure;
+    let Configure {
+        hostname,
+        machine_id,
+        realtime_ns,
+        entropy,
+    } = configure;
     let machine = agent.machine()?;
     if !machine_id.is_empty() && !is_machine_id(&machine_id) {
-        return Err(fault(FaultKind::InvalidArgument, "a machine id is 32 lowercase hexadecimal digits"));
+        return Err(fault(
+            FaultKind::InvalidArgument,
+            "a machine id is 32 lowercase hexadecimal digits",
+        ));
     }
     if !entropy.is_empty() {
         add_entropy(&entropy).map_err(|error| failed("seed the random generator", &error))?;
@@ -37,12 +45,18 @@ pub(crate) async fn apply(configure: Configure, agent: &Agent) -> Result<(), Fau
         set_clock(realtime_ns).map_err(|error| failed("set the clock", &error))?;
     }
     if !hostname.is_empty() {
-        rustix::system::sethostname(hostname.as_bytes())
-            .map_err(|error| fault(FaultKind::InvalidArgument, format!("cannot set the host name: {error}")))?;
+        rustix::system::sethostname(hostname.as_bytes()).map_err(|error| {
+            fault(
+                FaultKind::InvalidArgument,
+                format!("cannot set the host name: {error}"),
+            )
+        })?;
     }
     if !machine_id.is_empty() {
         let written = machine.workload.run(move |_| write_machine_id(&machine_id)).await;
-        written.flatten().map_err(|error| failed("write the machine id", &error))?;
+        written
+            .flatten()
+            .map_err(|error| failed("write the machine id", &error))?;
     }
     Ok(())
 }

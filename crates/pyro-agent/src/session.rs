@@ -107,7 +107,9 @@ async fn answer_calls(wire: &mut Wire, agent: &Rc<Agent>) -> Sequel {
         .max_frame_size(FRAME_BYTES)
         .handshake::<_, Bytes>(wire)
         .await;
-    let Ok(mut connection) = connection else { return Sequel::NextConversation };
+    let Ok(mut connection) = connection else {
+        return Sequel::NextConversation;
+    };
     let mut calls = JoinSet::new();
     let mut is_off = agent.is_off.subscribe();
     loop {

@@ -1,5 +1,8 @@
 //! The system interfaces that have no safe wrapper.
-#![expect(unsafe_code, reason = "fork, pre-exec hooks and a few kernel interfaces have no safe wrapper")]
+#![expect(
+    unsafe_code,
+    reason = "fork, pre-exec hooks and a few kernel interfaces have no safe wrapper"
+)]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -124,7 +127,11 @@ const RNDRESEEDCRNG: libc::Ioctl = 0x5207;
 
 /// Credits random bytes to the kernel's generator and has it use them at once.
 pub(crate) fn add_entropy(random: BorrowedFd<'_>, seed: &[u8]) -> io::Result<()> {
-    let mut pool = EntropyPool { entropy_bits: 0, bytes: 0, words: [0; ENTROPY_WORDS] };
+    let mut pool = EntropyPool {
+        entropy_bits: 0,
+        bytes: 0,
+        words: [0; ENTROPY_WORDS],
+    };
     for (word, chunk) in pool.words.iter_mut().zip(seed.chunks_exact(size_of::<u32>())) {
         *word = chunk.iter().fold(0, |word, byte| word << 8 | u32::from(*byte));
         pool.bytes += 4;

@@ -32,8 +32,15 @@ struct Edges {
 impl Edges {
     fn new(watched: impl AsFd, interest: epoll::EventFlags) -> io::Result<Self> {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        epoll::add(&epoll, watched, epoll::EventData::new_u64(0), interest | epoll::EventFlags::ET)?;
-        Ok(Self { epoll: sys::watch(epoll, Interest::READABLE)? })
+        epoll::add(
+            &epoll,
+            watched,
+            epoll::EventData::new_u64(0),
+            interest | epoll::EventFlags::ET,
+        )?;
+        Ok(Self {
+            epoll: sys::watch(epoll, Interest::READABLE)?,
+        })
     }
 
     /// Ready once for every edge; try the operation again then.
@@ -41,8 +48,14 @@ impl Edges {
         loop {
             let mut ready = ready!(self.epoll.poll_read_ready(context))?;
             ready.clear_ready();
-            let mut events = [epoll::Event { flags: epoll::EventFlags::empty(), data: epoll::EventData::new_u64(0) }];
-            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+            let mut events = [epoll::Event {
+                flags: epoll::EventFlags::empty(),
+                data: epoll::EventData::new_u64(0),
+            }];
+            let now = Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            };
             match epoll::wait(&self.epoll, events.as_mut_slice(), Some(&now)) {
                 Ok(0) | Err(Errno::INTR) => {}
                 Ok(_) => return Poll::Ready(Ok(())),
@@ -155,11 +168,7 @@ impl AsyncRead for Wire {
 }
 
 impl AsyncWrite for Wire {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.write_now(&bytes[..bytes.len().min(WRITE_BYTES)], context)
     }
 

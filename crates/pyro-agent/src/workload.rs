@@ -50,7 +50,10 @@ impl Workload {
             .name("workload".to_owned())
             .spawn(move || serve(&ready, &queue))
             .during(|| "start the workload's thread".to_owned())?;
-        let init = entered.recv().map_err(io::Error::other).during(|| "enter the workload".to_owned())??;
+        let init = entered
+            .recv()
+            .map_err(io::Error::other)
+            .during(|| "enter the workload".to_owned())??;
         Ok(Self { jobs, init, outside })
     }
 
@@ -85,7 +88,10 @@ impl Workload {
 impl Outside {
     fn open() -> io::Result<Self> {
         let null = File::options().read(true).write(true).open("/dev/null")?;
-        Ok(Self { proc: File::open("/proc")?.into(), null })
+        Ok(Self {
+            proc: File::open("/proc")?.into(),
+            null,
+        })
     }
 }
 

@@ -25,7 +25,9 @@ pub fn encode(message: &impl Message) -> Bytes {
     debug_assert!(length <= MAX_FRAME_BYTES, "own messages respect the limit");
     let mut buffer = BytesMut::with_capacity(PREFIX_BYTES + length);
     buffer.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
-    message.encode(&mut buffer).expect("the buffer was sized for the message");
+    message
+        .encode(&mut buffer)
+        .expect("the buffer was sized for the message");
     buffer.freeze()
 }
 
@@ -74,7 +76,9 @@ mod tests {
     use crate::message::{AgentMessage, agent_message::Body};
 
     fn sample() -> AgentMessage {
-        AgentMessage { body: Some(Body::Stdout(Bytes::from_static(b"hello"))) }
+        AgentMessage {
+            body: Some(Body::Stdout(Bytes::from_static(b"hello"))),
+        }
     }
 
     #[test]
@@ -95,13 +99,19 @@ mod tests {
     fn an_announced_giant_is_refused_before_it_arrives() {
         let mut decoder = Decoder::default();
         decoder.push(&u32::MAX.to_be_bytes());
-        assert_eq!(decoder.next::<AgentMessage>(), Err(FrameError::TooLong(u32::MAX as usize)));
+        assert_eq!(
+            decoder.next::<AgentMessage>(),
+            Err(FrameError::TooLong(u32::MAX as usize))
+        );
     }
 
     #[test]
     fn garbage_is_an_error_and_not_a_panic() {
         let mut decoder = Decoder::default();
         decoder.push(&[0, 0, 0, 2, 0xff, 0xff]);
-        assert!(matches!(decoder.next::<AgentMessage>(), Err(FrameError::Malformed(_))));
+        assert!(matches!(
+            decoder.next::<AgentMessage>(),
+            Err(FrameError::Malformed(_))
+        ));
     }
 }

@@ -137,7 +137,10 @@ impl HelloReader {
     }
 
     fn skip_to_magic(&mut self) -> Result<(), HelloError> {
-        let found = self.buffer.windows(MAGIC.len()).position(|window| window == MAGIC);
+        let found = self
+            .buffer
+            .windows(MAGIC.len())
+            .position(|window| window == MAGIC);
         let foreign = found.unwrap_or_else(|| self.buffer.len().saturating_sub(MAGIC.len() - 1));
         self.skip(foreign)
     }
@@ -145,7 +148,11 @@ impl HelloReader {
     fn skip(&mut self, count: usize) -> Result<(), HelloError> {
         self.buffer.advance(count);
         self.skipped += count;
-        if self.skipped > MAX_SKIPPED_BYTES { Err(HelloError::Absent) } else { Ok(()) }
+        if self.skipped > MAX_SKIPPED_BYTES {
+            Err(HelloError::Absent)
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -154,7 +161,11 @@ mod tests {
     use super::*;
 
     fn hello() -> HostHello {
-        HostHello { session: bytes::Bytes::from_static(&[7; NONCE_BYTES]), newest_version: 3, oldest_version: 1 }
+        HostHello {
+            session: bytes::Bytes::from_static(&[7; NONCE_BYTES]),
+            newest_version: 3,
+            oldest_version: 1,
+        }
     }
 
     #[test]

@@ -288,7 +288,10 @@ mod tests {
     #[test]
     fn every_verb_is_found_by_its_path() {
         for verb in Verb::ALL {
-            assert_eq!(Verb::from_path(&format!("{PATH_PREFIX}{}", verb.name())), Some(verb));
+            assert_eq!(
+                Verb::from_path(&format!("{PATH_PREFIX}{}", verb.name())),
+                Some(verb)
+            );
         }
         assert_eq!(Verb::from_path("/pyro.v1/other"), None);
         assert_eq!(Verb::from_path("ping"), None);

@@ -18,7 +18,11 @@ pub struct Replay {
 impl Replay {
     /// Makes an empty one that keeps at least the last `limit` bytes.
     pub fn new(limit: usize) -> Self {
-        Self { kept: VecDeque::new(), end: 0, limit }
+        Self {
+            kept: VecDeque::new(),
+            end: 0,
+            limit,
+        }
     }
 
     /// Adds sent bytes, and forgets the oldest beyond the limit.

@@ -24,11 +24,16 @@ pub(crate) struct Cgroups {
 impl Cgroups {
     /// Makes the one above all commands.
     pub(crate) fn open() -> io::Result<Self> {
-        let all = Cgroup { directory: Path::new(ROOT).join("commands") };
+        let all = Cgroup {
+            directory: Path::new(ROOT).join("commands"),
+        };
         delegate_controllers(Path::new(ROOT));
         fs::create_dir(&all.directory)?;
         delegate_controllers(&all.directory);
-        Ok(Self { all, last: Cell::new(0) })
+        Ok(Self {
+            all,
+            last: Cell::new(0),
+        })
     }
 
     /// The one above all commands.
@@ -61,7 +66,10 @@ pub(crate) struct Cgroup {
 impl Cgroup {
     /// A descriptor with which a process that writes `0` joins.
     pub(crate) fn entrance(&self) -> io::Result<OwnedFd> {
-        File::options().write(true).open(self.directory.join("cgroup.procs")).map(Into::into)
+        File::options()
+            .write(true)
+            .open(self.directory.join("cgroup.procs"))
+            .map(Into::into)
     }
 
     /// Sends a signal to every process in it and below.
@@ -78,7 +86,10 @@ impl Cgroup {
 
     /// Kills every process in it and below, and whatever they are forking.
     pub(crate) fn kill(&self) -> io::Result<()> {
-        File::options().write(true).open(self.directory.join("cgroup.kill"))?.write_all(b"1")
+        File::options()
+            .write(true)
+            .open(self.directory.join("cgroup.kill"))?
+            .write_all(b"1")
     }
 
     /// The processes in it and below.
@@ -87,7 +98,9 @@ impl Cgroup {
         let mut directories = vec![self.directory.clone()];
         while let Some(directory) = directories.pop() {
             // The guest's root user may remove one at any time.
-            let Ok(list) = fs::read_to_string(directory.join("cgroup.procs")) else { continue };
+            let Ok(list) = fs::read_to_string(directory.join("cgroup.procs")) else {
+                continue;
+            };
             processes.extend(list.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)));
             for entry in fs::read_dir(&directory)? {
                 let entry = entry?;
@@ -111,7 +124,10 @@ impl Cgroup {
         let mut text = [0; 256];
         loop {
             let count = rustix::io::pread(&events, &mut text, 0)?;
-            if text[..count].split(|byte| *byte == b'\n').any(|line| line == b"populated 0") {
+            if text[..count]
+                .split(|byte| *byte == b'\n')
+                .any(|line| line == b"populated 0")
+            {
                 return Ok(());
             }
             events.ready(Interest::PRIORITY).await?.clear_ready();
@@ -124,8 +140,12 @@ impl Cgroup {
         let mut next = 0;
         while let Some(directory) = directories.get(next) {
             next += 1;
-            let Ok(entries) = fs::read_dir(directory) else { continue };
-            let below = entries.flatten().filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            let Ok(entries) = fs::read_dir(directory) else {
+                continue;
+            };
+            let below = entries
+                .flatten()
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
             directories.extend(below.map(|entry| entry.path()).collect::<Vec<_>>());
         }
         for directory in directories.iter().rev() {
@@ -135,7 +155,10 @@ impl Cgroup {
 }
 
 fn counts_oom_kill(events: &str) -> bool {
-    events.lines().filter_map(|line| line.strip_prefix("oom_kill ")).any(|count| count.trim() != "0")
+    events
+        .lines()
+        .filter_map(|line| line.strip_prefix("oom_kill "))
+        .any(|count| count.trim() != "0")
 }
 
 #[cfg(test)]

@@ -81,7 +81,10 @@ impl Command {
     pub(crate) fn take_over(&self) -> Followed {
         let number = self.followers.borrow().wrapping_add(1);
         self.followers.send_replace(number);
-        Followed { number, followers: self.followers.subscribe() }
+        Followed {
+            number,
+            followers: self.followers.subscribe(),
+        }
     }
 
     /// Makes signals reach its processes.

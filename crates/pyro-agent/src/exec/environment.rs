@@ -23,9 +23,15 @@ impl TryFrom<&[Bytes]> for Environment {
     fn try_from(entries: &[Bytes]) -> Result<Self, Fault> {
         let mut environment = Self::default();
         for entry in entries {
-            let separator = entry.iter().position(|byte| *byte == b'=').filter(|position| *position > 0);
+            let separator = entry
+                .iter()
+                .position(|byte| *byte == b'=')
+                .filter(|position| *position > 0);
             let Some(separator) = separator else {
-                return Err(fault(FaultKind::InvalidArgument, "a variable is not of the form NAME=value"));
+                return Err(fault(
+                    FaultKind::InvalidArgument,
+                    "a variable is not of the form NAME=value",
+                ));
             };
             environment.set(text(&entry[..separator])?, text(&entry[separator + 1..])?);
         }
@@ -68,12 +74,20 @@ mod tests {
     use super::*;
 
     fn given(entries: &[&'static str]) -> Environment {
-        let entries: Vec<_> = entries.iter().map(|entry| Bytes::from_static(entry.as_bytes())).collect();
+        let entries: Vec<_> = entries
+            .iter()
+            .map(|entry| Bytes::from_static(entry.as_bytes()))
+            .collect();
         Environment::try_from(entries.as_slice()).unwrap()
     }
 
     fn value<'a>(environment: &'a Environment, name: &str) -> Option<&'a str> {
-        environment.entries.iter().find(|(present, _)| present == name)?.1.to_str()
+        environment
+            .entries
+            .iter()
+            .find(|(present, _)| present == name)?
+            .1
+            .to_str()
     }
 
     #[test]

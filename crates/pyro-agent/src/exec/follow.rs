@@ -48,15 +48,21 @@ async fn converse(
         started = started(command) => started?,
         error = reply.broken() => return Err(error),
     };
-    for (output, offset) in
-        [(&command.stdout, attach.stdout_offset), (&command.stderr, attach.stderr_offset)]
-    {
+    for (output, offset) in [
+        (&command.stdout, attach.stdout_offset),
+        (&command.stderr, attach.stderr_offset),
+    ] {
         if !output.reaches_back_to(offset) {
             let message = format!("output from byte {offset} on is not kept");
             return Err(fault(FaultKind::InvalidArgument, message).into());
         }
     }
-    reply.send(Answer::Started(Started { pid, stdin_offset: command.stdin.taken() })).await?;
+    reply
+        .send(Answer::Started(Started {
+            pid,
+            stdin_offset: command.stdin.taken(),
+        }))
+        .await?;
     tokio::select! {
         outcome = send_output(command, attach, reply) => outcome,
         error = take_input(command, asks) => Err(error),
@@ -66,7 +72,10 @@ async fn converse(
 /// Waits until the command runs, and gives its process id.
 async fn started(command: &Command) -> Result<u32, CallError> {
     let mut phase = command.phase.subscribe();
-    let reached = phase.wait_for(|phase| !matches!(phase, Phase::Starting)).await.map(|phase| phase.clone());
+    let reached = phase
+        .wait_for(|phase| !matches!(phase, Phase::Starting))
+        .await
+        .map(|phase| phase.clone());
     match reached {
         Ok(Phase::Running { pid } | Phase::Ended { pid, .. }) => Ok(pid),
         Ok(Phase::Refused(fault)) => Err(fault.into()),
@@ -86,9 +95,10 @@ async fn send_output(command: &Command, attach: &Attach, reply: &mut Reply) -> R
         offsets = (offsets.0 + stdout.len() as u64, offsets.1 + stderr.len() as u64);
         match phase {
             _ if !(stdout.is_empty() && stderr.is_empty()) => {
-                for (bytes, wrap) in
-                    [(stdout, Answer::Stdout as fn(Bytes) -> Answer), (stderr, Answer::Stderr)]
-                {
+                for (bytes, wrap) in [
+                    (stdout, Answer::Stdout as fn(Bytes) -> Answer),
+                    (stderr, Answer::Stderr),
+                ] {
                     if !bytes.is_empty() {
                         reply.send(wrap(bytes)).await?;
                     }

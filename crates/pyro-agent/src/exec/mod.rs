@@ -40,11 +40,21 @@ pub(crate) async fn answer(asks: &mut Asks, reply: &mut Reply, agent: &Rc<Agent>
                 Some(command) => command,
                 None => agent.commands.start(id.clone(), Plan::try_from(exec)?, machine)?,
             };
-            (command, Attach { request_id: id, stdout_offset: 0, stderr_offset: 0 })
+            (
+                command,
+                Attach {
+                    request_id: id,
+                    stdout_offset: 0,
+                    stderr_offset: 0,
+                },
+            )
         }
         Some(Ask::Attach(attach)) => {
             let command = agent.commands.find(&attach.request_id).ok_or_else(|| {
-                fault(FaultKind::UnknownCommand, format!("no command `{}` is known", attach.request_id))
+                fault(
+                    FaultKind::UnknownCommand,
+                    format!("no command `{}` is known", attach.request_id),
+                )
             })?;
             (command, attach)
         }

@@ -34,8 +34,15 @@ struct State {
 impl Output {
     /// Makes an empty one that tells `news` what arrives.
     pub(crate) fn new(news: Rc<Notify>) -> Self {
-        let state = State { replay: Replay::new(KEPT_BYTES), sent: 0 };
-        Self { state: RefCell::new(state), has_room: Notify::new(), news }
+        let state = State {
+            replay: Replay::new(KEPT_BYTES),
+            sent: 0,
+        };
+        Self {
+            state: RefCell::new(state),
+            has_room: Notify::new(),
+            news,
+        }
     }
 
     /// All bytes that were read.

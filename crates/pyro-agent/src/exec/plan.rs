@@ -56,13 +56,24 @@ impl TryFrom<Exec> for Plan {
         if exec.request_id.is_empty() || exec.request_id.len() > MAX_REQUEST_ID_BYTES {
             return Err(invalid("a request id has 1 to 128 bytes"));
         }
-        let argv = exec.argv.iter().map(|word| text(word)).collect::<Result<Vec<_>, _>>()?;
+        let argv = exec
+            .argv
+            .iter()
+            .map(|word| text(word))
+            .collect::<Result<Vec<_>, _>>()?;
         let program = match exec.shell {
-            Some(string) => Program::Shell { string: text(&string)?, fallback: argv },
+            Some(string) => Program::Shell {
+                string: text(&string)?,
+                fallback: argv,
+            },
             None if argv.is_empty() => return Err(invalid("there is nothing to execute")),
             None => Program::Argv(argv),
         };
-        let cwd = PathBuf::from(text(if exec.cwd.is_empty() { b"/".as_slice() } else { &exec.cwd })?);
+        let cwd = PathBuf::from(text(if exec.cwd.is_empty() {
+            b"/".as_slice()
+        } else {
+            &exec.cwd
+        })?);
         if !cwd.is_absolute() {
             return Err(invalid("the working directory is not absolute"));
         }
@@ -83,7 +94,10 @@ impl TryFrom<Exec> for Plan {
 pub(crate) fn text(bytes: &(impl AsRef<[u8]> + ?Sized)) -> Result<OsString, Fault> {
     let bytes = bytes.as_ref();
     if bytes.contains(&0) {
-        return Err(fault(FaultKind::InvalidArgument, "an argument, variable or path contains a NUL byte"));
+        return Err(fault(
+            FaultKind::InvalidArgument,
+            "an argument, variable or path contains a NUL byte",
+        ));
     }
     Ok(OsString::from_vec(bytes.to_vec()))
 }
@@ -95,28 +109,48 @@ mod tests {
     use super::*;
 
     fn wire(texts: &[&str]) -> Vec<Bytes> {
-        texts.iter().map(|text| Bytes::copy_from_slice(text.as_bytes())).collect()
+        texts
+            .iter()
+            .map(|text| Bytes::copy_from_slice(text.as_bytes()))
+            .collect()
     }
 
     fn exec(argv: &[&str]) -> Exec {
-        Exec { request_id: "1".to_owned(), argv: wire(argv), ..Exec::default() }
+        Exec {
+            request_id: "1".to_owned(),
+            argv: wire(argv),
+            ..Exec::default()
+        }
     }
 
     #[test]
     fn a_plain_vector_runs_in_the_root_as_root() {
         let plan = Plan::try_from(exec(&["git", "--version"])).unwrap();
-        assert_eq!(plan.program, Program::Argv(vec!["git".into(), "--version".into()]));
+        assert_eq!(
+            plan.program,
+            Program::Argv(vec!["git".into(), "--version".into()])
+        );
         assert_eq!(plan.cwd, PathBuf::from("/"));
         assert_eq!(plan.timeout, None);
     }
 
     #[test]
     fn what_cannot_be_executed_is_refused_before_anything_is_done() {
-        let refused = |exec: Exec| Plan::try_from(exec).unwrap_err().kind == i32::from(FaultKind::InvalidArgument);
+        let refused =
+            |exec: Exec| Plan::try_from(exec).unwrap_err().kind == i32::from(FaultKind::InvalidArgument);
         assert!(refused(exec(&[])));
         assert!(refused(exec(&["a\0b"])));
-        assert!(refused(Exec { request_id: String::new(), ..exec(&["true"]) }));
-        assert!(refused(Exec { cwd: Bytes::from_static(b"src"), ..exec(&["true"]) }));
-        assert!(refused(Exec { env: wire(&["=x"]), ..exec(&["true"]) }));
+        assert!(refused(Exec {
+            request_id: String::new(),
+            ..exec(&["true"])
+        }));
+        assert!(refused(Exec {
+            cwd: Bytes::from_static(b"src"),
+            ..exec(&["true"])
+        }));
+        assert!(refused(Exec {
+            env: wire(&["=x"]),
+            ..exec(&["true"])
+        }));
     }
 }

@@ -48,8 +48,7 @@ impl Registry {
         }
         let command = Rc::new(Command::new(id.clone()));
         self.state.commands.borrow_mut().insert(id, Rc::clone(&command));
-        let (state, machine, supervised) =
-            (Rc::clone(&self.state), Rc::clone(machine), Rc::clone(&command));
+        let (state, machine, supervised) = (Rc::clone(&self.state), Rc::clone(machine), Rc::clone(&command));
         let mut supervisors = self.supervisors.borrow_mut();
         while supervisors.try_join_next().is_some() {}
         supervisors.spawn_local(async move {

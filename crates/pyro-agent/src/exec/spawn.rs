@@ -74,13 +74,25 @@ pub(crate) fn spawn(plan: Plan, entrance: OwnedFd, outside: &Outside) -> Result<
         return Err(fault(FaultKind::InvalidArgument, "there is nothing to execute").into());
     };
     let mut command = Command::new(program);
-    command.args(arguments).env_clear().envs(environment.into_entries());
+    command
+        .args(arguments)
+        .env_clear()
+        .envs(environment.into_entries());
     let null = outside.null.try_clone().map_err(internal)?;
-    command.stdin(if plan.has_stdin { Stdio::piped() } else { null.into() });
+    command.stdin(if plan.has_stdin {
+        Stdio::piped()
+    } else {
+        null.into()
+    });
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let proc = outside.proc.try_clone().map_err(internal)?;
-    sys::before_exec(&mut command, Preparation::new(entrance, proc, cwd, &user).into_steps());
-    let child = command.spawn().map_err(|error| not_started(&program.to_string_lossy(), &error))?;
+    sys::before_exec(
+        &mut command,
+        Preparation::new(entrance, proc, cwd, &user).into_steps(),
+    );
+    let child = command
+        .spawn()
+        .map_err(|error| not_started(&program.to_string_lossy(), &error))?;
     opened(child).map_err(|error| internal(error).into())
 }
 
@@ -106,11 +118,15 @@ fn internal(error: io::Error) -> Fault {
 fn not_started(program: &str, error: &io::Error) -> SpawnError {
     let message = format!("{program}: {error}");
     match error.kind() {
-        ErrorKind::NotFound | ErrorKind::NotADirectory => {
-            SpawnError::NotStarted { status: NOT_FOUND, message }
-        }
+        ErrorKind::NotFound | ErrorKind::NotADirectory => SpawnError::NotStarted {
+            status: NOT_FOUND,
+            message,
+        },
         ErrorKind::OutOfMemory | ErrorKind::WouldBlock => fault(FaultKind::Internal, message).into(),
-        _ => SpawnError::NotStarted { status: NOT_EXECUTABLE, message },
+        _ => SpawnError::NotStarted {
+            status: NOT_EXECUTABLE,
+            message,
+        },
     }
 }
 
@@ -132,7 +148,10 @@ fn is_executable(path: &Path) -> bool {
 /// Opens the working directory, and makes it for `user` if that is asked for.
 fn open_cwd(path: &Path, create: bool, user: &User) -> Result<OwnedFd, Fault> {
     let refuse = |why: &dyn std::fmt::Display| {
-        fault(FaultKind::InvalidArgument, format!("the working directory {}: {why}", path.display()))
+        fault(
+            FaultKind::InvalidArgument,
+            format!("the working directory {}: {why}", path.display()),
+        )
     };
     if create && !path.exists() {
         fs::create_dir_all(path).map_err(|error| refuse(&error))?;
@@ -159,7 +178,14 @@ struct Preparation {
 impl Preparation {
     fn new(entrance: OwnedFd, proc: OwnedFd, cwd: OwnedFd, user: &User) -> Self {
         let groups = user.groups.iter().copied().map(Gid::from_raw).collect();
-        Self { entrance, proc, cwd, uid: Uid::from_raw(user.uid), gid: Gid::from_raw(user.gid), groups }
+        Self {
+            entrance,
+            proc,
+            cwd,
+            uid: Uid::from_raw(user.uid),
+            gid: Gid::from_raw(user.gid),
+            groups,
+        }
     }
 
     /// Only system calls, on values that exist already.
@@ -171,7 +197,10 @@ impl Preparation {
             let score = rustix::fs::openat(&self.proc, c"self/oom_score_adj", flags, Mode::empty())?;
             rustix::io::write(&score, b"0")?;
             let descriptors = rustix::process::getrlimit(Resource::Nofile).maximum;
-            let limit = Rlimit { current: Some(DESCRIPTORS), maximum: descriptors };
+            let limit = Rlimit {
+                current: Some(DESCRIPTORS),
+                maximum: descriptors,
+            };
             rustix::process::setrlimit(Resource::Nofile, limit)?;
             rustix::process::fchdir(&self.cwd)?;
             rustix::thread::set_thread_groups(&self.groups)?;

@@ -31,7 +31,9 @@ impl Stdin {
     /// Dropping the future loses nothing. What a command will not read any more is taken and thrown away.
     pub(crate) async fn write(&self, bytes: &[u8]) -> usize {
         let count = loop {
-            let Some(pipe) = self.pipe.borrow().clone() else { break bytes.len() };
+            let Some(pipe) = self.pipe.borrow().clone() else {
+                break bytes.len();
+            };
             let attempt = match pipe.writable().await {
                 Ok(()) => pipe.try_write(bytes),
                 Err(error) => Err(error),

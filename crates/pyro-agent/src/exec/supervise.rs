@@ -49,7 +49,10 @@ struct Running {
 
 /// Starts a command and stays with it. `note` is called once, when it has ended or was refused.
 pub(crate) async fn supervise(command: &Command, plan: Plan, machine: &Machine, note: impl FnOnce(End)) {
-    let limit = Limit { timeout: plan.timeout, grace: plan.grace };
+    let limit = Limit {
+        timeout: plan.timeout,
+        grace: plan.grace,
+    };
     let cgroup = match machine.cgroups.create() {
         Ok(cgroup) => Rc::new(cgroup),
         Err(error) => return refuse(command, &error, note),
@@ -77,17 +80,28 @@ pub(crate) async fn supervise(command: &Command, plan: Plan, machine: &Machine, 
     command.stdin.close();
     command.enter(Phase::Ended { pid, ended });
     note(End::Ended);
-    tokio::join!(output::discard(&running.stdout), output::discard(&running.stderr), clean_up(command, &cgroup));
+    tokio::join!(
+        output::discard(&running.stdout),
+        output::discard(&running.stderr),
+        clean_up(command, &cgroup)
+    );
 }
 
 async fn start(plan: Plan, cgroup: &Cgroup, machine: &Machine) -> Result<Spawned, SpawnError> {
     let internal = |error: io::Error| fault(FaultKind::Internal, format!("cannot start a process: {error}"));
     let entrance = cgroup.entrance().map_err(internal)?;
-    machine.workload.run(move |outside| spawn::spawn(plan, entrance, outside)).await.map_err(internal)?
+    machine
+        .workload
+        .run(move |outside| spawn::spawn(plan, entrance, outside))
+        .await
+        .map_err(internal)?
 }
 
 fn refuse(command: &Command, error: &io::Error, note: impl FnOnce(End)) {
-    let refusal = fault(FaultKind::Internal, format!("cannot supervise a command: {error}"));
+    let refusal = fault(
+        FaultKind::Internal,
+        format!("cannot supervise a command: {error}"),
+    );
     not_started(command, SpawnError::Refused(refusal), note);
 }
 
@@ -99,7 +113,12 @@ fn not_started(command: &Command, error: SpawnError, note: impl FnOnce(End)) {
         }
         SpawnError::NotStarted { status, message } => {
             note(End::Ended);
-            let ended = Ended { outcome: Outcome::NotStarted.into(), status, message, ..Ended::default() };
+            let ended = Ended {
+                outcome: Outcome::NotStarted.into(),
+                status,
+                message,
+                ..Ended::default()
+            };
             command.enter(Phase::Ended { pid: 0, ended });
         }
     }
@@ -136,7 +155,10 @@ impl Running {
     /// Waits for the end of the command and of its output.
     async fn run(&self, command: &Command, limit: Limit, cgroup: &Cgroup) -> Ended {
         let both = async {
-            tokio::join!(command.stdout.read(&self.stdout), command.stderr.read(&self.stderr));
+            tokio::join!(
+                command.stdout.read(&self.stdout),
+                command.stderr.read(&self.stderr)
+            );
             std::future::pending::<Infallible>().await
         };
         let (status, forced) = tokio::select! {
@@ -160,7 +182,11 @@ impl Running {
             signal,
             oom_killed: cgroup.has_oom_kill(),
             duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
-            left_running: cgroup.processes().ok().and_then(|left| left.len().try_into().ok()).unwrap_or(0),
+            left_running: cgroup
+                .processes()
+                .ok()
+                .and_then(|left| left.len().try_into().ok())
+                .unwrap_or(0),
             message: String::new(),
             stdout_bytes: command.stdout.end(),
             stderr_bytes: command.stderr.end(),

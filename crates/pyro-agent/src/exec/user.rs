@@ -30,11 +30,17 @@ impl FromStr for UserSpec {
             None => (text, None),
         };
         if group.is_some_and(|group| group.contains(':')) {
-            return Err(fault(FaultKind::InvalidArgument, format!("`{text}` is not of the form user:group")));
+            return Err(fault(
+                FaultKind::InvalidArgument,
+                format!("`{text}` is not of the form user:group"),
+            ));
         }
         let user = if user.is_empty() { "0" } else { user };
         let group = group.filter(|group| !group.is_empty());
-        Ok(Self { user: user.to_owned(), group: group.map(str::to_owned) })
+        Ok(Self {
+            user: user.to_owned(),
+            group: group.map(str::to_owned),
+        })
     }
 }
 
@@ -71,7 +77,10 @@ impl User {
             (Some(entry), _) => entry,
             (None, Some(uid)) => Self::without_entry(uid),
             (None, None) => {
-                return Err(fault(FaultKind::InvalidArgument, format!("there is no user `{}`", spec.user)));
+                return Err(fault(
+                    FaultKind::InvalidArgument,
+                    format!("there is no user `{}`", spec.user),
+                ));
             }
         };
         match &spec.group {
@@ -82,8 +91,18 @@ impl User {
     }
 
     fn without_entry(uid: u32) -> Self {
-        let name = if uid == 0 { "root".to_owned() } else { uid.to_string() };
-        Self { uid, gid: 0, groups: Vec::new(), name, home: PathBuf::from("/") }
+        let name = if uid == 0 {
+            "root".to_owned()
+        } else {
+            uid.to_string()
+        };
+        Self {
+            uid,
+            gid: 0,
+            groups: Vec::new(),
+            name,
+            home: PathBuf::from("/"),
+        }
     }
 
     /// Root in an image without any files.
@@ -118,14 +137,24 @@ fn parse_user(line: &str) -> Option<User> {
     let (name, _password) = (fields.next()?, fields.next()?);
     let (uid, gid) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
     let home = fields.nth(1).filter(|home| !home.is_empty()).unwrap_or("/");
-    Some(User { uid, gid, groups: Vec::new(), name: name.to_owned(), home: PathBuf::from(home) })
+    Some(User {
+        uid,
+        gid,
+        groups: Vec::new(),
+        name: name.to_owned(),
+        home: PathBuf::from(home),
+    })
 }
 
 /// group(5): name, id and members.
 fn parse_group(line: &str) -> Option<(&str, u32, &str)> {
     let mut fields = line.split(':');
     let (name, _password) = (fields.next()?, fields.next()?);
-    Some((name, fields.next()?.parse().ok()?, fields.next().unwrap_or_default()))
+    Some((
+        name,
+        fields.next()?.parse().ok()?,
+        fields.next().unwrap_or_default(),
+    ))
 }
 
 /// Reads a file that the guest may have put there: a missing, special or oversized one must do no harm.
@@ -139,7 +168,9 @@ fn read_text(path: impl AsRef<Path>) -> String {
         }
         Ok(bytes)
     };
-    read().map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    read()
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -183,7 +214,10 @@ mod tests {
     #[test]
     fn a_number_needs_no_entry_but_a_name_does() {
         let unknown = find("4242").unwrap();
-        assert_eq!((unknown.uid, unknown.gid, unknown.name.as_str()), (4242, 0, "4242"));
+        assert_eq!(
+            (unknown.uid, unknown.gid, unknown.name.as_str()),
+            (4242, 0, "4242")
+        );
         assert!(find("nobody").unwrap_err().message.contains("nobody"));
         assert!(find("dev:nogroup").unwrap_err().message.contains("nogroup"));
         assert!(find("a:b:c").is_err());

@@ -25,8 +25,12 @@ impl Uevents {
     /// Opens them; whatever is announced from now on ends a later wait.
     pub(crate) fn open() -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket =
-            rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, Some(KOBJECT_UEVENT))?;
+        let socket = rustix::net::socket_with(
+            AddressFamily::NETLINK,
+            SocketType::DGRAM,
+            flags,
+            Some(KOBJECT_UEVENT),
+        )?;
         rustix::net::bind(&socket, &SocketAddrNetlink::new(0, KERNEL_GROUP))?;
         Ok(Self { socket })
     }
@@ -95,7 +99,10 @@ pub(crate) fn virtio_devices(kind: VirtioType) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for device in children(Path::new("/sys/bus/virtio/devices"))? {
         let id = fs::read_to_string(device.join("device")).unwrap_or_default();
-        let id = id.trim().strip_prefix("0x").and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let id = id
+            .trim()
+            .strip_prefix("0x")
+            .and_then(|digits| u32::from_str_radix(digits, 16).ok());
         if id == Some(kind as u32) {
             found.push(device);
         }
@@ -143,7 +150,9 @@ fn children(directory: &Path) -> io::Result<Vec<PathBuf>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(error) => return Err(error),
     };
-    let mut paths = entries.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;
+    let mut paths = entries
+        .map(|entry| Ok(entry?.path()))
+        .collect::<io::Result<Vec<_>>>()?;
     paths.sort();
     Ok(paths)
 }

@@ -45,7 +45,10 @@ pub(crate) trait DuringStep<T> {
 
 impl<T, E: Into<io::Error>> DuringStep<T> for Result<T, E> {
     fn during(self, step: impl FnOnce() -> String) -> Result<T, SetupError> {
-        self.map_err(|source| SetupError::Step { step: step(), source: source.into() })
+        self.map_err(|source| SetupError::Step {
+            step: step(),
+            source: source.into(),
+        })
     }
 }
 
@@ -65,7 +68,10 @@ pub(crate) struct Machine {
 pub(crate) fn prepare() -> Result<Uevents, SetupError> {
     mounts::mount_for_agent()?;
     init::refuse_oom_kill().during(|| "refuse to be killed for memory".to_owned())?;
-    let limit = Rlimit { current: Some(DESCRIPTOR_LIMIT), maximum: Some(DESCRIPTOR_LIMIT) };
+    let limit = Rlimit {
+        current: Some(DESCRIPTOR_LIMIT),
+        maximum: Some(DESCRIPTOR_LIMIT),
+    };
     rustix::process::setrlimit(Resource::Nofile, limit).during(|| "raise the descriptor limit".to_owned())?;
     Uevents::open().during(|| "listen to device events".to_owned())
 }
@@ -94,7 +100,8 @@ pub(crate) fn kernel_parameter(name: &str) -> Option<String> {
 }
 
 fn parameter_in<'a>(line: &'a str, name: &str) -> Option<&'a str> {
-    line.split_ascii_whitespace().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+    line.split_ascii_whitespace()
+        .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
 }
 
 #[cfg(test)]

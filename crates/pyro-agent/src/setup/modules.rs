@@ -27,7 +27,10 @@ pub(crate) fn load_all() -> Result<(), SetupError> {
 }
 
 fn names(order: &str) -> impl Iterator<Item = &str> {
-    order.lines().map(str::trim).filter(|name| !name.is_empty() && !name.starts_with('#'))
+    order
+        .lines()
+        .map(str::trim)
+        .filter(|name| !name.is_empty() && !name.starts_with('#'))
 }
 
 fn load(name: &str) -> io::Result<()> {
@@ -45,6 +48,9 @@ mod tests {
     #[test]
     fn the_order_is_that_of_the_lines() {
         let order = "virtio_ring\n\n  virtio \n# a remark\nerofs";
-        assert_eq!(names(order).collect::<Vec<_>>(), ["virtio_ring", "virtio", "erofs"]);
+        assert_eq!(
+            names(order).collect::<Vec<_>>(),
+            ["virtio_ring", "virtio", "erofs"]
+        );
     }
 }

@@ -29,7 +29,9 @@ const LOWER: &str = "/lower";
 const SYSROOT: &str = "/sysroot";
 
 /// The flags of file systems that hold neither programs nor devices.
-const INERT: MountFlags = MountFlags::NOSUID.union(MountFlags::NOEXEC).union(MountFlags::NODEV);
+const INERT: MountFlags = MountFlags::NOSUID
+    .union(MountFlags::NOEXEC)
+    .union(MountFlags::NODEV);
 
 /// Mounts the kernel's file systems in the agent's own root.
 pub(crate) fn mount_for_agent() -> Result<(), SetupError> {
@@ -84,15 +86,30 @@ pub(crate) fn furnish() -> Result<(), SetupError> {
     make_directory("/proc")?;
     mount_virtual("sysfs", "/sys", INERT, c"")?;
     mount_virtual("cgroup2", "/sys/fs/cgroup", INERT, c"")?;
-    mount_virtual("tmpfs", "/run", MountFlags::NOSUID.union(MountFlags::NODEV), c"mode=0755")?;
+    mount_virtual(
+        "tmpfs",
+        "/run",
+        MountFlags::NOSUID.union(MountFlags::NODEV),
+        c"mode=0755",
+    )?;
     if !Path::new("/tmp").exists() {
         make_sticky("/tmp").during(|| "make /tmp".to_owned())?;
     }
     mount_virtual("tmpfs", "/dev", MountFlags::NOSUID, c"mode=0755,size=1m")?;
     fill_dev().during(|| "fill /dev".to_owned())?;
     let terminals = c"newinstance,ptmxmode=0666,mode=0620,gid=5";
-    mount_virtual("devpts", "/dev/pts", MountFlags::NOSUID.union(MountFlags::NOEXEC), terminals)?;
-    mount_virtual("tmpfs", "/dev/shm", MountFlags::NOSUID.union(MountFlags::NODEV), c"mode=1777")
+    mount_virtual(
+        "devpts",
+        "/dev/pts",
+        MountFlags::NOSUID.union(MountFlags::NOEXEC),
+        terminals,
+    )?;
+    mount_virtual(
+        "tmpfs",
+        "/dev/shm",
+        MountFlags::NOSUID.union(MountFlags::NODEV),
+        c"mode=1777",
+    )
 }
 
 /// Mounts `/proc` for the pid namespace of the calling process; only system calls.
@@ -103,9 +120,7 @@ pub(crate) fn mount_proc() -> Result<(), Errno> {
 fn mount_image(node: &Path) -> Result<(), Errno> {
     let read_only = MountFlags::RDONLY | MountFlags::NOATIME;
     match rustix::mount::mount(node, LOWER, "erofs", read_only, None::<&CStr>) {
-        Err(Errno::INVAL | Errno::NODEV) => {
-            rustix::mount::mount(node, LOWER, "ext4", read_only, c"noload")
-        }
+        Err(Errno::INVAL | Errno::NODEV) => rustix::mount::mount(node, LOWER, "ext4", read_only, c"noload"),
         outcome => outcome,
     }
 }
@@ -120,7 +135,11 @@ fn mount_virtual(kind: &str, target: &str, flags: MountFlags, options: &CStr) ->
 }
 
 fn make_directory(path: &str) -> Result<(), SetupError> {
-    DirBuilder::new().recursive(true).mode(0o755).create(path).during(|| format!("make {path}"))
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(path)
+        .during(|| format!("make {path}"))
 }
 
 fn make_sticky(path: &str) -> io::Result<()> {
