@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use bytes::{BufMut, Bytes, BytesMut};
+
 /// The last bytes sent on a stream, with the position of the first one.
 ///
 /// A receiver can lack at most what flow control let the sender have under way, so `limit` must be at least the
@@ -36,6 +38,20 @@ impl Replay {
         self.end
     }
 
+    /// At most `most` bytes from `offset` on, or `None` if they are no longer, or not yet, known.
+    pub fn chunk(&self, offset: u64, most: usize) -> Option<Bytes> {
+        let missing = usize::try_from(self.end.checked_sub(offset)?).ok()?;
+        let start = self.kept.len().checked_sub(missing)?;
+        let mut chunk = BytesMut::with_capacity(missing.min(most));
+        let (front, back) = self.kept.as_slices();
+        let in_front = front.get(start..).unwrap_or_default();
+        let in_back = &back[start.saturating_sub(front.len())..];
+        for slice in [in_front, in_back] {
+            chunk.put_slice(&slice[..slice.len().min(most - chunk.len())]);
+        }
+        Some(chunk.freeze())
+    }
+
     /// The bytes from `offset` to the end, or `None` if they are no longer, or not yet, known.
     pub fn since(&self, offset: u64) -> Option<Vec<u8>> {
         let missing = usize::try_from(self.end.checked_sub(offset)?).ok()?;
@@ -57,6 +73,25 @@ mod tests {
         assert_eq!(replay.since(7).unwrap(), b"");
         assert_eq!(replay.since(5).unwrap(), b"fg");
         assert_eq!(replay.since(3).unwrap(), b"defg");
+    }
+
+    #[test]
+    fn chunks_put_together_are_the_whole() {
+        let mut replay = Replay::new(10);
+        for round in 0..7_u8 {
+            replay.push(&[round; 3]);
+            let mut offset = replay.end().saturating_sub(10);
+            let whole = replay.since(offset).unwrap();
+            let mut seen = Vec::new();
+            while let Some(chunk) = replay.chunk(offset, 4).filter(|chunk| !chunk.is_empty()) {
+                assert!(chunk.len() <= 4);
+                offset += chunk.len() as u64;
+                seen.extend_from_slice(&chunk);
+            }
+            assert_eq!(seen, whole);
+        }
+        assert_eq!(replay.chunk(0, 4), None);
+        assert_eq!(replay.chunk(22, 0), None);
     }
 
     #[test]

@@ -1,0 +1,135 @@
+//! The server: sets the machine up, finds the host and converses with it until the machine goes off.
+
+use std::cell::OnceCell;
+use std::io;
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use pyro_proto::handshake::NONCE_BYTES;
+use pyro_proto::message::{Fault, FaultKind};
+use rustix::time::ClockId;
+use tokio::sync::watch;
+use tokio::task::LocalSet;
+
+use crate::channel::{self, Channel};
+use crate::exec::registry::Registry;
+use crate::session::{self, Medium, Sequel};
+use crate::setup::devices::Uevents;
+use crate::setup::{self, Machine};
+use crate::{call::fault, log};
+
+/// What every conversation shares.
+#[derive(Debug)]
+pub(crate) struct Agent {
+    /// The machine, or why it cannot run commands.
+    pub(crate) machine: Result<Rc<Machine>, String>,
+    /// The commands.
+    pub(crate) commands: Registry,
+    /// The nonce of this boot, from the kernel's command line.
+    pub(crate) boot_nonce: Vec<u8>,
+    /// Turns true when everything is on disk and the machine may end.
+    pub(crate) is_off: watch::Sender<bool>,
+    ready_after_us: OnceCell<u64>,
+}
+
+impl Agent {
+    /// The machine, for a request that needs it.
+    ///
+    /// # Errors
+    /// [`FaultKind::Internal`] with the reason why there is none.
+    pub(crate) fn machine(&self) -> Result<&Rc<Machine>, Fault> {
+        self.machine
+            .as_ref()
+            .map_err(|reason| fault(FaultKind::Internal, reason.clone()))
+    }
+
+    /// Time from the kernel's start to the first call of this, in microseconds.
+    pub(crate) fn ready_after_us(&self) -> u64 {
+        *self.ready_after_us.get_or_init(|| {
+            let now = rustix::time::clock_gettime(ClockId::Boottime);
+            let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
+            seconds.unwrap_or(0) * 1_000_000 + nanos.unwrap_or(0) / 1_000
+        })
+    }
+}
+
+/// Serves until the machine is to end; process 1 ends it when this process does.
+pub(crate) fn run() -> ExitCode {
+    let outcome = setup::prepare().map_err(io::Error::other).and_then(|uevents| {
+        let machine = setup::set_up(&uevents).map(Rc::new).map_err(|error| {
+            log::error(&error.to_string());
+            error.to_string()
+        });
+        serve(&uevents, machine)
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            log::error(&error.to_string());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(uevents: &Uevents, machine: Result<Rc<Machine>, String>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let agent = Rc::new(Agent {
+        machine,
+        commands: Registry::default(),
+        boot_nonce: setup::kernel_parameter("pyro.nonce")
+            .and_then(|hex| nonce(&hex))
+            .unwrap_or_default(),
+        is_off: watch::Sender::new(false),
+        ready_after_us: OnceCell::new(),
+    });
+    let entered = runtime.enter();
+    let channel = Channel::find(uevents)?;
+    drop(entered);
+    LocalSet::new().block_on(&runtime, converse(channel, &agent))
+}
+
+async fn converse(mut channel: Channel, agent: &Rc<Agent>) -> io::Result<()> {
+    agent.ready_after_us();
+    loop {
+        let sequel = match &mut channel {
+            Channel::Port(wire) => session::serve(wire, Medium::Port, agent).await,
+            Channel::Vsock => session::serve(&mut channel::dial().await?, Medium::Connection, agent).await,
+        };
+        match sequel {
+            Ok(Sequel::NextConversation) => {}
+            Ok(Sequel::End) => return Ok(()),
+            Err(error) => log::error(&format!("the channel to the host failed: {error}")),
+        }
+    }
+}
+
+fn nonce(hex: &str) -> Option<Vec<u8>> {
+    let digits = hex.as_bytes();
+    if digits.len() != 2 * NONCE_BYTES {
+        return None;
+    }
+    let digit = |byte: u8| {
+        char::from(byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
+    digits
+        .chunks_exact(2)
+        .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nonce_is_32_hexadecimal_digits() {
+        let hex = "000102030405060708090a0b0c0d0e0f";
+        assert_eq!(nonce(hex), Some((0..16).collect()));
+        assert_eq!(nonce("00ff"), None);
+        assert_eq!(nonce("zz0102030405060708090a0b0c0d0e0f"), None);
+    }
+}

@@ -1,0 +1,189 @@
+//! One call: its messages in, its messages out, and the verb that it asks for.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, RecvStream, SendStream};
+use http::{Method, Request, Response};
+use pyro_proto::frame::{self, Decoder, FrameError};
+use pyro_proto::message::agent_message::Body as Answer;
+use pyro_proto::message::host_message::Body as Ask;
+use pyro_proto::message::{AgentMessage, Done, Fault, FaultKind, HostMessage, Verb};
+
+use crate::agent::Agent;
+use crate::{exec, identity, power};
+
+/// Why a call ended early.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum CallError {
+    /// The stream or the whole connection is gone; nobody is left to tell.
+    #[error("the call was broken off")]
+    Broken(#[from] h2::Error),
+    /// The host's bytes are no messages.
+    #[error(transparent)]
+    Malformed(#[from] FrameError),
+    /// The request is refused.
+    #[error("{}", .0.message)]
+    Refused(Fault),
+}
+
+/// Makes a refusal.
+pub(crate) fn fault(kind: FaultKind, message: impl Into<String>) -> Fault {
+    Fault {
+        kind: kind.into(),
+        message: message.into(),
+    }
+}
+
+impl From<Fault> for CallError {
+    fn from(fault: Fault) -> Self {
+        Self::Refused(fault)
+    }
+}
+
+/// What the host sends within a call.
+#[derive(Debug)]
+pub(crate) struct Asks {
+    body: RecvStream,
+    decoder: Decoder,
+    held: usize,
+}
+
+impl Asks {
+    fn new(body: RecvStream) -> Self {
+        Self {
+            body,
+            decoder: Decoder::default(),
+            held: 0,
+        }
+    }
+
+    /// The next message, or `None` at the end. Dropping the future loses nothing.
+    ///
+    /// All flow-control credit is given back, except for `pending` bytes that the caller has not used yet.
+    ///
+    /// # Errors
+    /// [`CallError::Broken`] or [`CallError::Malformed`].
+    pub(crate) async fn next(&mut self, pending: usize) -> Result<Option<Ask>, CallError> {
+        loop {
+            if let Some(message) = self.decoder.next::<HostMessage>()? {
+                // A message of an unknown kind, from a newer host, is passed over.
+                let Some(ask) = message.body else { continue };
+                return Ok(Some(ask));
+            }
+            self.release_all_but(pending)?;
+            let Some(bytes) = self.body.data().await else {
+                return if self.decoder.is_mid_frame() {
+                    Err(fault(FaultKind::InvalidArgument, "the request ends within a frame").into())
+                } else {
+                    Ok(None)
+                };
+            };
+            let bytes = bytes?;
+            self.held += bytes.len();
+            self.decoder.push(&bytes);
+        }
+    }
+
+    /// Gives flow-control credit back for all but `pending` bytes.
+    pub(crate) fn release_all_but(&mut self, pending: usize) -> Result<(), CallError> {
+        let free = self.held.saturating_sub(pending);
+        self.held -= free;
+        self.body
+            .flow_control()
+            .release_capacity(free)
+            .map_err(CallError::Broken)
+    }
+}
+
+/// What the agent sends within a call.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    stream: SendStream<Bytes>,
+}
+
+impl Reply {
+    /// Sends a message, as the host's window allows.
+    ///
+    /// # Errors
+    /// [`CallError::Broken`].
+    pub(crate) async fn send(&mut self, answer: Answer) -> Result<(), CallError> {
+        let mut bytes = frame::encode(&AgentMessage { body: Some(answer) });
+        while !bytes.is_empty() {
+            self.stream.reserve_capacity(bytes.len());
+            while self.stream.capacity() == 0 {
+                match poll_fn(|context| self.stream.poll_capacity(context)).await {
+                    Some(capacity) => capacity?,
+                    None => return Err(h2::Error::from(Reason::CANCEL).into()),
+                };
+            }
+            let count = self.stream.capacity().min(bytes.len());
+            self.stream.send_data(bytes.split_to(count), false)?;
+        }
+        Ok(())
+    }
+
+    /// Sends the last message.
+    ///
+    /// # Errors
+    /// [`CallError::Broken`].
+    pub(crate) async fn finish(&mut self, answer: Answer) -> Result<(), CallError> {
+        self.send(answer).await?;
+        self.stream
+            .send_data(Bytes::new(), true)
+            .map_err(CallError::Broken)
+    }
+
+    /// Ends the call without an answer: another one has taken its place.
+    pub(crate) fn give_up(&mut self) {
+        self.stream.send_reset(Reason::CANCEL);
+    }
+
+    /// Waits until the host gives the call up.
+    pub(crate) async fn broken(&mut self) -> CallError {
+        match poll_fn(|context| self.stream.poll_reset(context)).await {
+            Ok(reason) => CallError::Broken(reason.into()),
+            Err(error) => CallError::Broken(error),
+        }
+    }
+}
+
+/// Answers one call to its end.
+pub(crate) async fn answer(request: Request<RecvStream>, mut respond: SendResponse<Bytes>, agent: Rc<Agent>) {
+    let Ok(stream) = respond.send_response(Response::new(()), false) else {
+        return;
+    };
+    let mut reply = Reply { stream };
+    let verb = Verb::from_path(request.uri().path()).filter(|_| request.method() == Method::POST);
+    let mut asks = Asks::new(request.into_body());
+    let refusal = match Box::pin(dispatch(verb, &mut asks, &mut reply, &agent)).await {
+        Ok(()) | Err(CallError::Broken(_)) => return,
+        Err(CallError::Refused(fault)) => fault,
+        Err(CallError::Malformed(error)) => fault(FaultKind::InvalidArgument, error.to_string()),
+    };
+    // Nobody is left to tell if this fails.
+    drop(reply.finish(Answer::Fault(refusal)).await);
+}
+
+async fn dispatch(
+    verb: Option<Verb>,
+    asks: &mut Asks,
+    reply: &mut Reply,
+    agent: &Rc<Agent>,
+) -> Result<(), CallError> {
+    match verb {
+        None => return Err(fault(FaultKind::Unsupported, "the agent does not know this request").into()),
+        Some(Verb::Ping) => {}
+        Some(Verb::Configure) => {
+            let Some(Ask::Configure(configure)) = asks.next(0).await? else {
+                return Err(fault(FaultKind::InvalidArgument, "the request holds no configuration").into());
+            };
+            identity::apply(configure, agent).await?;
+        }
+        Some(Verb::Exec) => return exec::answer(asks, reply, agent).await,
+        Some(Verb::PowerOff) => return power::off(reply, agent).await,
+    }
+    reply.finish(Answer::Done(Done {})).await
+}

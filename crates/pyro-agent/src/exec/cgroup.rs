@@ -1,0 +1,174 @@
+//! A cgroup (v2) for each command: no process gets out of its reach by a new session or a lost parent.
+
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+use rustix::io::Errno;
+use rustix::process::Pid;
+use tokio::io::Interest;
+
+use crate::sys;
+
+const ROOT: &str = "/sys/fs/cgroup";
+
+/// The cgroup above all commands.
+#[derive(Debug)]
+pub(crate) struct Cgroups {
+    all: Cgroup,
+    last: Cell<u64>,
+}
+
+impl Cgroups {
+    /// Makes the one above all commands.
+    pub(crate) fn open() -> io::Result<Self> {
+        let all = Cgroup {
+            directory: Path::new(ROOT).join("commands"),
+        };
+        delegate_controllers(Path::new(ROOT));
+        fs::create_dir(&all.directory)?;
+        delegate_controllers(&all.directory);
+        Ok(Self {
+            all,
+            last: Cell::new(0),
+        })
+    }
+
+    /// The one above all commands.
+    pub(crate) fn all(&self) -> &Cgroup {
+        &self.all
+    }
+
+    /// Makes one for a new command.
+    pub(crate) fn create(&self) -> io::Result<Cgroup> {
+        self.last.set(self.last.get() + 1);
+        let directory = self.all.directory.join(self.last.get().to_string());
+        fs::create_dir(&directory)?;
+        Ok(Cgroup { directory })
+    }
+}
+
+/// A kernel may lack any of them; killing needs none.
+fn delegate_controllers(directory: &Path) {
+    for controller in ["+memory", "+pids", "+cpu"] {
+        drop(fs::write(directory.join("cgroup.subtree_control"), controller));
+    }
+}
+
+/// A cgroup, named by its directory in the agent's root.
+#[derive(Debug)]
+pub(crate) struct Cgroup {
+    directory: PathBuf,
+}
+
+impl Cgroup {
+    /// A descriptor with which a process that writes `0` joins.
+    pub(crate) fn entrance(&self) -> io::Result<OwnedFd> {
+        File::options()
+            .write(true)
+            .open(self.directory.join("cgroup.procs"))
+            .map(Into::into)
+    }
+
+    /// Sends a signal to every process in it and below.
+    pub(crate) fn signal(&self, signal: i32) -> io::Result<()> {
+        for pid in self.processes()? {
+            match sys::send_signal(pid, signal) {
+                // It ended meanwhile.
+                Err(error) if Errno::from_io_error(&error) == Some(Errno::SRCH) => {}
+                outcome => outcome?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Kills every process in it and below, and whatever they are forking.
+    pub(crate) fn kill(&self) -> io::Result<()> {
+        File::options()
+            .write(true)
+            .open(self.directory.join("cgroup.kill"))?
+            .write_all(b"1")
+    }
+
+    /// The processes in it and below.
+    pub(crate) fn processes(&self) -> io::Result<Vec<Pid>> {
+        let mut processes = Vec::new();
+        let mut directories = vec![self.directory.clone()];
+        while let Some(directory) = directories.pop() {
+            // The guest's root user may remove one at any time.
+            let Ok(list) = fs::read_to_string(directory.join("cgroup.procs")) else {
+                continue;
+            };
+            processes.extend(list.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)));
+            for entry in fs::read_dir(&directory)? {
+                let entry = entry?;
+                if entry.file_type()?.is_dir() {
+                    directories.push(entry.path());
+                }
+            }
+        }
+        Ok(processes)
+    }
+
+    /// Whether the kernel killed one of its processes for want of memory.
+    pub(crate) fn has_oom_kill(&self) -> bool {
+        fs::read_to_string(self.directory.join("memory.events")).is_ok_and(|events| counts_oom_kill(&events))
+    }
+
+    /// Waits until no process is in it or below.
+    pub(crate) async fn emptied(&self) -> io::Result<()> {
+        let events = File::open(self.directory.join("cgroup.events"))?;
+        let events = sys::watch(events.into(), Interest::PRIORITY)?;
+        let mut text = [0; 256];
+        loop {
+            let count = rustix::io::pread(&events, &mut text, 0)?;
+            if text[..count]
+                .split(|byte| *byte == b'\n')
+                .any(|line| line == b"populated 0")
+            {
+                return Ok(());
+            }
+            events.ready(Interest::PRIORITY).await?.clear_ready();
+        }
+    }
+
+    /// Removes it. What the workload made below it goes too; what is in use stays.
+    pub(crate) fn remove(&self) {
+        let mut directories = vec![self.directory.clone()];
+        let mut next = 0;
+        while let Some(directory) = directories.get(next) {
+            next += 1;
+            let Ok(entries) = fs::read_dir(directory) else {
+                continue;
+            };
+            let below = entries
+                .flatten()
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+            directories.extend(below.map(|entry| entry.path()).collect::<Vec<_>>());
+        }
+        for directory in directories.iter().rev() {
+            drop(fs::remove_dir(directory));
+        }
+    }
+}
+
+fn counts_oom_kill(events: &str) -> bool {
+    events
+        .lines()
+        .filter_map(|line| line.strip_prefix("oom_kill "))
+        .any(|count| count.trim() != "0")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_kills_for_want_of_memory_count() {
+        assert!(counts_oom_kill("low 0\noom 3\noom_kill 1\noom_group_kill 0\n"));
+        assert!(!counts_oom_kill("low 0\noom 3\noom_kill 0\noom_group_kill 2\n"));
+        assert!(!counts_oom_kill(""));
+    }
+}

@@ -1,0 +1,256 @@
+//! The life of one command, from its start until its last process is gone.
+
+use std::convert::Infallible;
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use pyro_proto::message::{Ended, FaultKind, Outcome};
+use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::net::unix::pipe::Receiver;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::cgroup::Cgroup;
+use super::command::{Command, Phase};
+use super::output;
+use super::plan::Plan;
+use super::registry::End;
+use super::spawn::{self, SpawnError, Spawned};
+use crate::call::fault;
+use crate::log;
+use crate::setup::Machine;
+use crate::sys;
+
+/// How long the output of a command stays open after its end, when other processes hold it.
+const LINGER: Duration = Duration::from_secs(1);
+
+/// How long killed processes may take to disappear before they are counted.
+const REAPING: Duration = Duration::from_secs(1);
+
+/// When a command has to end.
+#[derive(Debug, Clone, Copy)]
+struct Limit {
+    timeout: Option<Duration>,
+    grace: Duration,
+}
+
+/// A command's process and pipes.
+#[derive(Debug)]
+struct Running {
+    process: AsyncFd<OwnedFd>,
+    stdout: Receiver,
+    stderr: Receiver,
+    started: Instant,
+}
+
+/// Starts a command and stays with it. `note` is called once, when it has ended or was refused.
+pub(crate) async fn supervise(command: &Command, plan: Plan, machine: &Machine, note: impl FnOnce(End)) {
+    let limit = Limit {
+        timeout: plan.timeout,
+        grace: plan.grace,
+    };
+    let cgroup = match machine.cgroups.create() {
+        Ok(cgroup) => Rc::new(cgroup),
+        Err(error) => return refuse(command, &error, note),
+    };
+    let spawned = match start(plan, &cgroup, machine).await {
+        Ok(spawned) => spawned,
+        Err(error) => {
+            cgroup.remove();
+            return not_started(command, error, note);
+        }
+    };
+    let pid = spawned.pid;
+    let running = match Running::new(spawned, command) {
+        Ok(running) => running,
+        Err(error) => {
+            // It must not run unsupervised.
+            drop(cgroup.kill());
+            return refuse(command, &error, note);
+        }
+    };
+    let pid = pid_in_workload(pid).unwrap_or(0);
+    command.hold(Rc::clone(&cgroup));
+    command.enter(Phase::Running { pid });
+    let ended = running.run(command, limit, &cgroup).await;
+    command.stdin.close();
+    command.enter(Phase::Ended { pid, ended });
+    note(End::Ended);
+    tokio::join!(
+        output::discard(&running.stdout),
+        output::discard(&running.stderr),
+        clean_up(command, &cgroup)
+    );
+}
+
+async fn start(plan: Plan, cgroup: &Cgroup, machine: &Machine) -> Result<Spawned, SpawnError> {
+    let internal = |error: io::Error| fault(FaultKind::Internal, format!("cannot start a process: {error}"));
+    let entrance = cgroup.entrance().map_err(internal)?;
+    machine
+        .workload
+        .run(move |outside| spawn::spawn(plan, entrance, outside))
+        .await
+        .map_err(internal)?
+}
+
+fn refuse(command: &Command, error: &io::Error, note: impl FnOnce(End)) {
+    let refusal = fault(
+        FaultKind::Internal,
+        format!("cannot supervise a command: {error}"),
+    );
+    not_started(command, SpawnError::Refused(refusal), note);
+}
+
+fn not_started(command: &Command, error: SpawnError, note: impl FnOnce(End)) {
+    match error {
+        SpawnError::Refused(fault) => {
+            note(End::Refused);
+            command.enter(Phase::Refused(fault));
+        }
+        SpawnError::NotStarted { status, message } => {
+            note(End::Ended);
+            let ended = Ended {
+                outcome: Outcome::NotStarted.into(),
+                status,
+                message,
+                ..Ended::default()
+            };
+            command.enter(Phase::Ended { pid: 0, ended });
+        }
+    }
+}
+
+async fn clean_up(command: &Command, cgroup: &Cgroup) {
+    if let Err(error) = cgroup.emptied().await {
+        log::error(&format!("cannot watch the cgroup of a command: {error}"));
+    }
+    command.let_go();
+    cgroup.remove();
+}
+
+/// The innermost of the ids in `/proc/PID/status` (proc(5), `NSpid`).
+fn pid_in_workload(pid: Pid) -> Option<u32> {
+    let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
+    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
+    ids.split_ascii_whitespace().next_back()?.parse().ok()
+}
+
+impl Running {
+    fn new(spawned: Spawned, command: &Command) -> io::Result<Self> {
+        if let Some(stdin) = spawned.stdin {
+            command.stdin.open(stdin)?;
+        }
+        Ok(Self {
+            process: sys::watch(spawned.process, Interest::READABLE)?,
+            stdout: Receiver::from_owned_fd(spawned.stdout)?,
+            stderr: Receiver::from_owned_fd(spawned.stderr)?,
+            started: Instant::now(),
+        })
+    }
+
+    /// Waits for the end of the command and of its output.
+    async fn run(&self, command: &Command, limit: Limit, cgroup: &Cgroup) -> Ended {
+        let both = async {
+            tokio::join!(
+                command.stdout.read(&self.stdout),
+                command.stderr.read(&self.stderr)
+            );
+            std::future::pending::<Infallible>().await
+        };
+        let (status, forced) = tokio::select! {
+            end = self.end(command, limit, cgroup) => end,
+            never = both => match never {},
+        };
+        let duration = self.started.elapsed();
+        let deadline = Instant::now() + LINGER;
+        tokio::join!(
+            command.stdout.read_rest(&self.stdout, deadline),
+            command.stderr.read_rest(&self.stderr, deadline)
+        );
+        let (outcome, signal) = match (forced, status.and_then(|status| status.terminating_signal())) {
+            (Some(forced), signal) => (forced, signal.unwrap_or(0)),
+            (None, Some(signal)) => (Outcome::Signaled, signal),
+            (None, None) => (Outcome::Exited, 0),
+        };
+        Ended {
+            outcome: outcome.into(),
+            status: status.and_then(|status| status.exit_status()).unwrap_or(0),
+            signal,
+            oom_killed: cgroup.has_oom_kill(),
+            duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
+            left_running: cgroup
+                .processes()
+                .ok()
+                .and_then(|left| left.len().try_into().ok())
+                .unwrap_or(0),
+            message: String::new(),
+            stdout_bytes: command.stdout.end(),
+            stderr_bytes: command.stderr.end(),
+        }
+    }
+
+    /// Waits for the end of the first process; at the limit, and when asked to, brings the end of all about.
+    async fn end(
+        &self,
+        command: &Command,
+        limit: Limit,
+        cgroup: &Cgroup,
+    ) -> (Option<WaitIdStatus>, Option<Outcome>) {
+        let time_is_up = async {
+            match limit.timeout {
+                Some(timeout) => sleep(timeout).await,
+                None => std::future::pending().await,
+            }
+        };
+        let (forced, grace) = tokio::select! {
+            biased;
+            status = self.exited() => return (status, None),
+            grace = command.cancelled() => (Outcome::Cancelled, grace),
+            () = time_is_up => (Outcome::TimedOut, limit.grace),
+        };
+        terminate(command, grace, cgroup).await;
+        let status = self.exited().await;
+        // Killed processes vanish a moment later. What cannot be killed is counted as left running.
+        drop(timeout(REAPING, cgroup.emptied()).await);
+        (status, Some(forced))
+    }
+
+    /// Waits for the first process and reaps it.
+    async fn exited(&self) -> Option<WaitIdStatus> {
+        loop {
+            let mut ready = self.process.readable().await.ok()?;
+            let id = WaitId::PidFd(std::os::fd::AsFd::as_fd(self.process.get_ref()));
+            match rustix::process::waitid(id, WaitIdOptions::EXITED | WaitIdOptions::NOHANG) {
+                Ok(None) => ready.clear_ready(),
+                Ok(status) => return status,
+                Err(rustix::io::Errno::AGAIN) => ready.clear_ready(),
+                Err(_) => return None,
+            }
+        }
+    }
+}
+
+/// TERM to every process, and KILL to what is left after the grace.
+async fn terminate(command: &Command, grace: Duration, cgroup: &Cgroup) {
+    if let Err(error) = cgroup.signal(libc::SIGTERM) {
+        log::error(&format!("cannot signal a command: {error}"));
+    }
+    let mut deadline = Instant::now() + grace;
+    let all_gone = cgroup.emptied();
+    tokio::pin!(all_gone);
+    loop {
+        tokio::select! {
+            biased;
+            Ok(()) = &mut all_gone => return,
+            grace = command.cancelled() => deadline = deadline.min(Instant::now() + grace),
+            () = tokio::time::sleep_until(deadline) => break,
+        }
+    }
+    if let Err(error) = cgroup.kill() {
+        log::error(&format!("cannot kill a command: {error}"));
+    }
+}

@@ -1,0 +1,118 @@
+//! From a bare kernel to a machine that can run commands.
+
+pub(crate) mod devices;
+pub(crate) mod modules;
+pub(crate) mod mounts;
+
+use std::fs;
+use std::io;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Resource, Rlimit};
+
+use crate::exec::cgroup::Cgroups;
+use crate::init;
+use crate::workload::Workload;
+use devices::Uevents;
+
+/// How long devices may take to appear.
+pub(crate) const DEVICE_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What each command may raise its number of descriptors to, as on a host with systemd.
+const DESCRIPTOR_LIMIT: u64 = 524_288;
+
+/// Why the machine cannot run commands.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SetupError {
+    /// A step failed.
+    #[error("cannot {step}: {source}")]
+    Step {
+        /// What was attempted.
+        step: String,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// No read-only disk appeared.
+    #[error("no read-only disk appeared within {} s", DEVICE_PATIENCE.as_secs())]
+    NoRootDisk,
+}
+
+/// Names the step that a failure belongs to.
+pub(crate) trait DuringStep<T> {
+    /// Turns the error into a [`SetupError`] of this step.
+    fn during(self, step: impl FnOnce() -> String) -> Result<T, SetupError>;
+}
+
+impl<T, E: Into<io::Error>> DuringStep<T> for Result<T, E> {
+    fn during(self, step: impl FnOnce() -> String) -> Result<T, SetupError> {
+        self.map_err(|source| SetupError::Step {
+            step: step(),
+            source: source.into(),
+        })
+    }
+}
+
+/// A machine that can run commands.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    /// Where commands run.
+    pub(crate) workload: Workload,
+    /// What holds their processes together.
+    pub(crate) cgroups: Cgroups,
+}
+
+/// Mounts what the agent itself needs and opens the kernel's device events.
+///
+/// # Errors
+/// [`SetupError`]; without this not even the channel to the host can be found.
+pub(crate) fn prepare() -> Result<Uevents, SetupError> {
+    mounts::mount_for_agent()?;
+    init::refuse_oom_kill().during(|| "refuse to be killed for memory".to_owned())?;
+    let limit = Rlimit {
+        current: Some(DESCRIPTOR_LIMIT),
+        maximum: Some(DESCRIPTOR_LIMIT),
+    };
+    rustix::process::setrlimit(Resource::Nofile, limit).during(|| "raise the descriptor limit".to_owned())?;
+    Uevents::open().during(|| "listen to device events".to_owned())
+}
+
+/// Loads drivers, joins the disks to one root and enters it.
+///
+/// # Errors
+/// [`SetupError`], told to the host by the handshake.
+pub(crate) fn set_up(uevents: &Uevents) -> Result<Machine, SetupError> {
+    modules::load_all()?;
+    let deadline = Instant::now() + DEVICE_PATIENCE;
+    let disks = uevents
+        .wait_for(deadline, devices::find_disks)
+        .during(|| "find the disks".to_owned())?
+        .ok_or(SetupError::NoRootDisk)?;
+    mounts::join_disks(&disks)?;
+    let cgroups = Cgroups::open().during(|| "set up cgroups".to_owned())?;
+    let workload = Workload::enter()?;
+    Ok(Machine { workload, cgroups })
+}
+
+/// The value of `name=value` on the kernel's command line.
+pub(crate) fn kernel_parameter(name: &str) -> Option<String> {
+    let line = fs::read_to_string("/proc/cmdline").ok()?;
+    parameter_in(&line, name).map(str::to_owned)
+}
+
+fn parameter_in<'a>(line: &'a str, name: &str) -> Option<&'a str> {
+    line.split_ascii_whitespace()
+        .find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kernel_parameter_is_found_by_its_whole_name() {
+        let line = "quiet pyro.nonces=x pyro.nonce=00ff panic=-1\n";
+        assert_eq!(parameter_in(line, "pyro.nonce"), Some("00ff"));
+        assert_eq!(parameter_in(line, "nonce"), None);
+        assert_eq!(parameter_in(line, "quiet"), None);
+    }
+}
