@@ -8,6 +8,7 @@ use std::process::Command;
 use anyhow::{Result, bail};
 use clap::Args;
 
+use crate::child::output;
 use crate::test::clients::Clients;
 use crate::test::tally::Tally;
 use crate::{Context, dist, packages, say};
@@ -172,12 +173,9 @@ fn prepare_environment(context: &Context) -> Result<()> {
         command
     };
     say::step("environment for tests", || {
-        let known = crate::child::output(&mut pyro(["inspect", ENVIRONMENT]));
-        let state: serde_json::Value = known.map_or_else(
-            |_| Ok(serde_json::Value::Null),
-            |text| serde_json::from_str(&text),
-        )?;
-        if state["installed"] == true {
+        let known = output(&mut pyro(["inspect", ENVIRONMENT])).ok();
+        let known = known.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+        if known.is_some_and(|environment| environment["installed"] == true) {
             return Ok(());
         }
         context.run("pull environment", &mut pyro(["pull", ENVIRONMENT]))
@@ -193,5 +191,5 @@ fn cargo(context: &Context, name: &str, words: &[&str], variables: &[(&str, &str
 }
 
 fn answers(command: &mut Command) -> bool {
-    crate::child::output(command).is_ok()
+    output(command).is_ok()
 }
