@@ -1,0 +1,249 @@
+//! The measurements.
+
+use std::collections::BTreeMap;
+use std::io::Read as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use fs_err as fs;
+use serde::Deserialize;
+
+use crate::bench::Options;
+use crate::bench::host::kib;
+use crate::bench::series::Measurement;
+use crate::child::output;
+use crate::{Context, say};
+
+/// How often what needs no VM is measured.
+const QUICK_RUNS: u32 = 50;
+/// How much a guest prints for its throughput, in MiB.
+const OUTPUT_MIB: u32 = 1024;
+
+/// Measurements in the making.
+pub(crate) struct Bench<'a> {
+    context: &'a Context,
+    options: &'a Options,
+    measurements: Vec<Measurement>,
+    tier: Option<String>,
+}
+
+/// What `pyro run --json` says that is measured.
+#[derive(Debug, Deserialize)]
+struct RunReport {
+    isolation: String,
+    boot_ms: f64,
+    duration_ms: f64,
+    #[serde(default)]
+    metadata: BTreeMap<String, String>,
+}
+
+impl<'a> Bench<'a> {
+    /// Nothing measured yet.
+    pub(crate) fn new(context: &'a Context, options: &'a Options) -> Self {
+        Self {
+            context,
+            options,
+            measurements: Vec::new(),
+            tier: None,
+        }
+    }
+
+    /// The isolation that the guests had.
+    pub(crate) fn tier(&self) -> Option<String> {
+        self.tier.clone()
+    }
+
+    /// All that was measured.
+    pub(crate) fn finish(self) -> Vec<Measurement> {
+        self.measurements
+    }
+
+    /// How large the product is.
+    pub(crate) fn sizes(&mut self) -> Result<()> {
+        let layout = &self.context.layout;
+        let files = [
+            ("size of pyro", layout.pyro()),
+            (
+                "size of the agent",
+                layout
+                    .target
+                    .join("agent/x86_64-unknown-linux-gnu/agent/pyro-agent"),
+            ),
+            ("size of the initramfs", layout.runtime().join("initramfs.cpio")),
+            ("size of the kernel", layout.runtime().join("vmlinux")),
+        ];
+        for (name, path) in files {
+            let size = crate::runtime::mebibytes(fs::metadata(path)?.len());
+            self.add(name, "MiB", &[size]);
+        }
+        Ok(())
+    }
+
+    /// Commands that start nothing.
+    pub(crate) fn listings(&mut self) -> Result<()> {
+        for words in [&["--version"][..], &["env", "list"]] {
+            let name = format!("pyro {}", words.join(" "));
+            let samples = say::step(&name, || {
+                sample(QUICK_RUNS, || {
+                    let started = Instant::now();
+                    output(self.pyro().args(words))?;
+                    Ok(milliseconds(started.elapsed()))
+                })
+            })?;
+            self.add(&name, "ms", &samples);
+        }
+        Ok(())
+    }
+
+    /// The guests' environment must be there before they are measured.
+    pub(crate) fn environment(&self) -> Result<()> {
+        say::step("environment", || {
+            let mut pull = self.pyro();
+            self.context.run(
+                "pull environment",
+                pull.args(["env", "pull", &self.options.environment]),
+            )
+        })
+    }
+
+    /// A command that does nothing, in a VM of its own, with the phases that pyro reports. Cold starts and restores are
+    /// told apart.
+    pub(crate) fn runs(&mut self) -> Result<()> {
+        let name = format!("run {} -- true", self.options.environment);
+        let mut series: BTreeMap<String, Vec<f64>> = BTreeMap::new();
+        say::step(&name, || {
+            for _ in 0..self.options.runs {
+                let started = Instant::now();
+                let text = output(self.run_command().args(["--json", "--", "true"]))?;
+                let elapsed = milliseconds(started.elapsed());
+                let report: RunReport =
+                    serde_json::from_str(&text).context("cannot read what pyro run reports")?;
+                let start = report.metadata.get("start_kind").map_or("", String::as_str);
+                let whole = ("whole process".to_owned(), elapsed);
+                for (phase, time) in std::iter::once(whole).chain(report.phases()) {
+                    let key = [name.as_str(), start, &phase].join(" ");
+                    series.entry(key).or_default().push(time);
+                }
+                self.tier = Some(report.isolation);
+            }
+            Ok(())
+        })?;
+        for (name, samples) in series {
+            self.add(&name, "ms", &samples);
+        }
+        Ok(())
+    }
+
+    /// Much output through the whole way, and what pyro needs of memory for it.
+    pub(crate) fn throughput(&mut self) -> Result<()> {
+        let mut memory = Vec::new();
+        let rates = say::step("output of 1 GiB", || {
+            sample(self.options.throughput_runs, || {
+                let (rate, peak) = self.stream_output()?;
+                memory.push(peak);
+                Ok(rate)
+            })
+        })?;
+        self.add("output of 1 GiB", "MiB/s", &rates);
+        self.add("output of 1 GiB: peak memory of pyro", "MiB", &memory);
+        Ok(())
+    }
+
+    /// The rate in MiB/s over the whole run, start included, and pyro's peak memory in MiB.
+    fn stream_output(&self) -> Result<(f64, f64)> {
+        let expected = u64::from(OUTPUT_MIB) << 20;
+        let script = format!("head -c {expected} /dev/zero");
+        let started = Instant::now();
+        let mut child = self
+            .run_command()
+            .args(["--", "sh", "-c", &script])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut stdout = child.stdout.take().context("a piped stdout is there")?;
+        let status = format!("/proc/{}/status", child.id());
+        let (mut total, mut peak) = (0, None);
+        let mut buffer = vec![0; 1 << 20];
+        loop {
+            let count = stdout.read(&mut buffer)?;
+            if count == 0 {
+                break;
+            }
+            // The high-water mark only grows, and is gone with the process: the last look before the end counts.
+            if total >> 24 != (total + count as u64) >> 24 {
+                let high = fs::read_to_string(&status).ok();
+                peak = high.and_then(|text| kib(&text, "VmHWM")).or(peak);
+            }
+            total += count as u64;
+        }
+        let exit = child.wait()?;
+        ensure!(
+            exit.success() && total == expected,
+            "the guest's output ended at {total} bytes: {exit}"
+        );
+        let rate = f64::from(OUTPUT_MIB) / started.elapsed().as_secs_f64();
+        let peak = peak.context("pyro's memory was never seen")?;
+        Ok((rate, crate::runtime::mebibytes(peak << 10)))
+    }
+
+    fn add(&mut self, name: &str, unit: &'static str, samples: &[f64]) {
+        self.measurements.extend(Measurement::of(name, unit, samples));
+    }
+
+    fn pyro(&self) -> Command {
+        Command::new(self.context.layout.pyro())
+    }
+
+    fn run_command(&self) -> Command {
+        let mut command = self.pyro();
+        let Options {
+            environment,
+            isolation,
+            ..
+        } = self.options;
+        command.args(["run", "--isolation", isolation, environment]);
+        command
+    }
+}
+
+impl RunReport {
+    /// Each phase with its time in milliseconds.
+    fn phases(&self) -> Vec<(String, f64)> {
+        let more = self.metadata.iter().filter_map(|(key, value)| {
+            let phase = key.strip_prefix("phase.")?.strip_suffix("_ms")?;
+            Some((phase.replace('_', " "), value.parse().ok()?))
+        });
+        [("boot", self.boot_ms), ("command", self.duration_ms)]
+            .map(|(name, time)| (name.to_owned(), time))
+            .into_iter()
+            .chain(more)
+            .collect()
+    }
+}
+
+fn sample(runs: u32, mut once: impl FnMut() -> Result<f64>) -> Result<Vec<f64>> {
+    (0..runs).map(|_| once()).collect()
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn phases_are_read_from_a_report() {
+        let json = r#"{"isolation": "emulated", "boot_ms": 2100, "duration_ms": 50,
+            "metadata": {"phase.guest_kernel_ms": "1900", "vmm_version": "7.2", "phase.bad_ms": "soon"}}"#;
+        let report: RunReport = serde_json::from_str(json).unwrap();
+        let expected = [("boot", 2100.0), ("command", 50.0), ("guest kernel", 1900.0)];
+        assert_eq!(
+            report.phases(),
+            expected.map(|(name, time)| (name.to_owned(), time))
+        );
+    }
+}

@@ -1,0 +1,199 @@
+//! Which kernel modules a guest needs, and in what order they are loaded.
+//!
+//! The package has no `modules.dep`: that is made when it is installed. Each module names what it depends on in its
+//! section `.modinfo`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, bail};
+use fs_err as fs;
+
+use crate::runtime::elf::Elf;
+
+/// What the agent uses of the kernel. What is built in needs no file.
+pub(crate) const WANTED: [&str; 9] = [
+    "virtio_pci",
+    "virtio_mmio",
+    "virtio_blk",
+    "virtio_console",
+    "vmw_vsock_virtio_transport",
+    "erofs",
+    "ext4",
+    "overlay",
+    "tun",
+];
+
+/// The modules of one kernel.
+pub(crate) struct Modules {
+    files: BTreeMap<String, PathBuf>,
+    builtin: BTreeSet<String>,
+}
+
+/// What a module says about itself.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Info {
+    /// Modules that must be there before.
+    depends: Vec<String>,
+    /// Modules that should be there before.
+    softdeps: Vec<String>,
+}
+
+impl Modules {
+    /// Looks at a kernel's `lib/modules/<release>`.
+    pub(crate) fn scan(dir: &Path) -> Result<Self> {
+        let mut files = BTreeMap::new();
+        collect(&dir.join("kernel"), &mut files)?;
+        let builtin = fs::read_to_string(dir.join("modules.builtin"))?;
+        let builtin = builtin.lines().filter_map(|line| module_name(Path::new(line)));
+        Ok(Self {
+            files,
+            builtin: builtin.collect(),
+        })
+    }
+
+    /// The wanted modules and all they depend on, each after what it depends on.
+    pub(crate) fn closure(&self, wanted: &[&str]) -> Result<Vec<(String, PathBuf)>> {
+        let order = sort(wanted, |name| self.info(name))?;
+        let found = order.into_iter().filter_map(|name| {
+            let file = self.files.get(&name)?.clone();
+            Some((name, file))
+        });
+        Ok(found.collect())
+    }
+
+    /// What a module says about itself; nothing where no file is needed.
+    fn info(&self, name: &str) -> Result<Info> {
+        if self.builtin.contains(name) {
+            return Ok(Info::default());
+        }
+        let path = self.files.get(name);
+        let path = path.with_context(|| format!("the kernel has no module {name}"))?;
+        let bytes = fs::read(path)?;
+        let elf = Elf::parse(&bytes).with_context(|| format!("{}", path.display()))?;
+        let mut info = parse_info(elf.section(".modinfo")?);
+        // A soft dependency may be an alias, of something built in most of the time.
+        info.softdeps.retain(|name| self.files.contains_key(name));
+        Ok(info)
+    }
+}
+
+fn collect(dir: &Path, files: &mut BTreeMap<String, PathBuf>) -> Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            collect(&entry.path(), files)?;
+        } else if let Some(name) = module_name(&entry.path()) {
+            files.insert(name, entry.path());
+        }
+    }
+    Ok(())
+}
+
+/// `…/virtio-rng.ko` is the module `virtio_rng`.
+fn module_name(path: &Path) -> Option<String> {
+    let stem = path.file_name()?.to_str()?.strip_suffix(".ko")?;
+    Some(stem.replace('-', "_"))
+}
+
+fn parse_info(section: &[u8]) -> Info {
+    let mut info = Info::default();
+    let names = |list: &str| -> Vec<String> {
+        let names = list.split([',', ' ']).filter(|name| !name.is_empty());
+        names.map(|name| name.replace('-', "_")).collect()
+    };
+    for field in section.split(|byte| *byte == 0) {
+        let field = String::from_utf8_lossy(field);
+        if let Some(list) = field.strip_prefix("depends=") {
+            info.depends = names(list);
+        } else if let Some(list) = field.strip_prefix("softdep=pre: ") {
+            let list = list.split(" post: ").next().unwrap_or_default();
+            info.softdeps.extend(names(list));
+        }
+    }
+    info
+}
+
+/// Depth first, so that each comes after what it depends on.
+fn sort(wanted: &[&str], info: impl Fn(&str) -> Result<Info>) -> Result<Vec<String>> {
+    let mut order = Vec::new();
+    let mut path = Vec::new();
+    for name in wanted {
+        visit(name, &info, &mut path, &mut order)?;
+    }
+    Ok(order)
+}
+
+fn visit(
+    name: &str,
+    info: &impl Fn(&str) -> Result<Info>,
+    path: &mut Vec<String>,
+    order: &mut Vec<String>,
+) -> Result<()> {
+    if order.iter().any(|done| done == name) {
+        return Ok(());
+    }
+    if path.iter().any(|above| above == name) {
+        bail!("modules depend on each other: {} {name}", path.join(" "));
+    }
+    path.push(name.to_owned());
+    let info_of_this = info(name)?;
+    for dependency in info_of_this.softdeps.iter().chain(&info_of_this.depends) {
+        visit(dependency, info, path, order)?;
+    }
+    path.pop();
+    order.push(name.to_owned());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn depends(names: &[&str]) -> Info {
+        Info {
+            depends: names.iter().map(|name| (*name).to_owned()).collect(),
+            softdeps: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn each_module_comes_after_what_it_depends_on() {
+        let order = sort(&["blk", "console"], |name| {
+            Ok(match name {
+                "blk" => depends(&["ring", "virtio"]),
+                "console" => depends(&["virtio", "ring"]),
+                "ring" => depends(&["virtio"]),
+                _ => depends(&[]),
+            })
+        });
+        assert_eq!(order.unwrap(), ["virtio", "ring", "blk", "console"]);
+    }
+
+    #[test]
+    fn a_circle_is_an_error() {
+        let error = sort(&["a"], |name| {
+            Ok(depends(if name == "a" { &["b"] } else { &["a"] }))
+        })
+        .unwrap_err();
+        assert_eq!(error.to_string(), "modules depend on each other: a b a");
+    }
+
+    #[test]
+    fn dependencies_are_read_from_modinfo() {
+        let info =
+            parse_info(b"license=GPL\0softdep=pre: crc32c x-y post: z\0depends=virtio-ring,virtio\0name=v\0");
+        assert_eq!(info.depends, ["virtio_ring", "virtio"]);
+        assert_eq!(info.softdeps, ["crc32c", "x_y"]);
+        assert_eq!(parse_info(b"depends=\0"), Info::default());
+    }
+
+    #[test]
+    fn names_have_underscores() {
+        assert_eq!(
+            module_name(Path::new("a/virtio-rng.ko")).as_deref(),
+            Some("virtio_rng")
+        );
+        assert_eq!(module_name(Path::new("a/modules.order")), None);
+    }
+}

@@ -1,0 +1,81 @@
+//! MCP clients that pyro did not write, for its server to be tried with.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Result;
+use fs_err as fs;
+
+use crate::{Context, say};
+
+/// The reference client in Python.
+const PYTHON_PACKAGES: [&str; 1] = ["mcp==2.3.0"];
+/// The reference client in TypeScript, and a Node that is new enough for it.
+const NODE_PACKAGES: [&str; 2] = ["@modelcontextprotocol/inspector@2.12.0", "node@22"];
+
+/// Where the clients are.
+#[derive(Debug)]
+pub(crate) struct Clients {
+    /// A Python that can import `mcp`.
+    pub(crate) python: PathBuf,
+    /// A directory whose `node_modules/.bin` has `mcp-inspector` and `node`.
+    pub(crate) inspector: PathBuf,
+}
+
+/// Installs them into the build cache, once for each set of versions.
+pub(crate) fn prepare(context: &Context) -> Result<Clients> {
+    let _lock = context.layout.lock_cache()?;
+    let python = once(context, "python MCP client", &PYTHON_PACKAGES, |dir| {
+        let mut venv = Command::new("python3");
+        venv.args(["-m", "venv", "--clear"]).arg(dir);
+        context.run("make venv", &mut venv)?;
+        let mut pip = Command::new(dir.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--quiet"])
+            .args(PYTHON_PACKAGES);
+        context.run("install python client", &mut pip)
+    })?;
+    let inspector = once(context, "MCP inspector", &NODE_PACKAGES, |dir| {
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--prefix"])
+            .arg(dir);
+        context.run("install MCP inspector", npm.args(NODE_PACKAGES).current_dir(dir))
+    })?;
+    Ok(Clients {
+        python: python.join("bin/python"),
+        inspector,
+    })
+}
+
+/// Fills a directory of the cache, unless a marker says that it was filled with the same packages.
+///
+/// The directory is filled in its final place: a Python environment cannot be moved.
+fn once(
+    context: &Context,
+    name: &str,
+    packages: &[&str],
+    install: impl FnOnce(&Path) -> Result<()>,
+) -> Result<PathBuf> {
+    let dir = context.layout.cache.join("clients").join(name.replace(' ', "-"));
+    let marker = dir.with_extension("done");
+    let wanted = packages.join("\n");
+    if dir.exists() && fs::read_to_string(&marker).is_ok_and(|done| done == wanted) {
+        return Ok(dir);
+    }
+    say::step(name, || {
+        for leftover in [fs::remove_dir_all(&dir), fs::remove_file(&marker)] {
+            ignore_missing(leftover)?;
+        }
+        fs::create_dir_all(&dir)?;
+        install(&dir)?;
+        fs::write(&marker, wanted)?;
+        Ok(())
+    })?;
+    Ok(dir)
+}
+
+fn ignore_missing(outcome: std::io::Result<()>) -> std::io::Result<()> {
+    match outcome {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
