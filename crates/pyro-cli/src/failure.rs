@@ -47,7 +47,8 @@ impl Failure {
 
     /// An argument that the library refuses, with a hint that names the option instead of the parameter.
     pub(crate) fn argument(error: InvalidArgument) -> Self {
-        let hint = match &error {
+        let (code, message) = (error.code(), error.to_string());
+        let hint = match error {
             InvalidArgument::OutOfRange { name, min, max, .. } => {
                 let option = name.replace('_', "-");
                 Some(format!("pass `--{option}` a value from {min} to {max}"))
@@ -58,13 +59,9 @@ impl Failure {
             InvalidArgument::Malformed { name: "command", .. } => {
                 Some("put what to run after `--`, as in `pyro run -- git --version`".to_owned())
             }
-            _ => error.hint(),
+            other => other.hint(),
         };
-        Self::Usage {
-            code: error.code(),
-            message: error.to_string(),
-            hint,
-        }
+        Self::Usage { code, message, hint }
     }
 
     /// Makes an I/O error say what was attempted.
