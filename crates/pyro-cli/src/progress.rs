@@ -40,8 +40,9 @@ impl Progress {
     /// Shows that a step began.
     pub(crate) fn step(&mut self, message: impl Into<String>) {
         if self.visible {
-            self.restyle(SPINNER);
+            // The message comes first, so that no frame is drawn without it.
             self.bar.set_message(message.into());
+            self.restyle(SPINNER);
             self.bar.enable_steady_tick(TICK);
         }
     }
