@@ -1,2 +1,24 @@
-//! Placeholder.
-fn main() {}
+//! The `pyro` command: arguments in, the library's answers out. No behaviour of its own lives here.
+
+mod command;
+mod exit;
+mod failure;
+mod format;
+mod host_path;
+mod logging;
+mod option;
+mod output;
+mod panic;
+mod progress;
+mod stdin;
+mod table;
+mod ui;
+mod usage;
+mod wait;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let words: Vec<_> = std::env::args_os().collect();
+    command::main(&words)
+}

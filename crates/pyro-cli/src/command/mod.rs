@@ -1,0 +1,112 @@
+//! The commands: one file each, with its arguments, whose comments are the help, and then what it does.
+
+mod doctor;
+mod env;
+mod mcp;
+mod run;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use pyro::Result;
+
+use crate::exit::Exit;
+use crate::logging;
+use crate::option::GlobalOptions;
+use crate::panic;
+use crate::ui::Ui;
+use crate::usage::{RawArguments, Refusal};
+
+/// Disposable microVM workspaces for coding agents
+#[derive(Debug, Parser)]
+#[command(
+    name = "pyro",
+    bin_name = "pyro",
+    version,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = "Example:\n  pyro run debian:12 -- git --version"
+)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalOptions,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Run),
+    Env(env::Env),
+    Doctor(doctor::Doctor),
+    Mcp(mcp::Mcp),
+}
+
+/// Does what the words of the command line ask for.
+pub(crate) fn main(words: &[OsString]) -> ExitCode {
+    let raw = RawArguments::new(words);
+    let early = raw.ui();
+    panic::install(early);
+    match Cli::try_parse_from(words) {
+        Ok(cli) => {
+            let ui = cli.global.ui();
+            ui.conclude(execute(cli, ui))
+        }
+        Err(error) => match raw.explain::<Cli>(&error) {
+            Refusal::Answer(text) => early.conclude(early.help(&text).map(|()| Exit::Done)),
+            Refusal::Help(text) => {
+                early.diagnostic(text.trim_end());
+                ExitCode::from(2)
+            }
+            Refusal::Failure(failure) => early.conclude(Err(failure.into())),
+        },
+    }
+}
+
+fn execute(cli: Cli, ui: Ui) -> Result<Exit> {
+    logging::install(ui.stderr_colours())?;
+    let pyro = || Ok::<_, pyro::Error>(pyro::Pyro::open(cli.global.settings()?));
+    match cli.command {
+        Command::Run(run) => run::execute(run, &pyro()?, ui),
+        Command::Env(env) => env::execute(env, &pyro()?, ui),
+        Command::Doctor(doctor) => doctor::execute(doctor, &pyro()?, ui),
+        Command::Mcp(mcp) => mcp::execute(mcp, &pyro()?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn every(command: &clap::Command, check: &impl Fn(&clap::Command)) {
+        check(command);
+        for child in command.get_subcommands() {
+            every(child, check);
+        }
+    }
+
+    #[test]
+    fn the_grammar_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_an_example_and_every_argument_a_line_of_help() {
+        every(&Cli::command(), &|command| {
+            let example = command
+                .get_after_help()
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            assert!(example.contains("pyro "), "{} has no example", command.get_name());
+            for argument in command.get_arguments() {
+                let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+                assert!(!help.is_empty(), "{}: {}", command.get_name(), argument.get_id());
+                assert!(!help.ends_with('.'), "{}: {help}", command.get_name());
+            }
+        });
+    }
+}

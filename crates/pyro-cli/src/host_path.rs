@@ -1,0 +1,34 @@
+//! Paths of the host as people type them.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+
+/// Replaces a leading `~` by the home directory. `~user` stays as it is.
+pub(crate) fn expand(path: &Path) -> PathBuf {
+    expand_with(path, std::env::home_dir().as_deref())
+}
+
+fn expand_with(path: &Path, home: Option<&Path>) -> PathBuf {
+    let mut components = path.components();
+    let first = components.next().map(|component| component.as_os_str());
+    match home {
+        Some(home) if first == Some(OsStr::new("~")) => home.join(components.as_path()),
+        _ => path.to_path_buf(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_leading_tilde_of_its_own_is_expanded() {
+        let expanded = |path: &str| expand_with(Path::new(path), Some(Path::new("/home/u")));
+        assert_eq!(expanded("~/a/b"), Path::new("/home/u/a/b"));
+        assert_eq!(expanded("~"), Path::new("/home/u"));
+        for unchanged in ["~other/a", "a/~/b", "/a", ""] {
+            assert_eq!(expanded(unchanged), Path::new(unchanged));
+        }
+        assert_eq!(expand_with(Path::new("~/a"), None), Path::new("~/a"));
+    }
+}

@@ -1,0 +1,69 @@
+//! Columns for people.
+
+/// Rows of text, aligned when shown. Columns are two spaces apart; the last one is not padded.
+#[derive(Debug)]
+pub(crate) struct Table<const COLUMNS: usize> {
+    rows: Vec<[String; COLUMNS]>,
+}
+
+impl<const COLUMNS: usize> Table<COLUMNS> {
+    /// A table without a heading.
+    pub(crate) fn new() -> Self {
+        Self { rows: Vec::new() }
+    }
+
+    /// A table with a heading.
+    pub(crate) fn with_heading(heading: [&str; COLUMNS]) -> Self {
+        Self {
+            rows: vec![heading.map(str::to_owned)],
+        }
+    }
+
+    /// Adds a row.
+    pub(crate) fn push(&mut self, row: [String; COLUMNS]) {
+        self.rows.push(row.map(|cell| one_line(&cell)));
+    }
+
+    /// All lines, each with its line end.
+    pub(crate) fn render(&self) -> String {
+        let mut widths = [0; COLUMNS];
+        for row in &self.rows {
+            for (width, cell) in widths.iter_mut().zip(row) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let mut text = String::new();
+        for row in &self.rows {
+            let mut line = String::new();
+            for (width, cell) in widths.iter().zip(row) {
+                line.push_str(&format!("{cell:width$}  "));
+            }
+            text.push_str(line.trim_end());
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// A cell's text without control characters: it may come from a registry, and must not steer the terminal.
+pub(crate) fn one_line(text: &str) -> String {
+    text.chars()
+        .map(|character| if character.is_control() { ' ' } else { character })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_are_aligned_and_lines_have_no_trailing_space() {
+        let mut table = Table::with_heading(["NAME", "SIZE", "NOTE"]);
+        table.push(["debian:12".to_owned(), "1 B".to_owned(), String::new()]);
+        table.push(["é".to_owned(), "-".to_owned(), "a\x1b[31m\nb".to_owned()]);
+        assert_eq!(
+            table.render(),
+            "NAME       SIZE  NOTE\ndebian:12  1 B\né          -     a [31m b\n"
+        );
+    }
+}
