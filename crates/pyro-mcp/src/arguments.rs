@@ -13,7 +13,7 @@ use crate::schema::{Kind, Parameter};
 const SHOWN_CHARS: usize = 80;
 
 /// How alike an unknown name and a known one must be to be called near.
-const NEAR: f64 = 0.7;
+const NEAR: f64 = 0.6;
 
 /// The arguments of one call: every parameter with a default has a value.
 #[derive(Debug)]
@@ -163,14 +163,16 @@ fn check(parameter: &Parameter, value: Option<Value>) -> Result<Argument, Argume
             Some(default) => Ok(Argument::Text(default.clone())),
             None => Err(ArgumentError::Missing { name }),
         },
-        (Kind::Integer { range, .. }, Some(value)) => match whole(&value).filter(|value| range.contains(value)) {
-            Some(value) => Ok(Argument::Integer(value)),
-            None => Err(ArgumentError::NotInRange {
-                name,
-                range: range.clone(),
-                given: shown(&value.to_string()),
-            }),
-        },
+        (Kind::Integer { range, .. }, Some(value)) => {
+            match whole(&value).filter(|value| range.contains(value)) {
+                Some(value) => Ok(Argument::Integer(value)),
+                None => Err(ArgumentError::NotInRange {
+                    name,
+                    range: range.clone(),
+                    given: shown(&value.to_string()),
+                }),
+            }
+        }
         (Kind::Integer { default, .. }, None) => Ok(Argument::Integer(*default)),
     }
 }
@@ -273,10 +275,16 @@ mod tests {
         let (code, message, hint) = refusal(json!({"command": "ls", "memory_mib": 5}));
         assert_eq!(code, ErrorCode::UnknownArgument);
         assert_eq!(message, "`vm_run` has no argument `memory_mib`");
-        assert_eq!(hint, "did you mean `mem_mib`? known: command, environment, mem_mib");
+        assert_eq!(
+            hint,
+            "did you mean `mem_mib`? known: command, environment, mem_mib"
+        );
 
         let (_, message, hint) = refusal(json!({"foo": 1, "bar": null}));
-        assert!(message.contains("`foo`") && message.contains("`bar`"), "{message}");
+        assert!(
+            message.contains("`foo`") && message.contains("`bar`"),
+            "{message}"
+        );
         assert_eq!(hint, "known: command, environment, mem_mib");
     }
 

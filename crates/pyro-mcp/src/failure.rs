@@ -43,7 +43,9 @@ fn text(error: &Error) -> String {
 
 fn detail(name: &str, value: &Value) -> String {
     match value {
-        Value::String(lines) if lines.contains('\n') => format!("\n{name}:\n{}", render::clean(lines).trim_end()),
+        Value::String(lines) if lines.contains('\n') => {
+            format!("\n{name}:\n{}", render::clean(lines).trim_end())
+        }
         Value::String(line) => format!("\n{name}: {}", render::clean(line)),
         other => format!("\n{name}: {other}"),
     }
@@ -82,9 +84,7 @@ mod tests {
         }
 
         fn details(&self) -> Option<Map<String, Value>> {
-            json!({"console": self.console, "status": 1})
-                .as_object()
-                .cloned()
+            json!({"console": self.console, "status": 1}).as_object().cloned()
         }
     }
 

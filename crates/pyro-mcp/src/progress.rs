@@ -63,8 +63,11 @@ impl Progress {
                 done_bytes,
                 total_bytes,
             } => {
-                self.state
-                    .send_replace(format!("downloaded {} of {}", mib(*done_bytes), mib(*total_bytes)));
+                self.state.send_replace(format!(
+                    "downloaded {} of {}",
+                    mib(*done_bytes),
+                    mib(*total_bytes)
+                ));
             }
             RunEvent::Stdout(chunk) | RunEvent::Stderr(chunk) => {
                 // Only the newest line is of use, and only to someone who listens.

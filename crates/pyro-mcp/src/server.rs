@@ -6,9 +6,9 @@ use pyro::{Error, Pyro};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod,
     CompleteRequestParams, CompleteResult, ContentBlock, DiscoverResult, Implementation, JsonObject,
-    ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod, ListResourceTemplatesResult,
-    ListResourcesRequestMethod, ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProtocolVersion,
-    ServerCapabilities, ServerConfig, Tool as ToolModel,
+    ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
+    ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, Tool as ToolModel,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -203,7 +203,10 @@ fn is_stateless(context: &RequestContext<RoleServer>) -> bool {
 /// Lists have one page, so no cursor can be one of ours.
 fn refuse_cursor(request: Option<&PaginatedRequestParams>) -> Result<(), ErrorData> {
     match request.and_then(|params| params.cursor.as_ref()) {
-        Some(_) => Err(ErrorData::invalid_params("unknown cursor: the list has one page", None)),
+        Some(_) => Err(ErrorData::invalid_params(
+            "unknown cursor: the list has one page",
+            None,
+        )),
         None => Ok(()),
     }
 }
@@ -211,7 +214,10 @@ fn refuse_cursor(request: Option<&PaginatedRequestParams>) -> Result<(), ErrorDa
 fn unknown_tool<'a>(name: &str, known: impl Iterator<Item = &'a ToolModel>) -> ErrorData {
     let known: Vec<_> = known.map(|tool| tool.name.as_ref()).collect();
     let name: String = name.chars().take(64).collect();
-    ErrorData::invalid_params(format!("unknown tool `{name}`; known: {}", known.join(", ")), None)
+    ErrorData::invalid_params(
+        format!("unknown tool `{name}`; known: {}", known.join(", ")),
+        None,
+    )
 }
 
 fn success(answer: Answer) -> CallToolResult {

@@ -109,7 +109,11 @@ impl AsyncRead for Input {
 }
 
 impl AsyncWrite for Output {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let room = ready!(self.chunks.poll_reserve(context));
         let sent = room.and_then(|()| self.chunks.send_item(bytes.to_vec()));
         Poll::Ready(match sent {

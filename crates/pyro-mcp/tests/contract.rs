@@ -50,7 +50,8 @@ impl Client {
             "protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "test", "version": "0"},
         });
         let result = self.ask("initialize", params).await["result"].clone();
-        self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"})).await;
+        self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+            .await;
         result
     }
 
@@ -59,7 +60,10 @@ impl Client {
     }
 
     async fn send_line(&mut self, line: &str) {
-        self.input.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        self.input
+            .write_all(format!("{line}\n").as_bytes())
+            .await
+            .unwrap();
     }
 
     async fn receive(&mut self) -> Value {
@@ -68,14 +72,16 @@ impl Client {
     }
 
     async fn ask(&mut self, method: &str, params: Value) -> Value {
-        self.send(&json!({"jsonrpc": "2.0", "id": method, "method": method, "params": params})).await;
+        self.send(&json!({"jsonrpc": "2.0", "id": method, "method": method, "params": params}))
+            .await;
         let answer = self.receive().await;
         assert_eq!(answer["id"], method, "{answer}");
         answer
     }
 
     async fn call(&mut self, tool: &str, arguments: Value) -> Value {
-        self.ask("tools/call", json!({"name": tool, "arguments": arguments})).await
+        self.ask("tools/call", json!({"name": tool, "arguments": arguments}))
+            .await
     }
 }
 
@@ -121,15 +127,31 @@ async fn the_stateless_revision_is_spoken_without_a_handshake() {
     let mut client = Client::connect(ServerOptions::default());
     let found = client.ask("server/discover", modern(json!({}))).await;
     let found = &found["result"];
-    assert!(found["supportedVersions"].as_array().unwrap().contains(&json!("2026-07-28")));
+    assert!(
+        found["supportedVersions"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("2026-07-28"))
+    );
     assert!(found["instructions"].as_str().unwrap().contains("vm_run"));
-    assert_eq!((&found["ttlMs"], &found["cacheScope"]), (&json!(3_600_000), &json!("public")));
+    assert_eq!(
+        (&found["ttlMs"], &found["cacheScope"]),
+        (&json!(3_600_000), &json!("public"))
+    );
     let listed = client.ask("tools/list", modern(json!({}))).await;
     let listed = &listed["result"];
     assert_eq!(listed["tools"].as_array().unwrap().len(), 1);
-    assert_eq!((&listed["ttlMs"], &listed["cacheScope"]), (&json!(3_600_000), &json!("public")));
+    assert_eq!(
+        (&listed["ttlMs"], &listed["cacheScope"]),
+        (&json!(3_600_000), &json!("public"))
+    );
     assert_eq!(listed["resultType"], "complete");
-    let refused = client.ask("tools/call", modern(json!({"name": "vm_run", "arguments": {"foo": 1}}))).await;
+    let refused = client
+        .ask(
+            "tools/call",
+            modern(json!({"name": "vm_run", "arguments": {"foo": 1}})),
+        )
+        .await;
     assert_eq!(refused["result"]["isError"], true);
     assert_eq!(refused["result"]["resultType"], "complete");
 }
@@ -143,7 +165,10 @@ async fn a_bad_argument_is_a_result_that_says_what_is_wrong() {
             "error unknown-argument: `vm_run` has no argument `memory`\nhint: did you mean `mem_mib`? known: command, \
              environment, vcpu_count, mem_mib, timeout_seconds, ttl_seconds, max_output_chars",
         ),
-        (json!({}), "error invalid-argument: `command` is required\nhint: pass `command` as a string"),
+        (
+            json!({}),
+            "error invalid-argument: `command` is required\nhint: pass `command` as a string",
+        ),
         (
             json!({"command": "true", "timeout_seconds": 0}),
             "error invalid-argument: `timeout_seconds` must be 1–86400, got `0`\nhint: pass `timeout_seconds` as a \
@@ -161,7 +186,10 @@ async fn a_bad_argument_is_a_result_that_says_what_is_wrong() {
 async fn with_structure_an_error_has_its_object_and_conforms() {
     let (mut client, _) = Client::open(all(), "2025-11-25").await;
     let listed = client.ask("tools/list", json!({})).await;
-    assert_eq!(listed["result"]["tools"][0]["outputSchema"]["properties"]["error"]["type"], "object");
+    assert_eq!(
+        listed["result"]["tools"][0]["outputSchema"]["properties"]["error"]["type"],
+        "object"
+    );
     let result = client.call("vm_run", json!({"foo": 1})).await["result"].clone();
     let error = &result["structuredContent"]["error"];
     assert_eq!(error["code"], "unknown-argument");
@@ -176,7 +204,10 @@ async fn what_is_not_offered_is_an_error_of_the_protocol() {
         assert_eq!(answer["error"]["code"], -32602, "{answer}");
         assert!(answer["error"]["message"].as_str().unwrap().contains("vm_run"));
     }
-    assert_eq!(client.ask("tools/list", json!({"cursor": "x"})).await["error"]["code"], -32602);
+    assert_eq!(
+        client.ask("tools/list", json!({"cursor": "x"})).await["error"]["code"],
+        -32602
+    );
     for (method, params) in [
         ("prompts/list", json!({})),
         ("prompts/get", json!({"name": "x"})),
@@ -214,7 +245,9 @@ async fn lines_that_are_no_messages_do_not_end_the_session() {
 async fn the_server_leaves_at_the_end_of_input_with_its_answers_sent() {
     let (mut client, _) = Client::open(ServerOptions::default(), "2025-11-25").await;
     for id in 0..20 {
-        client.send(&json!({"jsonrpc": "2.0", "id": id, "method": "tools/list"})).await;
+        client
+            .send(&json!({"jsonrpc": "2.0", "id": id, "method": "tools/list"}))
+            .await;
     }
     client.input.shutdown().await.unwrap();
     let mut answered = Vec::new();
@@ -224,27 +257,42 @@ async fn the_server_leaves_at_the_end_of_input_with_its_answers_sent() {
     }
     answered.sort_unstable();
     assert_eq!(answered, (0..20).collect::<Vec<_>>());
-    timeout(Duration::from_secs(1), client.served).await.unwrap().unwrap();
+    timeout(Duration::from_secs(1), client.served)
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test]
 async fn the_server_leaves_when_it_is_told_to_or_nobody_listens() {
     let (client, _) = Client::open(ServerOptions::default(), "2025-11-25").await;
     client.stop.cancel();
-    timeout(Duration::from_secs(1), client.served).await.unwrap().unwrap();
+    timeout(Duration::from_secs(1), client.served)
+        .await
+        .unwrap()
+        .unwrap();
 
     let unopened = Client::connect(ServerOptions::default());
     unopened.stop.cancel();
-    timeout(Duration::from_secs(1), unopened.served).await.unwrap().unwrap();
+    timeout(Duration::from_secs(1), unopened.served)
+        .await
+        .unwrap()
+        .unwrap();
 
     let (client, _) = Client::open(ServerOptions::default(), "2025-11-25").await;
     drop((client.input, client.output));
-    timeout(Duration::from_secs(1), client.served).await.unwrap().unwrap();
+    timeout(Duration::from_secs(1), client.served)
+        .await
+        .unwrap()
+        .unwrap();
 }
 
 #[tokio::test]
 async fn a_session_that_never_begins_is_no_failure() {
     let mut client = Client::connect(ServerOptions::default());
     client.input.shutdown().await.unwrap();
-    timeout(Duration::from_secs(1), client.served).await.unwrap().unwrap();
+    timeout(Duration::from_secs(1), client.served)
+        .await
+        .unwrap()
+        .unwrap();
 }

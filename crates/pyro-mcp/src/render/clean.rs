@@ -101,10 +101,7 @@ mod tests {
             ("\x1b[1;31mred\x1b[0m", "red"),
             ("\x1b[?25lhidden\x1b[?25h", "hidden"),
             ("\x1b]0;title\x07prompt", "prompt"),
-            (
-                "\x1b]8;;https://example.org\x1b\\link\x1b]8;;\x1b\\",
-                "link",
-            ),
+            ("\x1b]8;;https://example.org\x1b\\link\x1b]8;;\x1b\\", "link"),
             ("\x1bPdevice\x1b\\after", "after"),
             ("\x1b(Bascii", "ascii"),
             ("\x1b7saved\x1b8", "saved"),

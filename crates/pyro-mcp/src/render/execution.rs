@@ -115,7 +115,9 @@ fn ending(execution: &Execution<'_>) -> String {
     let ending = match execution.outcome {
         ExecOutcome::Exited => format!("{code} in {time}"),
         ExecOutcome::Signaled => {
-            let signal = execution.signal.map_or_else(|| "a signal".to_owned(), signal_name);
+            let signal = execution
+                .signal
+                .map_or_else(|| "a signal".to_owned(), signal_name);
             format!("killed by {signal} after {time}, {code}")
         }
         ExecOutcome::NotStarted => format!("not started, {code}"),

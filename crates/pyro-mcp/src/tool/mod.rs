@@ -103,9 +103,13 @@ impl Hints {
 impl Definition {
     /// The definition as the protocol has it.
     pub(crate) fn to_model(&self, structured: Structured) -> model::Tool {
-        let tool = model::Tool::new(self.name, self.description.clone(), input_schema(&self.parameters))
-            .with_title(self.title)
-            .with_annotations(self.hints.annotations(self.title));
+        let tool = model::Tool::new(
+            self.name,
+            self.description.clone(),
+            input_schema(&self.parameters),
+        )
+        .with_title(self.title)
+        .with_annotations(self.hints.annotations(self.title));
         match structured {
             Structured::Auto => tool,
             Structured::All => tool.with_raw_output_schema(Arc::new(self.output_schema.clone())),

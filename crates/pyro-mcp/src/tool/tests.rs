@@ -100,8 +100,14 @@ fn schemas_are_plain_and_say_everything() {
         for (name, property) in schema["properties"].as_object().unwrap() {
             assert!(!property["description"].as_str().unwrap().is_empty(), "{name}");
             match property["type"].as_str().unwrap() {
-                "integer" => assert!(property["minimum"].is_u64() && property["maximum"].is_u64(), "{name}"),
-                "string" => assert!(property["default"].is_string() || property["maxLength"].is_u64(), "{name}"),
+                "integer" => assert!(
+                    property["minimum"].is_u64() && property["maximum"].is_u64(),
+                    "{name}"
+                ),
+                "string" => assert!(
+                    property["default"].is_string() || property["maxLength"].is_u64(),
+                    "{name}"
+                ),
                 other => panic!("{name}: {other}"),
             }
         }
@@ -147,7 +153,10 @@ fn vm_run_names_its_default_environment_and_the_catalog() {
 
 #[test]
 fn an_output_schema_is_declared_only_where_results_have_the_form() {
-    assert_eq!(listed(Profile::VmRun, Structured::Auto)[0]["outputSchema"], Value::Null);
+    assert_eq!(
+        listed(Profile::VmRun, Structured::Auto)[0]["outputSchema"],
+        Value::Null
+    );
     let schema = &listed(Profile::VmRun, Structured::All)[0]["outputSchema"];
     assert_eq!(schema["type"], "object");
     assert_eq!(schema["required"], Value::Null);

@@ -85,7 +85,12 @@ fn parameters(defaults: &Defaults) -> Vec<Parameter> {
     let memory = MIN_MEM_MIB..=defaults.host_memory_mib.max(MIN_MEM_MIB);
     vec![
         text("command", "Shell command", Some(MAX_SHELL_BYTES), None),
-        text("environment", "VM image", None, Some(defaults.environment.clone())),
+        text(
+            "environment",
+            "VM image",
+            None,
+            Some(defaults.environment.clone()),
+        ),
         integer("vcpu_count", "CPUs", VCPU_COUNT, size.vcpu_count().into()),
         integer("mem_mib", "Memory", memory, size.mem_mib().into()),
         integer(
@@ -103,7 +108,10 @@ async fn run(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
     let request = request(call, &arguments)?;
     let (progress, reporter) = progress(&call.context);
     // The reporter ends once the run has dropped its half, so no notification follows the result.
-    let (result, ()) = tokio::join!(follow(&call.pyro, request, &call.ending, progress), reporter.run());
+    let (result, ()) = tokio::join!(
+        follow(&call.pyro, request, &call.ending, progress),
+        reporter.run()
+    );
     let mut exec = result?;
     let max_chars = usize::try_from(arguments.integer("max_output_chars")).unwrap_or(usize::MAX);
     let text = write_execution(&Execution::from(&exec), max_chars);
@@ -134,10 +142,11 @@ fn request(call: &Call, arguments: &Arguments) -> pyro::Result<RunRequest> {
     Ok(request)
 }
 
-/// The schema of *VM exec*. Nothing is required, so that errors conform too; fields that may be `null` have no type,
-/// for type arrays are what several hosts reject.
+/// The schema of *VM exec*. Nothing is required, so that errors conform too; fields that may be `null` are left to the
+/// properties that a schema does not name, for a type array is what several hosts reject.
 fn output_schema() -> JsonObject {
-    let stream_info = json!({"type": "object", "description": "bytes, encoding, truncated, omitted_bytes, stored_bytes"});
+    let stream_info =
+        json!({"type": "object", "description": "bytes, encoding, truncated, omitted_bytes, stored_bytes"});
     let properties = json!({
         "vm_id": {"type": "string", "description": "The VM; it is gone"},
         "environment": {"type": "string", "description": "As the call named it"},
@@ -153,7 +162,6 @@ fn output_schema() -> JsonObject {
             "type": "string",
             "description": "How it ended: exited, signaled, not_started, timed_out, cancelled",
         },
-        "signal": {"description": "The signal that ended it, or null"},
         "oom_killed": {"type": "boolean", "description": "Whether the guest ran out of memory"},
         "timed_out": {"type": "boolean", "description": "Whether its time was up"},
         "cancelled": {"type": "boolean", "description": "Whether the caller ended it"},

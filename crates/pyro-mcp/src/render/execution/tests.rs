@@ -68,8 +68,18 @@ fn every_outcome_has_its_own_words() {
     use ExecOutcome::{Cancelled, Exited, NotStarted, Signaled, TimedOut};
     for (outcome, exit_code, signal, words) in [
         (Exited, 3, None, "exit 3 in 1.2 s ·"),
-        (Signaled, 139, Some(11), "killed by signal 11 (SEGV) after 1.2 s, exit 139 ·"),
-        (Signaled, 168, Some(40), "killed by signal 40 after 1.2 s, exit 168 ·"),
+        (
+            Signaled,
+            139,
+            Some(11),
+            "killed by signal 11 (SEGV) after 1.2 s, exit 139 ·",
+        ),
+        (
+            Signaled,
+            168,
+            Some(40),
+            "killed by signal 40 after 1.2 s, exit 168 ·",
+        ),
         (NotStarted, 127, None, "not started, exit 127 ·"),
         (TimedOut, 124, None, "timed out after 1.2 s, exit 124 ·"),
         (Cancelled, 130, None, "cancelled after 1.2 s, exit 130 ·"),
