@@ -1,0 +1,100 @@
+//! Profiles: fixed sets of tools, each with instructions of its own.
+
+use std::fmt;
+use std::str::FromStr;
+
+use pyro::argument::InvalidArgument;
+
+/// A fixed set of tools. Chosen when the server starts, never changed while it runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[non_exhaustive]
+pub enum Profile {
+    /// One-shot runs only: the tool `vm_run`.
+    #[default]
+    VmRun,
+}
+
+impl Profile {
+    /// Every profile.
+    pub const ALL: &[Self] = &[Self::VmRun];
+
+    /// The name as the command line spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::VmRun => "vm-run",
+        }
+    }
+
+    /// What a client is told about the server as a whole. The first 200 characters stand alone, for hosts cut the rest.
+    pub(crate) fn instructions(self, environment: &str) -> String {
+        match self {
+            Self::VmRun => format!(
+                "pyro runs commands in throwaway Linux VMs, apart from this host. Call vm_run with a command: each call \
+                 gets a fresh VM that is deleted afterwards. No file or process outlives its call.\n\
+                 So put all steps of a job into one command (a && b). The VM sees no host files and has no network; \
+                 pick an environment that brings the tools (default {environment}). \
+                 A non-zero exit code is a normal result. Raise timeout_seconds for slow commands."
+            ),
+        }
+    }
+}
+
+impl FromStr for Profile {
+    type Err = InvalidArgument;
+
+    fn from_str(text: &str) -> Result<Self, InvalidArgument> {
+        let known = Self::ALL.iter().copied().find(|profile| profile.as_str() == text);
+        known.ok_or_else(|| InvalidArgument::Malformed {
+            name: "profile",
+            problem: "must be vm-run",
+            given: text.to_owned(),
+        })
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_is_no_profile_is_refused_with_all_that_are() {
+        for profile in Profile::ALL {
+            assert_eq!(profile.as_str().parse(), Ok(*profile));
+        }
+        for absent in ["workspace-core", "workspace-full", "VM-RUN", ""] {
+            let message = absent.parse::<Profile>().unwrap_err().to_string();
+            assert!(
+                Profile::ALL.iter().all(|known| message.contains(known.as_str())),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn instructions_fit_and_begin_with_what_matters() {
+        for profile in Profile::ALL {
+            let text = profile.instructions(pyro::DEFAULT_ENVIRONMENT);
+            let tokens = bpe_openai::o200k_base().count(&text);
+            println!("{profile}: instructions have {tokens} tokens");
+            assert!(tokens <= 150, "{profile}: {tokens} tokens");
+            let first = text.lines().next().unwrap();
+            assert!(first.chars().count() <= 200, "{profile}: {first}");
+            assert!(first.ends_with('.'));
+        }
+    }
+
+    #[test]
+    fn the_instructions_of_vm_run_name_no_workspace_tool() {
+        let text = Profile::VmRun.instructions(pyro::DEFAULT_ENVIRONMENT);
+        for word in ["workspace", "snapshot", "shell_", "service"] {
+            assert!(!text.contains(word), "{word}");
+        }
+        assert!(text.lines().next().unwrap().contains("vm_run"));
+    }
+}

@@ -1,0 +1,199 @@
+use super::*;
+
+const NOTHING: Stream<'static> = Stream {
+    text: "",
+    omitted_bytes: 0,
+};
+
+fn stream(text: &str) -> Stream<'_> {
+    Stream { text, ..NOTHING }
+}
+
+fn done() -> Execution<'static> {
+    Execution {
+        outcome: ExecOutcome::Exited,
+        exit_code: Some(0),
+        signal: None,
+        oom_killed: false,
+        duration_ms: 1234,
+        environment: "debian:12",
+        tier: "emulated/qemu".to_owned(),
+        vm_id: "3f2a91c0d4e5",
+        deleted: true,
+        stdout: NOTHING,
+        stderr: NOTHING,
+        warnings: &[],
+    }
+}
+
+fn first_line(execution: &Execution<'_>) -> String {
+    write_execution(execution, 20_000)
+        .lines()
+        .next()
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn the_text_names_status_tier_fate_and_streams() {
+    let execution = Execution {
+        stdout: stream("git version 2.39.5\n"),
+        stderr: stream("careful"),
+        ..done()
+    };
+    assert_eq!(
+        write_execution(&execution, 20_000),
+        "exit 0 in 1.2 s · debian:12 · emulated/qemu · VM 3f2a91c0d4e5 deleted\n\
+         \n\
+         stdout:\n\
+         git version 2.39.5\n\
+         \n\
+         stderr:\n\
+         careful\n"
+    );
+}
+
+#[test]
+fn a_stream_without_output_has_no_heading_and_none_at_all_is_said() {
+    let execution = Execution {
+        stderr: stream("x\n"),
+        ..done()
+    };
+    assert!(!write_execution(&execution, 20_000).contains("stdout"));
+    assert!(write_execution(&done(), 20_000).ends_with("deleted\n\n(no output)\n"));
+}
+
+#[test]
+fn every_outcome_has_its_own_words() {
+    use ExecOutcome::{Cancelled, Exited, NotStarted, Signaled, TimedOut};
+    for (outcome, exit_code, signal, words) in [
+        (Exited, 3, None, "exit 3 in 1.2 s ·"),
+        (
+            Signaled,
+            139,
+            Some(11),
+            "killed by signal 11 (SEGV) after 1.2 s, exit 139 ·",
+        ),
+        (
+            Signaled,
+            168,
+            Some(40),
+            "killed by signal 40 after 1.2 s, exit 168 ·",
+        ),
+        (NotStarted, 127, None, "not started, exit 127 ·"),
+        (TimedOut, 124, None, "timed out after 1.2 s, exit 124 ·"),
+        (Cancelled, 130, None, "cancelled after 1.2 s, exit 130 ·"),
+    ] {
+        let execution = Execution {
+            outcome,
+            exit_code: Some(exit_code),
+            signal,
+            ..done()
+        };
+        let line = first_line(&execution);
+        assert!(line.starts_with(words), "{line}");
+    }
+}
+
+#[test]
+fn a_time_limit_and_a_want_of_memory_come_with_the_next_step() {
+    let late = Execution {
+        outcome: ExecOutcome::TimedOut,
+        exit_code: Some(124),
+        ..done()
+    };
+    assert!(write_execution(&late, 20_000).contains("\nhint: raise timeout_seconds"));
+    let hungry = Execution {
+        outcome: ExecOutcome::Signaled,
+        exit_code: Some(137),
+        signal: Some(9),
+        oom_killed: true,
+        ..done()
+    };
+    let text = write_execution(&hungry, 20_000);
+    assert!(text.starts_with("killed by signal 9 (KILL) after 1.2 s, exit 137, out of memory ·"));
+    assert!(text.ends_with("hint: raise mem_mib\n"));
+}
+
+#[test]
+fn a_vm_that_is_still_there_is_said_to_be() {
+    let execution = Execution {
+        deleted: false,
+        ..done()
+    };
+    assert!(first_line(&execution).ends_with("VM 3f2a91c0d4e5 not deleted"));
+}
+
+#[test]
+fn warnings_come_last() {
+    let warnings = ["the clock was guessed".to_owned()];
+    let execution = Execution {
+        stdout: stream("x\n"),
+        warnings: &warnings,
+        ..done()
+    };
+    assert!(write_execution(&execution, 20_000).ends_with("x\n\nwarning: the clock was guessed\n"));
+}
+
+#[test]
+fn output_over_the_limit_keeps_both_ends_and_says_how_to_get_more() {
+    let output: String = (0..10_000).map(|number| format!("line {number}\n")).collect();
+    let execution = Execution {
+        stdout: Stream {
+            text: &output,
+            omitted_bytes: 1_000_000,
+        },
+        ..done()
+    };
+    let text = write_execution(&execution, 1000);
+    assert!(text.chars().count() < 1400, "{}", text.len());
+    assert!(text.contains("line 0\n") && text.ends_with("line 9999\n"));
+    let gap = text.lines().find(|line| line.starts_with("[…")).unwrap();
+    assert!(
+        gap.ends_with("bytes omitted; raise max_output_chars, or print less with head, tail, grep …]"),
+        "{gap}"
+    );
+    let all = write_execution(&execution, 200_000);
+    assert!(all.contains("stdout (1,000,000 bytes of its middle were not kept):\n"));
+    assert!(!all.contains("max_output_chars"));
+}
+
+#[test]
+fn the_limit_holds_for_each_stream_and_control_sequences_do_not_count() {
+    let red = "\x1b[31mr\x1b[0m".repeat(500);
+    let execution = Execution {
+        stdout: stream(&red),
+        stderr: stream(&red),
+        ..done()
+    };
+    let text = write_execution(&execution, 1000);
+    assert!(!text.contains('\x1b') && !text.contains("omitted"));
+    assert_eq!(text.matches(&"r".repeat(500)).count(), 2);
+}
+
+#[test]
+fn the_object_is_cut_like_the_text_but_keeps_control_sequences() {
+    assert_eq!(shortened("short", 0, 1000), None);
+    let red = "\x1b[31mr\x1b[0m\n".repeat(500);
+    let (text, omitted_bytes) = shortened(&red, 7, 1000).unwrap();
+    assert!(text.contains('\x1b') && text.contains("bytes omitted"));
+    let kept: usize = text
+        .split_inclusive('\n')
+        .filter(|line| !line.starts_with("[…"))
+        .map(str::len)
+        .sum();
+    assert_eq!(u64::try_from(red.len() - kept).unwrap() + 7, omitted_bytes);
+}
+
+#[test]
+fn hosts_that_show_only_text_see_all_a_next_step_needs() {
+    let execution = Execution {
+        exit_code: Some(3),
+        stdout: stream("x"),
+        ..done()
+    };
+    let text = write_execution(&execution, 20_000);
+    for needed in ["exit 3", "3f2a91c0d4e5", "deleted", "emulated/qemu", "debian:12"] {
+        assert!(text.contains(needed), "{needed}");
+    }
+}

@@ -1,0 +1,143 @@
+//! The life of a server on a transport, from its first message to its end.
+
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use pyro::{Diagnosis, ErrorCode, Pyro};
+use rmcp::service::{ServerInitializeError, ServiceExt};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::options::ServerOptions;
+use crate::server::Server;
+use crate::stdio;
+use crate::watched::Watched;
+
+/// How long calls and answers may take once the server leaves; the process must be gone after 1 s.
+const LEAVE_WITHIN: Duration = Duration::from_millis(800);
+
+/// How long the last bytes may take to be written after that.
+const WRITE_WITHIN: Duration = Duration::from_millis(100);
+
+/// A server that could not serve.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The operating system refused a thread or a signal handler.
+    #[error("cannot take over standard input, output and signals")]
+    Setup {
+        /// Why.
+        source: io::Error,
+    },
+    /// The client did not open the session as the protocol says.
+    #[error("the client did not open an MCP session")]
+    Handshake {
+        /// Why.
+        source: Box<ServerInitializeError>,
+    },
+}
+
+impl Diagnosis for ServeError {
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Setup { .. } => ErrorCode::HostIo,
+            Self::Handshake { .. } => ErrorCode::InvalidArgument,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Setup { .. } => None,
+            Self::Handshake { .. } => {
+                Some("this command is started by an MCP client, not by hand".to_owned())
+            }
+        }
+    }
+}
+
+/// Serves on the process's standard input and output until the input ends, or TERM or INT arrives.
+///
+/// Returns within 1 s of that; calls still under way are cancelled and their VMs removed.
+///
+/// # Errors
+/// [`ServeError`] if the session never began.
+pub async fn serve_stdio(pyro: Pyro, options: ServerOptions) -> Result<(), ServeError> {
+    let setup = |source| ServeError::Setup { source };
+    let mut terminate = signal(SignalKind::terminate()).map_err(setup)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(setup)?;
+    let input = stdio::input().map_err(setup)?;
+    let (output, written) = stdio::output().map_err(setup)?;
+    let stop = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let served = serve(Server::new(pyro, options), input, output, stop).await;
+    // Whoever does not read its answers cannot keep the server.
+    let _ = tokio::time::timeout(WRITE_WITHIN, written).await;
+    served
+}
+
+/// Serves on any pair of streams until the input ends, the output fails or `stop` is ready.
+///
+/// Returns within 1 s of that; calls still under way are cancelled and their VMs removed.
+///
+/// # Errors
+/// [`ServeError::Handshake`] if the session never began.
+pub async fn serve<R, W>(
+    server: Server,
+    input: R,
+    output: W,
+    stop: impl Future<Output = ()>,
+) -> Result<(), ServeError>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    let ended = server.ended().clone();
+    let aborted = CancellationToken::new();
+    let streams = (
+        Watched::new(input, ended.clone()),
+        Watched::new(output, ended.clone()),
+    );
+    let mut session = pin!(session(server, streams, aborted.clone()));
+    tokio::select! {
+        result = &mut session => return result,
+        // Answers that are ready still go out: rmcp itself sees the end of input and drains.
+        () = ended.cancelled() => {}
+        () = stop => {
+            ended.cancel();
+            aborted.cancel();
+        }
+    }
+    let result = tokio::time::timeout(LEAVE_WITHIN, session).await;
+    result.unwrap_or_else(|_| {
+        tracing::warn!("left before every call had ended");
+        Ok(())
+    })
+}
+
+async fn session<R, W>(
+    server: Server,
+    streams: (Watched<R>, Watched<W>),
+    aborted: CancellationToken,
+) -> Result<(), ServeError>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    match server.serve_with_ct(streams, aborted).await {
+        Ok(running) => {
+            let reason = running.waiting().await;
+            tracing::debug!(?reason, "the session ended");
+            Ok(())
+        }
+        // A client that leaves before it says anything has not failed.
+        Err(ServerInitializeError::ConnectionClosed(_) | ServerInitializeError::Cancelled) => Ok(()),
+        Err(source) => Err(ServeError::Handshake {
+            source: Box::new(source),
+        }),
+    }
+}

@@ -1,0 +1,227 @@
+//! The protocol handler: what is listed, and how a call finds its tool.
+
+use std::sync::Arc;
+
+use pyro::{Error, Pyro};
+use rmcp::model::{
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod,
+    CompleteRequestParams, CompleteResult, ContentBlock, DiscoverResult, Implementation, JsonObject,
+    ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
+    ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, Tool as ToolModel,
+};
+use rmcp::service::RequestContext;
+use rmcp::{ErrorData, RoleServer, ServerHandler};
+use tokio_util::sync::CancellationToken;
+
+use crate::arguments::Arguments;
+use crate::ending::Ending;
+use crate::failure::failure;
+use crate::options::ServerOptions;
+use crate::tool::{Answer, Call, Defaults, Definition, Tool, tools_of};
+
+/// How long a client may keep a list, in milliseconds. Lists never change while a server runs.
+const TTL_MS: u64 = 3_600_000;
+
+/// An MCP server with the tools of one profile. Cheap to clone; clones serve the same tools and end together.
+#[derive(Clone)]
+pub struct Server {
+    pyro: Pyro,
+    options: Arc<ServerOptions>,
+    defaults: Arc<Defaults>,
+    offers: Arc<[Offer]>,
+    ended: CancellationToken,
+}
+
+/// A tool that this server has.
+struct Offer {
+    tool: &'static dyn Tool,
+    definition: Definition,
+    model: ToolModel,
+}
+
+impl Server {
+    /// Makes a server with the tools of the options' profile.
+    pub fn new(pyro: Pyro, options: ServerOptions) -> Self {
+        let settings = pyro.settings();
+        let defaults = Defaults {
+            environment: options
+                .environment
+                .clone()
+                .unwrap_or_else(|| settings.environment.clone()),
+            host_memory_mib: pyro.host_memory_mib(),
+        };
+        let offers = tools_of(options.profile).map(|tool| {
+            let definition = tool.definition(&defaults);
+            let model = definition.to_model(options.structured);
+            Offer {
+                tool,
+                definition,
+                model,
+            }
+        });
+        Self {
+            offers: offers.collect(),
+            pyro,
+            options: Arc::new(options),
+            defaults: Arc::new(defaults),
+            ended: CancellationToken::new(),
+        }
+    }
+
+    /// The tools as clients see them, in the order of their names.
+    pub fn tools(&self) -> impl Iterator<Item = &ToolModel> {
+        self.offers.iter().map(|offer| &offer.model)
+    }
+
+    /// Fires when the server leaves: every call then ends, and its VM with it.
+    pub(crate) fn ended(&self) -> &CancellationToken {
+        &self.ended
+    }
+
+    async fn answer(
+        &self,
+        offer: &Offer,
+        given: Option<JsonObject>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<Answer, Error> {
+        let definition = &offer.definition;
+        let arguments = Arguments::parse(definition.name, &definition.parameters, given)?;
+        let call = Call {
+            pyro: self.pyro.clone(),
+            options: Arc::clone(&self.options),
+            host_memory_mib: self.defaults.host_memory_mib,
+            ending: Ending {
+                call: context.ct.clone(),
+                server: self.ended.clone(),
+            },
+            context,
+        };
+        offer.tool.call(&call, arguments).await
+    }
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Server")
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ServerHandler for Server {
+    fn get_info(&self) -> ServerConfig {
+        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+            .with_server_info(Implementation::new("pyro", env!("CARGO_PKG_VERSION")))
+            .with_instructions(self.options.profile.instructions(&self.defaults.environment))
+    }
+
+    async fn discover(&self, _context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
+        let versions = self.supported_protocol_versions().into_owned();
+        let mut result = DiscoverResult::from_server_info(versions, self.get_info());
+        result.ttl_ms = TTL_MS;
+        result.cache_scope = CacheScope::Public;
+        Ok(result)
+    }
+
+    async fn list_tools(
+        &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        refuse_cursor(request.as_ref())?;
+        let mut result = ListToolsResult::with_all_items(self.tools().cloned().collect());
+        if is_stateless(&context) {
+            result.ttl_ms = Some(TTL_MS);
+            result.cache_scope = Some(CacheScope::Public);
+        }
+        Ok(result)
+    }
+
+    fn get_tool(&self, name: &str) -> Option<ToolModel> {
+        self.tools().find(|tool| tool.name == name).cloned()
+    }
+
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let Some(offer) = self.offers.iter().find(|offer| offer.model.name == request.name) else {
+            return Err(unknown_tool(&request.name, self.tools()));
+        };
+        let result = match self.answer(offer, request.arguments, context).await {
+            Ok(answer) => success(answer),
+            Err(error) => failure(&error, self.options.structured),
+        };
+        Ok(result.into())
+    }
+
+    // rmcp answers these with empty lists unless told otherwise, although they are not declared.
+
+    async fn complete(
+        &self,
+        _request: CompleteRequestParams,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<CompleteResult, ErrorData> {
+        Err(ErrorData::method_not_found::<CompleteRequestMethod>())
+    }
+
+    async fn list_prompts(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListPromptsRequestMethod>())
+    }
+
+    async fn list_resources(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListResourcesRequestMethod>())
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _request: Option<PaginatedRequestParams>,
+        _context: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListResourceTemplatesRequestMethod>())
+    }
+}
+
+/// Whether the request belongs to the era that has caching hints.
+fn is_stateless(context: &RequestContext<RoleServer>) -> bool {
+    context
+        .protocol_version()
+        .is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
+}
+
+/// Lists have one page, so no cursor can be one of ours.
+fn refuse_cursor(request: Option<&PaginatedRequestParams>) -> Result<(), ErrorData> {
+    match request.and_then(|params| params.cursor.as_ref()) {
+        Some(_) => Err(ErrorData::invalid_params(
+            "unknown cursor: the list has one page",
+            None,
+        )),
+        None => Ok(()),
+    }
+}
+
+fn unknown_tool<'a>(name: &str, known: impl Iterator<Item = &'a ToolModel>) -> ErrorData {
+    let known: Vec<_> = known.map(|tool| tool.name.as_ref()).collect();
+    let name: String = name.chars().take(64).collect();
+    ErrorData::invalid_params(
+        format!("unknown tool `{name}`; known: {}", known.join(", ")),
+        None,
+    )
+}
+
+fn success(answer: Answer) -> CallToolResult {
+    let mut result = CallToolResult::success(vec![ContentBlock::text(answer.text)]);
+    result.structured_content = answer.structured;
+    result
+}

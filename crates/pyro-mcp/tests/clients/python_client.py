@@ -1,0 +1,144 @@
+"""The official Python client against pyro's MCP server: SDK 2.x in both eras, SDK 1.x in its own.
+
+Usage: python_client.py [--protocol-only] BINARY [ARGUMENT...]
+
+Prints one line per check; the exit code is 1 if any failed. `--protocol-only` leaves out what needs a VM.
+"""
+
+import asyncio
+import contextlib
+import os
+import sys
+from importlib.metadata import version
+
+from mcp import StdioServerParameters
+from mcp.client.stdio import stdio_client
+
+VERSION = version("mcp")
+IS_V1 = VERSION.startswith("1.")
+# Emulated VMs start slowly.
+CALL_SECONDS = 180
+# Values of `mode` of the 2.x client: its own choice, the newest revision alone, the handshake alone.
+MODES = ["handshake"] if IS_V1 else ["auto", "2026-07-28", "legacy"]
+
+failures = 0
+
+
+def check(holds, what, shown=None):
+    global failures
+    print(f"{'ok' if holds else 'FAILED'}: {what}" + ("" if holds else f": {shown!r}"), flush=True)
+    failures += not holds
+
+
+class Session:
+    """What both generations of the SDK can do, under one set of names."""
+
+    def __init__(self, client, instructions):
+        self.client = client
+        self.instructions = instructions
+
+    async def tools(self):
+        return (await self.client.list_tools()).tools
+
+    async def call(self, name, arguments, progress=None):
+        seconds = CALL_SECONDS
+        if IS_V1:
+            from datetime import timedelta
+
+            seconds = timedelta(seconds=CALL_SECONDS)
+        result = await self.client.call_tool(
+            name, arguments, read_timeout_seconds=seconds, progress_callback=progress
+        )
+        is_error = result.isError if IS_V1 else result.is_error
+        structured = result.structuredContent if IS_V1 else result.structured_content
+        return is_error, [block.text for block in result.content], structured
+
+
+@contextlib.asynccontextmanager
+async def connect(command, mode):
+    # The SDK hands on only a few variables of its own choice unless told otherwise.
+    parameters = StdioServerParameters(command=command[0], args=command[1:], env=dict(os.environ))
+    if IS_V1:
+        from mcp import ClientSession
+
+        async with stdio_client(parameters) as (reader, writer):
+            async with ClientSession(reader, writer) as session:
+                opened = await session.initialize()
+                yield Session(session, opened.instructions)
+    else:
+        from mcp import Client
+
+        async with Client(stdio_client(parameters), mode=mode) as client:
+            yield Session(client, client.instructions)
+
+
+async def check_protocol(session, with_structure):
+    tools = await session.tools()
+    check([tool.name for tool in tools] == ["vm_run"], "the list is vm_run alone", tools)
+    schema = tools[0].outputSchema if IS_V1 else tools[0].output_schema
+    check((schema is not None) == with_structure, "an output schema is declared where asked for", schema)
+    if session.instructions is not None:
+        check("vm_run" in session.instructions, "the instructions name vm_run", session.instructions)
+
+    is_error, texts, structured = await session.call("vm_run", {"command": "true", "foo": 1})
+    check(is_error and texts[0].startswith("error unknown-argument: "), "an unknown argument", texts)
+    check("\nhint: known: command, " in texts[0], "its hint names all known ones", texts)
+    code = structured["error"]["code"] if structured else None
+    check(code == ("unknown-argument" if with_structure else None), "its structured form", structured)
+
+    is_error, texts, _ = await session.call("vm_run", {"command": "true", "timeout_seconds": 0})
+    check(is_error and texts[0].startswith("error invalid-argument: "), "a value out of range", texts)
+    check("`timeout_seconds` must be 1–86400, got `0`" in texts[0], "its range", texts)
+
+    try:
+        answer = await session.call("workspace_create", {})
+        check(False, "an unknown tool", answer)
+    except Exception as error:  # The two generations share no class of error.
+        error_code = getattr(error, "code", None) or error.error.code
+        check(error_code == -32602, "an unknown tool", error)
+
+
+async def check_runs(session, with_structure):
+    progress = []
+
+    async def heard(value, total, message):
+        progress.append((value, message))
+
+    is_error, texts, structured = await session.call("vm_run", {"command": "git --version"}, heard)
+    check(not is_error and texts[0].startswith("exit 0 in "), "git --version", texts)
+    check("stdout:\ngit version " in texts[0] and " deleted\n" in texts[0], "its output and cleanup", texts)
+    check(len(progress) >= 2, "its progress", progress)
+    check([value for value, _ in progress] == sorted({value for value, _ in progress}), "it grows", progress)
+    check((structured is not None) == with_structure, "its structured form", structured)
+    if structured:
+        check(structured["exit_code"] == 0 and structured["stdout"].startswith("git version "), "its fields", structured)
+        check(structured["cleanup"]["deleted"] is True, "cleanup.deleted", structured["cleanup"])
+        check(structured["isolation"] in ("hardware", "emulated"), "its tier", structured["isolation"])
+
+    is_error, texts, structured = await session.call("vm_run", {"command": "exit 3", "environment": None})
+    check(not is_error and texts[0].startswith("exit 3 in "), "a command that fails", texts)
+
+    is_error, texts, structured = await session.call(
+        "vm_run", {"command": "echo begun; sleep 9", "timeout_seconds": 1}
+    )
+    check(not is_error and texts[0].startswith("timed out after "), "a limit of 1 s over sleep 9", texts)
+    check("stdout:\nbegun\n" in texts[0], "the output so far", texts)
+    if structured:
+        check(structured["timed_out"] is True and structured["outcome"] == "timed_out", "timed_out", structured)
+
+
+async def main(arguments):
+    protocol_only = arguments[:1] == ["--protocol-only"]
+    command = arguments[protocol_only:]
+    for mode in MODES:
+        for structured in ("auto", "all"):
+            print(f"mcp {VERSION}, {mode}, --structured {structured}", flush=True)
+            async with connect([*command, "--structured", structured], mode) as session:
+                await check_protocol(session, structured == "all")
+                if not protocol_only:
+                    await check_runs(session, structured == "all")
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(sys.argv[1:])))

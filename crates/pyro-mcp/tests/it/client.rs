@@ -1,0 +1,201 @@
+//! A client that writes and reads the lines of the protocol itself.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::process::{Identity, all_of};
+
+/// The longest that anything may take which starts a VM; emulated ones start slowly.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(180);
+
+/// A server and the one client that it has.
+pub(crate) struct Client {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+    /// Messages that came while another was waited for.
+    early: VecDeque<Value>,
+    next_id: u64,
+    home: TempDir,
+}
+
+/// A path or name from the environment of the test.
+pub(crate) fn required(variable: &str) -> PathBuf {
+    let value = std::env::var_os(variable);
+    let value = value.unwrap_or_else(|| panic!("{variable} is not set; `cargo xtask test` sets it"));
+    PathBuf::from(value)
+}
+
+impl Client {
+    /// Starts `pyro mcp serve` with a state directory of its own.
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let home = TempDir::new().unwrap();
+        let mut child = Command::new(required("PYRO_TEST_BIN"))
+            .args(["mcp", "serve"])
+            .args(arguments)
+            .env("PYRO_HOME", home.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, lines) = channel();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                if sender.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            input: child.stdin.take(),
+            child,
+            lines,
+            early: VecDeque::new(),
+            next_id: 0,
+            home,
+        }
+    }
+
+    /// Starts a server and opens a session by the handshake.
+    pub(crate) fn open(arguments: &[&str]) -> Self {
+        let mut client = Self::start(arguments);
+        let id = client.request(
+            "initialize",
+            json!({
+                "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "0"},
+            }),
+        );
+        assert_eq!(client.answer(id)["result"]["serverInfo"]["name"], "pyro");
+        client.notify("notifications/initialized", json!({}));
+        client
+    }
+
+    pub(crate) fn write_line(&mut self, line: &str) {
+        let input = self.input.as_mut().expect("the input is still open");
+        writeln!(input, "{line}").unwrap();
+    }
+
+    pub(crate) fn notify(&mut self, method: &str, params: Value) {
+        self.write_line(&json!({"jsonrpc": "2.0", "method": method, "params": params}).to_string());
+    }
+
+    /// Sends a request; its id is what an answer is asked for with.
+    pub(crate) fn request(&mut self, method: &str, params: Value) -> u64 {
+        self.next_id += 1;
+        let id = self.next_id;
+        self.write_line(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string());
+        id
+    }
+
+    /// Begins a call of `vm_run` whose progress carries `token`.
+    pub(crate) fn begin(&mut self, arguments: Value, token: &str) -> u64 {
+        let params = json!({"name": "vm_run", "arguments": arguments, "_meta": {"progressToken": token}});
+        self.request("tools/call", params)
+    }
+
+    /// Calls `vm_run` and waits for its result.
+    pub(crate) fn run(&mut self, arguments: Value) -> Value {
+        let id = self.request("tools/call", json!({"name": "vm_run", "arguments": arguments}));
+        self.answer(id)["result"].clone()
+    }
+
+    /// Waits for the answer to a request.
+    pub(crate) fn answer(&mut self, id: u64) -> Value {
+        self.wait_for("the answer", |message| message["id"] == id)
+    }
+
+    /// Waits until a call's progress says this.
+    pub(crate) fn wait_for_progress(&mut self, token: &str, text: &str) {
+        self.wait_for(text, |message| {
+            message["params"]["progressToken"] == token
+                && message["params"]["message"]
+                    .as_str()
+                    .is_some_and(|message| message.contains(text))
+        });
+    }
+
+    fn wait_for(&mut self, what: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        if let Some(index) = self.early.iter().position(&wanted) {
+            return self.early.remove(index).unwrap();
+        }
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let message = self
+                .next(left)
+                .unwrap_or_else(|| panic!("waited for {what} in vain"));
+            if wanted(&message) {
+                return message;
+            }
+            self.early.push_back(message);
+        }
+    }
+
+    /// The next message of the server; `None` if none comes in time or ever.
+    pub(crate) fn next(&mut self, within: Duration) -> Option<Value> {
+        match self.lines.recv_timeout(within) {
+            Ok(line) => {
+                Some(serde_json::from_str(&line).expect("only messages are written to standard output"))
+            }
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    /// The messages received that nothing has waited for.
+    pub(crate) fn early(&self) -> impl Iterator<Item = &Value> {
+        self.early.iter()
+    }
+
+    /// The processes that belong to this server's VMs.
+    pub(crate) fn vm_processes(&self) -> Vec<Identity> {
+        let mut processes = all_of(self.child.id(), self.home.path());
+        processes.retain(|process| process.pid() != self.child.id());
+        processes
+    }
+
+    pub(crate) fn close_input(&mut self) {
+        self.input = None;
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits for the server's end.
+    pub(crate) fn exit_status(&mut self, within: Duration) -> Option<ExitStatus> {
+        let deadline = Instant::now() + within;
+        loop {
+            let status = self.child.try_wait().unwrap();
+            if status.is_some() || Instant::now() >= deadline {
+                return status;
+            }
+            thread::sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.close_input();
+        if self.exit_status(Duration::from_secs(2)).is_none() {
+            self.child.kill().ok();
+            self.child.wait().ok();
+        }
+    }
+}
+
+/// The text of a result.
+pub(crate) fn text(result: &Value) -> &str {
+    let blocks = result["content"].as_array().unwrap();
+    assert_eq!(blocks.len(), 1, "{result}");
+    blocks[0]["text"].as_str().unwrap()
+}

@@ -1,0 +1,114 @@
+//! Clients that others wrote: the official Python SDK and the MCP Inspector.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::client::required;
+
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
+}
+
+fn run(command: &mut Command) -> Output {
+    let home = TempDir::new().unwrap();
+    let output = command.env("PYRO_HOME", home.path()).output();
+    output.unwrap_or_else(|error| panic!("{command:?}: {error}"))
+}
+
+fn python(variable: &str) {
+    let output = run(Command::new(required(variable))
+        .arg(scripts().join("python_client.py"))
+        .arg(required("PYRO_TEST_BIN"))
+        .args(["mcp", "serve"]));
+    let (told, complained) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{told}\n{complained}");
+    assert!(told.contains("ok: git --version"), "{told}");
+}
+
+#[test]
+fn the_python_sdk_2_is_served_in_every_mode() {
+    python("PYRO_TEST_PYTHON");
+}
+
+#[test]
+fn the_python_sdk_1_is_served() {
+    python("PYRO_TEST_PYTHON_V1");
+}
+
+/// Runs the Inspector's command line on `pyro mcp serve`.
+fn inspect(options: &[&str], serve: &[&str]) -> Output {
+    let bin = required("PYRO_TEST_INSPECTOR_DIR").join("node_modules/.bin");
+    let home = TempDir::new().unwrap();
+    let mut command = Command::new(bin.join("node"));
+    command.arg(bin.join("mcp-inspector")).arg("--cli");
+    // The Inspector hands on only a few variables of its own choice unless told otherwise.
+    for (name, value) in std::env::vars().filter(|(name, _)| name.starts_with("PYRO_") || name == "PATH") {
+        command.arg("-e").arg(format!("{name}={value}"));
+    }
+    command
+        .arg("-e")
+        .arg(format!("PYRO_HOME={}", home.path().display()))
+        .args(options)
+        .arg(required("PYRO_TEST_BIN"))
+        .args(["mcp", "serve"])
+        .args(serve);
+    run(&mut command)
+}
+
+fn result(output: &Output) -> Value {
+    let text = String::from_utf8_lossy(&output.stdout);
+    let value: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
+    value["result"].clone()
+}
+
+#[test]
+fn the_inspector_finds_nothing_to_complain_about() {
+    for structured in ["auto", "all"] {
+        let output = inspect(
+            &["--method", "tools/list", "--strict"],
+            &["--structured", structured],
+        );
+        let complaints = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{complaints}");
+        for word in ["Warning", "warning", "Error", "error:"] {
+            assert!(
+                !complaints.contains(word),
+                "--structured {structured}: {complaints}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_inspector_runs_a_command_in_both_eras() {
+    for era in ["legacy", "modern"] {
+        let call = [
+            "--protocol-era",
+            era,
+            "--format",
+            "json",
+            "--method",
+            "tools/call",
+            "--tool-name",
+            "vm_run",
+            "--tool-args-json",
+        ];
+        let output = inspect(
+            &[&call[..], &[r#"{"command":"exit 3"}"#]].concat(),
+            &["--structured", "all"],
+        );
+        assert!(output.status.success(), "{output:?}");
+        let result = result(&output);
+        assert_eq!(result["structuredContent"]["exit_code"], 3, "{result}");
+        assert_eq!(result["structuredContent"]["cleanup"]["deleted"], true);
+
+        let output = inspect(&[&call[..], &[r#"{"command":"true","foo":1}"#]].concat(), &[]);
+        assert_eq!(output.status.code(), Some(5), "a tool error: {output:?}");
+    }
+}

@@ -1,0 +1,13 @@
+//! The built `pyro mcp serve` with real VMs, as clients meet it.
+//!
+//! `cargo xtask test` runs these. They take from the environment: `PYRO_TEST_BIN`, the binary; `PYRO_TEST_PYTHON` and
+//! `PYRO_TEST_PYTHON_V1`, interpreters with the package `mcp` 2.x and 1.x; `PYRO_TEST_INSPECTOR_DIR`, a directory with
+//! the npm packages of the MCP Inspector and node; and what pyro itself reads, such as `PYRO_CACHE_DIR` with the
+//! environment `debian:12` installed. What is missing fails the test that needs it.
+
+mod client;
+mod clients;
+mod ending;
+mod process;
+mod protocol;
+mod run;

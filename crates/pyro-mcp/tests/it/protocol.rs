@@ -1,0 +1,108 @@
+//! What a client sees without a VM: listing, refusals, lines that are no messages.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::client::{Client, text};
+
+#[test]
+fn exactly_vm_run_is_listed_and_as_frozen() {
+    let frozen = include_str!("../frozen/vm-run.auto.json");
+    let mut frozen: Value = serde_json::from_str(frozen).unwrap();
+    for arguments in [&[][..], &["--profile", "vm-run"]] {
+        let mut client = Client::open(arguments);
+        let id = client.request("tools/list", json!({}));
+        let listed = client.answer(id)["result"]["tools"].clone();
+        // The most memory is the host's.
+        let most = "/0/inputSchema/properties/mem_mib/maximum";
+        *frozen.pointer_mut(most).unwrap() = listed.pointer(most).unwrap().clone();
+        assert_eq!(listed, frozen);
+    }
+}
+
+#[test]
+fn the_default_environment_can_be_chosen() {
+    let mut client = Client::open(&["--environment", "debian:12-build"]);
+    let id = client.request("tools/list", json!({}));
+    let tool = client.answer(id)["result"]["tools"][0].clone();
+    assert!(
+        tool["description"]
+            .as_str()
+            .unwrap()
+            .contains("debian:12-build (default")
+    );
+    assert_eq!(
+        tool["inputSchema"]["properties"]["environment"]["default"],
+        "debian:12-build"
+    );
+}
+
+#[test]
+fn bad_arguments_are_results_and_an_unknown_tool_is_an_error() {
+    let mut client = Client::open(&[]);
+    let unknown = client.run(json!({"command": "true", "foo": 1}));
+    assert_eq!(unknown["isError"], true);
+    assert!(
+        text(&unknown)
+            .starts_with("error unknown-argument: `vm_run` has no argument `foo`\nhint: known: command")
+    );
+    let invalid = client.run(json!({"command": "true", "mem_mib": 64}));
+    assert_eq!(invalid["isError"], true);
+    assert!(
+        text(&invalid).starts_with("error invalid-argument: `mem_mib` must be 128–"),
+        "{invalid}"
+    );
+    let id = client.request("tools/call", json!({"name": "workspace_create", "arguments": {}}));
+    assert_eq!(client.answer(id)["error"]["code"], -32602);
+    assert!(client.vm_processes().is_empty(), "nothing has run");
+}
+
+#[test]
+fn an_unknown_environment_is_a_result_that_names_near_ones() {
+    let mut client = Client::open(&[]);
+    let result = client.run(json!({"command": "true", "environment": "debian:12-bulid"}));
+    assert_eq!(result["isError"], true);
+    assert!(
+        text(&result).starts_with("error environment-not-found: "),
+        "{result}"
+    );
+    assert!(
+        text(&result).contains("\nhint: ") && text(&result).contains("debian:12-build"),
+        "{result}"
+    );
+}
+
+#[test]
+fn lines_that_are_no_messages_change_nothing() {
+    let mut client = Client::start(&[]);
+    client.write_line("garbage before the handshake");
+    let id = client.request(
+        "initialize",
+        json!({"protocolVersion": "2024-11-05", "capabilities": {}, "clientInfo": {"name": "t", "version": "0"}}),
+    );
+    assert_eq!(client.answer(id)["result"]["protocolVersion"], "2024-11-05");
+    for line in ["", "garbage", "{\"jsonrpc\":", "\u{1b}[31m", "null"] {
+        client.write_line(line);
+    }
+    let id = client.request("ping", json!({}));
+    assert_eq!(client.answer(id)["result"], json!({}));
+}
+
+#[test]
+fn a_client_that_asks_and_closes_at_once_gets_its_answers() {
+    let mut client = Client::open(&[]);
+    let id = client.request("tools/list", json!({}));
+    client.close_input();
+    assert_eq!(client.answer(id)["result"]["tools"][0]["name"], "vm_run");
+    assert!(client.exit_status(Duration::from_secs(1)).unwrap().success());
+}
+
+#[test]
+fn an_unknown_profile_is_a_usage_error() {
+    let mut client = Client::start(&["--profile", "workspace-core"]);
+    assert_eq!(
+        client.exit_status(Duration::from_secs(10)).unwrap().code(),
+        Some(2)
+    );
+}
