@@ -31,6 +31,9 @@ pub(crate) enum DiskError {
         /// Why.
         source: std::io::Error,
     },
+    /// The directory of the empty file systems cannot be used.
+    #[error(transparent)]
+    Dir(#[from] dirs::DirError),
     /// The program that makes file systems is not there.
     #[error("`mke2fs` is not installed")]
     NoMke2fs,
@@ -49,6 +52,7 @@ impl Diagnosis for DiskError {
 
     fn hint(&self) -> Option<String> {
         Some(match self {
+            Self::Dir(error) => return error.hint(),
             Self::Host { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 "free some space, or name a place with more: `--home DIR`, PYRO_CACHE_DIR".to_owned()
             }
@@ -90,7 +94,7 @@ impl DiskSource<'_> {
         if path.exists() {
             return Ok(path);
         }
-        dirs::create_private(&dir).map_err(host("create", &dir))?;
+        dirs::ensure_private(&dir)?;
         // Two processes may make it at once; both make the same, and the later one replaces the earlier.
         let draft = dir.join(format!(".{}", crate::random::hex::<8>()));
         let made = self

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::io::AsyncRead;
 
+use crate::Pyro;
 use crate::argument::{self, InvalidArgument};
 use crate::isolation::IsolationFloor;
 use crate::resources::Resources;
@@ -55,6 +56,38 @@ impl RunRequest {
             stdin: Stdin::Empty,
             output_limit: None,
         }
+    }
+}
+
+impl RunRequest {
+    /// Checks everything that can be checked before any work starts.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`] for the first value that cannot be used.
+    pub(super) fn validate(&self, pyro: &Pyro) -> Result<(), InvalidArgument> {
+        self.command.validate()?;
+        let size = self.resources;
+        let (vcpus, memory, disk) = (size.vcpu_count(), size.mem_mib(), size.disk_gib());
+        Resources::new(vcpus.into(), memory.into(), disk.into(), pyro.host_memory_mib())?;
+        if let Some(timeout) = self.timeout {
+            argument::in_range("timeout_seconds", timeout.as_secs(), &argument::TIMEOUT_SECONDS)?;
+        }
+        argument::in_range("ttl_seconds", self.ttl.as_secs(), &argument::TTL_SECONDS)?;
+        for (name, value) in &self.env {
+            argument::variable_name(name)?;
+            argument::no_nul("env", value.as_bytes())?;
+        }
+        if let Some(cwd) = &self.cwd {
+            argument::no_nul("cwd", cwd.as_bytes())?;
+            if !cwd.starts_with('/') {
+                return Err(InvalidArgument::Malformed {
+                    name: "cwd",
+                    problem: "must be an absolute path in the guest",
+                    given: cwd.clone(),
+                });
+            }
+        }
+        self.user.as_ref().map_or(Ok(()), |user| argument::no_nul("user", user.as_bytes()))
     }
 }
 

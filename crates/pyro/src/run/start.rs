@@ -8,12 +8,12 @@ use super::clock::Clock;
 use super::{Phase, RunEvent, RunRequest};
 use crate::Pyro;
 use crate::admission::{Admission, Need, Reservation};
-use crate::dirs::StateDir;
+use crate::dirs::{CacheDir, StateDir};
 use crate::disk::DiskSource;
 use crate::environment::{BootableEnvironment, EnvironmentProgress};
 use crate::error::Result;
 use crate::id::VmId;
-use crate::isolation::{self, Choice, Isolation, IsolationFloor};
+use crate::isolation::{self, Choice, Isolation, IsolationFloor, KvmProbe};
 use crate::runtime::Runtime;
 use crate::vm::{LiveVm, VmError};
 use crate::vmm::qemu::Qemu;
@@ -46,7 +46,7 @@ pub(super) async fn start(
     let settings = pyro.settings();
     let floor = request.isolation.unwrap_or(settings.isolation);
     let runtime = Runtime::open(settings)?;
-    let cache = StateDir::open(&settings.cache_dir)?;
+    let cache = CacheDir::open(&settings.cache_dir)?;
     let home = StateDir::open(&settings.home)?;
     runtime.verify(cache.path())?;
     let choice = isolation::choose(settings, floor)?;
@@ -145,7 +145,7 @@ async fn boot(
     choice: Choice,
     clock: &mut Clock,
 ) -> Result<(LiveVm, Isolation, Vec<String>)> {
-    let driver = Qemu::new(choice.program.clone());
+    let driver = Qemu::new(choice.vmm.path.clone());
     let spec = machines.spec(vm_id, choice.isolation)?;
     clock.lap("disk");
     let error = match LiveVm::boot(&driver, spec).await {
@@ -157,7 +157,7 @@ async fn boot(
     };
     let hardware_failed = choice.isolation == Isolation::Hardware && is_boot_failure(&error);
     if hardware_failed {
-        isolation::withdraw(machines.pyro.settings(), &error.to_string());
+        KvmProbe::new(&machines.pyro.settings().cache_dir, Some(choice.vmm)).withdraw(&error.to_string());
     }
     if !hardware_failed || floor != IsolationFloor::Auto {
         return Err(error.into());
