@@ -60,7 +60,7 @@ impl Layer {
             data.push(b'\n');
         }
         self.entry(b"PaxHeader", &data, |header| {
-            header.set_entry_type(EntryType::XHeader)
+            header.set_entry_type(EntryType::XHeader);
         })
     }
 

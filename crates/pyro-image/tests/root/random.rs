@@ -2,6 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use pyro_image::root::RootLimits;
+use tar::{EntryType, Header};
+
+use crate::image::{Image, check};
 use crate::layer::{Blobs, Layer, gzip};
 
 /// A generator of numbers that are the same in every run (Marsaglia's xorshift64).
@@ -110,4 +114,62 @@ fn random_layers_merge_as_the_model_does() {
             model.keys()
         );
     }
+}
+
+/// Changes some bytes of headers and extended headers, whose checksums are then right again.
+fn damage(random: &mut Random, tar: &mut [u8]) {
+    let blocks = (tar.len() as u64 - 1024) / 512;
+    for _ in 0..=random.below(3) {
+        let start = usize::try_from(random.below(blocks)).unwrap() * 512;
+        let block = &mut tar[start..start + 512];
+        let at = [random.below(512), 100 + random.below(60), 257 + random.below(8)];
+        let at = usize::try_from(at[usize::try_from(random.below(3)).unwrap()]).unwrap();
+        let values = [0, b'0', b'7', b'5', b'S', b'x', b'L', b'/', b'.', 0xff, b' '];
+        block[at] = values[usize::try_from(random.below(values.len() as u64)).unwrap()];
+        if block[257..262] == *b"ustar" {
+            let mut header: Header = Header::from_byte_slice(block).clone();
+            header.set_cksum();
+            block.copy_from_slice(header.as_bytes());
+        }
+    }
+}
+
+#[test]
+fn damaged_layers_are_refused_or_make_a_sound_image() {
+    let whole = Layer::default()
+        .dir("d", 0o755)
+        .pax(&[
+            ("SCHILY.xattr.user.a", b"b"),
+            ("mtime", b"12.5"),
+            ("size", b"700"),
+        ])
+        .file("d/file", [1; 700])
+        .hard_link("d/link", "d/file")
+        .symlink("s", "d")
+        .file("s/through", "2")
+        .file("d/.wh.through", "")
+        .device("c", EntryType::Char, 1, 3)
+        .file(&"long".repeat(40), "3")
+        .tar();
+    let limits = RootLimits {
+        uncompressed_bytes: 1 << 20,
+        entries: 100,
+        metadata_bytes: 10_000,
+    };
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let mut sound = 0;
+    for _ in 0..500 {
+        let mut tar = whole.clone();
+        damage(&mut random, &mut tar);
+        let blobs = Blobs::new(&[Layer::default().file("d/low", "0").tar(), tar]);
+        let out = blobs.home.path().join("out");
+        if blobs.build_within(&out, limits).is_ok() {
+            sound += 1;
+            if sound % 10 == 0 {
+                check(&out);
+            }
+            Image::read(&std::fs::read(&out).unwrap());
+        }
+    }
+    assert!((50..450).contains(&sound), "{sound} of 500 are sound");
 }
