@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn binary_values_may_contain_line_feeds() {
-        let header = PaxHeader::parse(b"27 SCHILY.xattr.user.a=\x01\n\x02\n11 uid=1234\n").unwrap();
+        let header = PaxHeader::parse(b"27 SCHILY.xattr.user.a=\x01\n\x02\n12 uid=1234\n").unwrap();
         assert_eq!(header.uid, Some(1234));
         assert_eq!(header.xattrs[0].name, b"user.a");
         assert_eq!(header.xattrs[0].value, b"\x01\n\x02");
@@ -127,11 +127,11 @@ mod tests {
     fn lengths_that_lie_are_refused() {
         for data in [
             &b"99 path=a\n"[..],
-            b"9 path=a\n",
+            b"8 path=a\n",
             b"0 path=a\n",
             b"path=a\n",
             b"10 path=ab",
-            b"6 =a\nx",
+            b"5 =a\n",
             b"18446744073709551616 path=a\n",
         ] {
             assert!(PaxHeader::parse(data).is_none(), "{data:?}");

@@ -44,8 +44,8 @@ struct Extensions {
 }
 
 impl<'a> LayerReader<'a> {
-    /// Opens the blob `path` for a first reading that hashes the uncompressed bytes if `hash` is set. No more than
-    /// `allowance` bytes may come out of it; `limit` is what the error then names.
+    /// Opens the blob `path`. No more than `allowance` bytes may come out of it; `limit` is what the error then names.
+    /// [`Self::finish`] can only compare digests when hashing is on.
     pub(crate) fn open<'b: 'a>(
         path: &Path,
         monitor: &'a mut Monitor<'b>,

@@ -37,6 +37,9 @@ impl Tree {
                 way.truncate(way.len().saturating_sub(1).max(1));
                 continue;
             }
+            if way.len() > DEPTH_MAX {
+                return Err(EntryError::TooDeep { limit: DEPTH_MAX });
+            }
             let here = *way.last().expect("the root is never left");
             let Some(next) = self.child(here, &name).map(|child| child.inode) else {
                 match missing {
@@ -46,9 +49,6 @@ impl Tree {
                 continue;
             };
             match &self.inode(next).node {
-                Node::Directory(_) if way.len() > DEPTH_MAX => {
-                    return Err(EntryError::TooDeep { limit: DEPTH_MAX });
-                }
                 Node::Directory(_) => way.push(next),
                 Node::Symlink { .. } if symlinks == SYMLINKS_MAX => {
                     return Err(EntryError::SymlinkLoop { limit: SYMLINKS_MAX });
