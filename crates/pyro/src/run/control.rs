@@ -26,21 +26,24 @@ pub struct RunControl {
 /// The run's own end of its control.
 #[derive(Debug)]
 pub(super) struct Wishes {
-    pub(super) wish: watch::Receiver<Wish>,
-    pub(super) cuts: watch::Receiver<u32>,
+    pub(super) wish: WishReceiver,
+    pub(super) cuts: CutReceiver,
 }
+
+/// Learns what the caller wants.
+#[derive(Debug)]
+pub(super) struct WishReceiver(watch::Receiver<Wish>);
+
+/// Learns that the connection is to be cut.
+#[derive(Debug)]
+pub(super) struct CutReceiver(watch::Receiver<u32>);
 
 /// A control and the run's end of it.
 pub(super) fn channel() -> (RunControl, Wishes) {
     let (wish, wish_receiver) = watch::channel(Wish::GoOn);
     let (cuts, cuts_receiver) = watch::channel(0);
-    (
-        RunControl { wish, cuts },
-        Wishes {
-            wish: wish_receiver,
-            cuts: cuts_receiver,
-        },
-    )
+    let wishes = Wishes { wish: WishReceiver(wish_receiver), cuts: CutReceiver(cuts_receiver) };
+    (RunControl { wish, cuts }, wishes)
 }
 
 impl RunControl {
@@ -75,27 +78,27 @@ impl RunControl {
     }
 }
 
-impl Wishes {
+impl WishReceiver {
     /// Waits until the run is to end, at whatever urgency.
     pub(super) async fn any(&mut self) {
-        // Without anyone to wish, nothing ends the run early.
-        if self.wish.wait_for(|wish| *wish != Wish::GoOn).await.is_err() {
-            std::future::pending::<()>().await;
-        }
+        self.more_urgent_than(Wish::GoOn).await;
     }
 
     /// Waits for a wish more urgent than the given one.
     pub(super) async fn more_urgent_than(&mut self, known: Wish) -> Wish {
-        let changed = self.wish.wait_for(|wish| *wish > known).await.map(|wish| *wish);
+        let changed = self.0.wait_for(|wish| *wish > known).await.map(|wish| *wish);
         match changed {
             Ok(wish) => wish,
+            // Without anyone to wish, nothing ends the run early.
             Err(_) => std::future::pending().await,
         }
     }
+}
 
+impl CutReceiver {
     /// Waits until the connection is to be cut.
-    pub(super) async fn cut(&mut self) {
-        if self.cuts.changed().await.is_err() {
+    pub(super) async fn next(&mut self) {
+        if self.0.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
@@ -107,14 +110,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_wish_only_gets_more_urgent() {
-        let (control, mut wishes) = channel();
+        let (control, wishes) = channel();
+        let mut wish = wishes.wish;
         control.interrupt(Duration::from_secs(5));
-        let first = wishes.more_urgent_than(Wish::GoOn).await;
+        let first = wish.more_urgent_than(Wish::GoOn).await;
         control.interrupt(Duration::from_secs(500));
-        assert_eq!(*wishes.wish.borrow(), first);
+        assert_eq!(*wish.0.borrow(), first);
         control.cancel();
-        assert_eq!(wishes.more_urgent_than(first).await, Wish::Cancel);
+        assert_eq!(wish.more_urgent_than(first).await, Wish::Cancel);
         control.interrupt(Duration::from_secs(5));
-        assert_eq!(*wishes.wish.borrow(), Wish::Cancel);
+        assert_eq!(*wish.0.borrow(), Wish::Cancel);
     }
 }

@@ -40,7 +40,7 @@ pub(super) async fn drive(
     let mut clock = Clock::start();
     let started = tokio::select! {
         started = start(&pyro, &request, vm_id, &events, &mut clock) => started,
-        () = wishes.any() => Err(CancelledEarly.into()),
+        () = wishes.wish.any() => Err(CancelledEarly.into()),
     };
     let Started {
         environment,

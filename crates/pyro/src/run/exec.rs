@@ -1,7 +1,7 @@
 //! The request to the agent, from the caller's request and the image's defaults.
 
 use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStringExt;
 
 use bytes::Bytes;
 use pyro_proto::message::Exec;

@@ -95,7 +95,7 @@ impl<'a> Follower<'a> {
         exec.grace_ms = super::millis(GRACE);
         if exec.timeout_ms > 0 {
             self.deadline =
-                Some(Instant::now() + Duration::from_super::millis(exec.timeout_ms) + GRACE + PATIENCE);
+                Some(Instant::now() + Duration::from_millis(exec.timeout_ms) + GRACE + PATIENCE);
         }
         let mut feeder = Feeder::new(stdin);
         let (mut sender, mut receiver) = self.vm.connection()?.exec(exec).await?;
@@ -150,10 +150,11 @@ impl<'a> Follower<'a> {
             Wish::Interrupt(end) => Some(end),
             Wish::GoOn | Wish::Cancel => None,
         };
+        let wishes = &mut *self.wishes;
         tokio::select! {
             message = receiver.next() => Step::Message(message),
-            wish = self.wishes.more_urgent_than(self.wish) => Step::Wish(wish),
-            () = self.wishes.cut() => Step::Cut,
+            wish = wishes.wish.more_urgent_than(self.wish) => Step::Wish(wish),
+            () = wishes.cuts.next() => Step::Cut,
             how = self.vm.ended() => Step::VmEnded(how),
             () = at(self.deadline) => Step::Deadline,
             () = at(interrupt_over) => Step::InterruptOver,
@@ -195,7 +196,7 @@ impl<'a> Follower<'a> {
                     }
                     return;
                 }
-                wish = self.wishes.more_urgent_than(self.wish) => wish,
+                wish = self.wishes.wish.more_urgent_than(self.wish) => wish,
                 // A run that is being ended does not wait for a caller who takes nothing.
                 () = at(self.deadline), if self.wish == Wish::Cancel => return,
             };
@@ -268,7 +269,7 @@ struct Feeder {
 }
 
 enum Source {
-    Open(Box<dyn AsyncRead + Send + Unpin>),
+    Open(Box<dyn AsyncRead + Send + Sync + Unpin>),
     Ended,
 }
 

@@ -196,7 +196,7 @@ pub enum Stdin {
     /// Nothing: the command reads the end at once.
     Empty,
     /// Whatever the reader gives, to its end.
-    Reader(Box<dyn AsyncRead + Send + Unpin>),
+    Reader(Box<dyn AsyncRead + Send + Sync + Unpin>),
 }
 
 impl fmt::Debug for Stdin {
