@@ -11,6 +11,8 @@ use crate::fixture::{TestStore, quick, reference};
 const REFERENCE: &str = "PYRO_TEST_CHILD_REFERENCE";
 const STORE: &str = "PYRO_TEST_CHILD_STORE";
 const CONFIG: &str = "PYRO_TEST_CHILD_CONFIG";
+const MIRROR: &str = "PYRO_TEST_CHILD_MIRROR";
+const PROXY: &str = "PYRO_TEST_CHILD_PROXY";
 const MARK: &str = "outcome: ";
 
 /// A pull that is to run in a process of its own.
@@ -51,6 +53,24 @@ impl Child {
         self
     }
 
+    pub(crate) fn mirror(mut self, mirror: &str) -> Self {
+        self.command.env(MIRROR, mirror);
+        self
+    }
+
+    pub(crate) fn proxy(mut self, url: &str) -> Self {
+        self.command.env(PROXY, url);
+        self
+    }
+
+    /// Trusts this certificate instead of the host's.
+    pub(crate) fn trust(mut self, certificate: &Path) -> Self {
+        self.command
+            .env("SSL_CERT_FILE", certificate)
+            .env_remove("SSL_CERT_DIR");
+        self
+    }
+
     pub(crate) fn path(mut self, path: &str) -> Self {
         self.command.env("PATH", path);
         self
@@ -74,12 +94,13 @@ async fn the_pull_of_a_child() {
         return;
     };
     let store = BlobStore::open(std::env::var_os(STORE).unwrap()).unwrap();
-    let docker_config_dir = std::env::var_os(CONFIG).map(PathBuf::from);
-    let registry = Registry::new(RegistrySettings {
-        docker_config_dir,
+    let settings = RegistrySettings {
+        docker_config_dir: std::env::var_os(CONFIG).map(PathBuf::from),
+        mirror: std::env::var(MIRROR).ok(),
+        https_proxy: std::env::var(PROXY).ok(),
         ..quick()
-    })
-    .unwrap();
+    };
+    let registry = Registry::new(settings).unwrap();
     let outcome = registry
         .pull(&reference(name.to_str().unwrap()), &store, &|_| {})
         .await;

@@ -91,7 +91,7 @@ async fn a_wrong_body_is_a_digest_mismatch_and_leaves_nothing() {
 
 #[tokio::test]
 async fn a_body_longer_than_announced_is_cut_off() {
-    let setup = first(usize::MAX, Action::Lengthen).await;
+    let setup = first(usize::MAX, Action::Lengthen(100_000)).await;
     let error = setup.pull().await.unwrap_err();
     assert_eq!(error.kind(), ImageErrorKind::DigestMismatch, "{error:?}");
     assert_eq!((setup.store.blobs().len(), setup.store.partials().len()), (0, 0));

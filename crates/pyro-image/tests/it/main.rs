@@ -1,5 +1,10 @@
 //! Pulls and imports against real tools: Debian's `docker-registry`, `skopeo` and `umoci`, on loopback.
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by a panic, also in what tests share"
+)]
 
 mod auth;
 mod child;
@@ -16,3 +21,4 @@ mod proxy;
 mod pull;
 mod server;
 mod storage;
+mod tls;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::fixture::{Setup, json, quick, reference};
 use crate::image::TestImage;
-use crate::proxy::{Action, Proxy};
+use crate::proxy::{Action, Proxy, Request};
 
 /// Resolves against a registry that answers every question with `action`.
 async fn resolve(action: Action) -> RegistryError {
@@ -24,19 +24,34 @@ async fn a_giant_manifest_is_not_read() {
     assert_eq!(announced.kind(), ImageErrorKind::Invalid);
 }
 
+/// Pulls while the registry appends so many spaces to every manifest.
+async fn pull_lengthened(count: usize) -> RegistryError {
+    let script = move |request: &Request, _: usize| {
+        if request.is_blob() {
+            Action::Forward
+        } else {
+            Action::Lengthen(count)
+        }
+    };
+    Setup::new(TestImage::new(1, 10), script)
+        .await
+        .pull()
+        .await
+        .unwrap_err()
+}
+
 #[tokio::test]
 async fn a_giant_manifest_of_unknown_length_is_not_read() {
-    let setup = Setup::new(TestImage::new(1, 10), |request, _| {
-        if request.target.contains("/manifests/") {
-            Action::Lengthen
-        } else {
-            Action::Forward
-        }
-    });
-    let setup = setup.await;
-    // 100 KB of zero bytes after the manifest are within bounds, but no longer what the registry announces.
-    let error = setup.pull().await.unwrap_err();
-    assert_eq!(error.kind(), ImageErrorKind::DigestMismatch, "{error:?}");
+    let error = pull_lengthened(5 * 1024 * 1024).await;
+    assert!(
+        matches!(error, RegistryError::DocumentTooLarge { .. }),
+        "{error:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_not_what_the_registry_announces_is_refused() {
+    assert_eq!(pull_lengthened(1).await.kind(), ImageErrorKind::DigestMismatch);
 }
 
 #[tokio::test]

@@ -23,8 +23,8 @@ pub(crate) enum Action {
     ShortenTo(usize),
     /// Changes a byte of the body.
     Corrupt,
-    /// Appends bytes to the body, without announcing a length.
-    Lengthen,
+    /// Appends so many bytes to the body, without announcing a length.
+    Lengthen(usize),
     /// Answers itself.
     Answer {
         status: u16,
@@ -33,6 +33,8 @@ pub(crate) enum Action {
     },
     /// Never answers.
     Hang,
+    /// Connects to the upstream, whatever name was asked for.
+    Tunnel,
     /// Waits and then passes on.
     Delay(Duration),
 }
@@ -165,12 +167,21 @@ async fn serve(
         } => {
             return client.write_all(&answer(status, &headers, &body)).await;
         }
+        Action::Tunnel => return tunnel(client, upstream).await,
         Action::Hang => return std::future::pending().await,
         Action::Delay(pause) => tokio::time::sleep(pause).await,
         _ => {}
     }
     let (head, body) = ask(&request, upstream, matches!(action, Action::IgnoreRange)).await?;
     relay(&mut client, &action, head, body).await
+}
+
+async fn tunnel(mut client: TcpStream, upstream: &str) -> std::io::Result<()> {
+    let mut server = TcpStream::connect(upstream).await?;
+    client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await?;
+    tokio::io::copy_bidirectional(&mut client, &mut server)
+        .await
+        .map(|_| ())
 }
 
 async fn relay(
@@ -194,10 +205,10 @@ async fn relay(
             let middle = body.len() / 2;
             body[middle] ^= 1;
         }
-        Action::Lengthen => body.extend_from_slice(&[0; 100_000]),
+        Action::Lengthen(count) => body.resize(body.len() + count, b' '),
         _ => {}
     }
-    let resized = matches!(action, Action::ShortenTo(_) | Action::Lengthen);
+    let resized = matches!(action, Action::ShortenTo(_) | Action::Lengthen(_));
     let head = if resized {
         without_header(&head, "content-length")
     } else {

@@ -18,7 +18,7 @@ pub(crate) struct DockerRegistry {
 impl DockerRegistry {
     /// Starts a registry that anyone may use.
     pub(crate) fn start() -> Self {
-        Self::with_auth("")
+        Self::in_dir(tempfile::tempdir().unwrap(), "")
     }
 
     /// Starts a registry that knows one user.
@@ -38,16 +38,25 @@ impl DockerRegistry {
         Self::in_dir(dir, &auth)
     }
 
-    fn with_auth(auth: &str) -> Self {
-        Self::in_dir(tempfile::tempdir().unwrap(), auth)
+    /// Serves the content of this registry once more, behind TLS.
+    pub(crate) fn behind_tls(&self, certificate: &Path, key: &Path) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(self.dir.path().join("data"), dir.path().join("data")).unwrap();
+        let tls = format!(
+            "  tls: {{certificate: {}, key: {}}}\n",
+            certificate.display(),
+            key.display()
+        );
+        Self::in_dir(dir, &tls)
     }
 
-    fn in_dir(dir: TempDir, auth: &str) -> Self {
+    /// Starts a registry in `dir`; `more` continues the section `http` of its configuration or begins another.
+    fn in_dir(dir: TempDir, more: &str) -> Self {
         let port = free_port();
         let config = dir.path().join("config.yml");
         let data = dir.path().join("data");
         let text = format!(
-            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp: {{addr: '127.0.0.1:{port}'}}\n{auth}",
+            "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {}}}}}\nhttp:\n  addr: '127.0.0.1:{port}'\n{more}",
             data.display()
         );
         std::fs::write(&config, text).unwrap();
