@@ -51,8 +51,8 @@ impl Registry {
     /// Prepares for pulls. No connection is made yet.
     ///
     /// # Errors
-    /// [`RegistryError::Setup`] for a malformed proxy or a host without trusted certificates, and
-    /// [`RegistryError::MirrorSetting`] or [`RegistryError::InsecureMirror`] for the mirror.
+    /// [`RegistryError::Setup`] for a malformed proxy, [`RegistryError::MirrorSetting`] or
+    /// [`RegistryError::InsecureMirror`] for a mirror that cannot be used.
     pub fn new(settings: RegistrySettings) -> Result<Self, RegistryError> {
         Ok(Self {
             client: transport::client(&settings)?,

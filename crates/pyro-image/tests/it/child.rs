@@ -67,7 +67,7 @@ impl Child {
     pub(crate) fn trust(mut self, certificate: &Path) -> Self {
         self.command
             .env("SSL_CERT_FILE", certificate)
-            .env_remove("SSL_CERT_DIR");
+            .env("SSL_CERT_DIR", "/nonexistent");
         self
     }
 

@@ -16,7 +16,7 @@ struct TlsSetup {
     dir: TempDir,
     proxy: Proxy,
     image: TestImage,
-    _registries: [DockerRegistry; 2],
+    registries: [DockerRegistry; 2],
 }
 
 impl TlsSetup {
@@ -33,7 +33,7 @@ impl TlsSetup {
             dir,
             proxy,
             image,
-            _registries: [plain, secure],
+            registries: [plain, secure],
         }
     }
 
@@ -92,6 +92,20 @@ async fn a_registry_that_cannot_prove_its_name_gets_nothing() {
         outcome.starts_with("Unreachable"),
         "not trusted by the host: {outcome}"
     );
+}
+
+#[tokio::test]
+async fn a_host_without_certificates_reaches_loopback_registries_only() {
+    let (setup, store) = (TlsSetup::new(&["registry.test"]).await, TestStore::new());
+    let nothing = setup.dir.path().join("nothing.pem");
+    let outcome = setup
+        .child("registry.test/library/debian:12", &store)
+        .trust(&nothing)
+        .run()
+        .await;
+    assert!(outcome.starts_with("Unreachable"), "{outcome}");
+    let name = format!("{}/library/debian:12", setup.registries[0].address());
+    assert_eq!(setup.child(&name, &store).trust(&nothing).run().await, "pulled");
 }
 
 #[tokio::test]
