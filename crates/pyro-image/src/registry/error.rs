@@ -11,7 +11,7 @@ use crate::manifest::ManifestError;
 /// Reports that an image could not be resolved or pulled.
 #[derive(Debug, thiserror::Error)]
 pub enum RegistryError {
-    /// The HTTP client cannot be set up: a malformed proxy, or no trusted certificates on this host.
+    /// The HTTP client cannot be set up, as with a malformed proxy.
     #[error("cannot set up connections to registries")]
     Setup {
         /// What is wrong.

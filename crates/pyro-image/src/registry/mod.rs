@@ -15,7 +15,7 @@ mod resolve;
 mod settings;
 mod transport;
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use reqwest::header::{ACCEPT, RANGE};
 use reqwest::{Client, Response, StatusCode, Url};
 
@@ -51,8 +51,8 @@ impl Registry {
     /// Prepares for pulls. No connection is made yet.
     ///
     /// # Errors
-    /// [`RegistryError::Setup`] for a malformed proxy or a host without trusted certificates, and
-    /// [`RegistryError::MirrorSetting`] or [`RegistryError::InsecureMirror`] for the mirror.
+    /// [`RegistryError::Setup`] for a malformed proxy, [`RegistryError::MirrorSetting`] or
+    /// [`RegistryError::InsecureMirror`] for a mirror that cannot be used.
     pub fn new(settings: RegistrySettings) -> Result<Self, RegistryError> {
         Ok(Self {
             client: transport::client(&settings)?,
@@ -89,7 +89,7 @@ impl Registry {
         let (image, first) = self.resolve_at(reference, &endpoints).await?;
         let tally = Tally::new(&image, progress);
         stream::iter(tally.layers())
-            .map(|layer| self.fetch_layer(&endpoints[first..], store, layer, &tally))
+            .map(|layer| self.fetch_layer(&endpoints[first..], store, layer, &tally).boxed())
             .buffer_unordered(PARALLEL_LAYERS)
             .try_collect::<()>()
             .await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::header::RETRY_AFTER;
 use reqwest::redirect::{Attempt, Policy};
-use reqwest::{Client, NoProxy, Proxy, Response, StatusCode, Url};
+use reqwest::{Client, ClientBuilder, NoProxy, Proxy, Response, StatusCode, Url};
 use rustls::crypto::{CryptoProvider, ring};
 
 use super::RegistryError;
@@ -24,18 +24,31 @@ pub(super) fn client(settings: &RegistrySettings) -> Result<Client, RegistryErro
     if CryptoProvider::get_default().is_none() {
         drop(ring::default_provider().install_default());
     }
+    let proxy = match &settings.https_proxy {
+        Some(url) => Some(Proxy::https(url).map_err(setup)?),
+        None => None,
+    };
+    let client = builder(settings, proxy.clone()).build().or_else(|error| {
+        // Such a host can use loopback registries all the same; others cannot prove to it who they are.
+        tracing::warn!(%error, "this host has no trusted certificates");
+        builder(settings, proxy).tls_certs_only([]).build()
+    });
+    client.map_err(setup)
+}
+
+fn builder(settings: &RegistrySettings, proxy: Option<Proxy>) -> ClientBuilder {
     // Without a proxy of its own the builder would take the one of the environment.
-    let mut builder = Client::builder()
+    let builder = Client::builder()
         .no_proxy()
         .user_agent(concat!("pyro/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(settings.connect_timeout)
         .read_timeout(settings.read_timeout)
         .redirect(Policy::custom(redirect));
-    if let Some(url) = &settings.https_proxy {
-        let except = settings.no_proxy.as_deref().and_then(NoProxy::from_string);
-        builder = builder.proxy(Proxy::https(url).map_err(setup)?.no_proxy(except));
+    let except = settings.no_proxy.as_deref().and_then(NoProxy::from_string);
+    match proxy {
+        Some(proxy) => builder.proxy(proxy.no_proxy(except)),
+        None => builder,
     }
-    builder.build().map_err(setup)
 }
 
 /// Returns true if a request may go on to `url`: to TLS always, without TLS only from loopback to loopback.

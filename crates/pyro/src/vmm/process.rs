@@ -97,5 +97,5 @@ impl Drop for VmmProcess {
 fn watch(child: &Child) -> std::io::Result<AsyncFd<OwnedFd>> {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| std::io::Error::other("the process has no valid id"))?;
-    AsyncFd::with_interest(pidfd_open(pid, PidfdFlags::NONBLOCK)?, Interest::READABLE)
+    AsyncFd::register_with_interest(pidfd_open(pid, PidfdFlags::NONBLOCK)?, Interest::READABLE)
 }
