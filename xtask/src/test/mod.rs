@@ -102,12 +102,13 @@ fn clippy(context: &Context, _: &mut Tally) -> Result<()> {
     cargo(context, "clippy", &words, &[])
 }
 
-/// Shares the checked dependencies with clippy, so it costs the workspace's own pages only.
+/// Libraries only: the program `pyro` would be documented over the library of that name.
 fn doc(context: &Context, _: &mut Tally) -> Result<()> {
     let words = [
         "doc",
         "--locked",
         "--workspace",
+        "--lib",
         "--no-deps",
         "--document-private-items",
     ];
