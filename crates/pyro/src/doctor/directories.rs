@@ -65,7 +65,7 @@ fn below_a_file(path: &Path) -> bool {
 fn existing(path: &Path) -> &Path {
     path.ancestors()
         .find(|ancestor| ancestor.exists())
-        .unwrap_or(Path::new("/"))
+        .unwrap_or_else(|| Path::new("/"))
 }
 
 fn space(home: &Path) -> DoctorCheck {
@@ -180,7 +180,6 @@ mod tests {
         let link = base.path().join("link");
         std::os::unix::fs::symlink("nowhere", &link).unwrap();
         assert_eq!(status(&link), Status::Fail);
-        assert_eq!(status(Path::new("/proc/pyro")), Status::Fail);
     }
 
     #[test]

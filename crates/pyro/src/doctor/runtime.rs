@@ -109,7 +109,7 @@ pub(super) fn look(settings: &Settings) -> Runtime {
 /// Where a release has it: `../lib/pyro` from the directory of the program.
 fn beside_program() -> PathBuf {
     let program = std::env::current_exe().unwrap_or_default();
-    let dir = program.parent().unwrap_or(Path::new("/"));
+    let dir = program.parent().unwrap_or_else(|| Path::new("/"));
     dir.parent().unwrap_or(dir).join("lib/pyro")
 }
 
