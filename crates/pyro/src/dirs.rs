@@ -121,7 +121,12 @@ impl Diagnosis for DirError {
                 )
             }
             Self::WritableByOthers { path, .. } => format!("run `chmod go-w {}`", quoted(path)),
-            Self::NotADirectory { .. } => "move it away, or name another directory".to_owned(),
+            Self::NotADirectory { path } => {
+                format!(
+                    "move it away: `mv {0} {0}.old`, or name another directory",
+                    quoted(path)
+                )
+            }
             Self::NoAccess { path, .. } => format!("run `chmod u+rwx {}`", quoted(path)),
             Self::Io { path, .. } => format!(
                 "check owner, mode and space: `ls -ld {0}; df -h {0}`",
@@ -187,10 +192,10 @@ pub(crate) fn check_private(path: &Path) -> Result<(), DirError> {
 
 /// Makes a directory and what leads to it, each 0700 whatever the umask.
 fn create_private(path: &Path) -> Result<(), DirError> {
-    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        if !parent.exists() {
-            create_private(parent)?;
-        }
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty())
+        && !parent.exists()
+    {
+        create_private(parent)?;
     }
     match std::fs::DirBuilder::new().mode(DIR_MODE).create(path) {
         // The umask may have taken permissions that the owner needs.
@@ -302,7 +307,7 @@ mod tests {
             assert!(error.hint().unwrap().contains("chmod go-w"));
         }
         set_mode(base.path(), 0o755);
-        assert!(StateDir::open(base.path()).is_ok());
+        StateDir::open(base.path()).unwrap();
     }
 
     #[test]
@@ -365,7 +370,7 @@ mod tests {
     fn a_failed_publish_leaves_nothing_behind() {
         let base = tempfile::tempdir().unwrap();
         std::fs::create_dir(base.path().join("record.json")).unwrap();
-        assert!(publish(base.path(), "record.json", b"x").is_err());
+        publish(base.path(), "record.json", b"x").unwrap_err();
         assert_eq!(std::fs::read_dir(base.path()).unwrap().count(), 1);
     }
 }

@@ -43,8 +43,7 @@ impl GuestMemory {
         Ok(Self { start, len })
     }
 
-    /// Copies bytes to a guest address. Must not be called while the guest runs: `&mut` sees to that only within
-    /// one thread's code, which sets up before it enters.
+    /// Copies bytes to a guest address. The guest must not run meanwhile.
     pub(crate) fn write(&mut self, address: usize, bytes: &[u8]) {
         let end = address
             .checked_add(bytes.len())

@@ -17,7 +17,7 @@ use crate::error::{Diagnosis, ErrorCode};
 use crate::id::VmId;
 
 pub(crate) use file::{Entry, reservations};
-pub(crate) use rule::{DISK_MARGIN, Holder, Lack, Need, Resource, memory_margin, outstanding_memory};
+pub(crate) use rule::{DISK_MARGIN, Lack, Need};
 
 /// The register of what the user's VMs hold.
 #[derive(Debug, Clone)]
@@ -138,7 +138,7 @@ impl Drop for Reservation {
 ///
 /// # Errors
 /// If the kernel or the file system does not say.
-pub(crate) fn host(home: &Path) -> Result<rule::Host, AdmissionError> {
+fn host(home: &Path) -> Result<rule::Host, AdmissionError> {
     let meminfo = Path::new("/proc/meminfo");
     let text = std::fs::read_to_string(meminfo).map_err(io_error("read", meminfo))?;
     let (mem_total, mem_available) = rule::parse_meminfo(&text).ok_or_else(|| AdmissionError::Io {
@@ -151,6 +151,34 @@ pub(crate) fn host(home: &Path) -> Result<rule::Host, AdmissionError> {
         mem_total,
         mem_available,
         disk_free: volume.f_bavail.saturating_mul(volume.f_frsize),
+    })
+}
+
+/// The host's memory and how much of it VMs can still get, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Memory {
+    /// All of it.
+    pub(crate) total: u64,
+    /// What programs can get without swapping.
+    pub(crate) available: u64,
+    /// What VMs have reserved and not touched yet.
+    pub(crate) outstanding: u64,
+    /// What a new VM can get.
+    pub(crate) for_vms: u64,
+}
+
+/// Reads how much memory VMs can still get. Changes nothing; `None` if the kernel does not say.
+pub(crate) fn memory(home: &Path) -> Option<Memory> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let (total, available) = rule::parse_meminfo(&text)?;
+    let mut entries = reservations(home).unwrap_or_default();
+    entries.retain(Entry::is_live);
+    let outstanding = rule::outstanding_memory(&entries, &owner::touched_by(&entries));
+    Some(Memory {
+        total,
+        available,
+        outstanding,
+        for_vms: rule::memory_for_vms(total, available, outstanding),
     })
 }
 

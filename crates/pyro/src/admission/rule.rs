@@ -59,9 +59,9 @@ pub(crate) struct Holder {
 /// What is never given to VMs of a file system's free space, in bytes.
 pub(crate) const DISK_MARGIN: u64 = 1 << 30;
 
-/// What is never given to VMs of the host's memory, in bytes: 5 %.
-pub(crate) fn memory_margin(mem_total: u64) -> u64 {
-    mem_total / 20
+/// The memory that a new VM can get, in bytes: what is available, less what others have coming and 5 % of all.
+pub(super) fn memory_for_vms(total: u64, available: u64, outstanding: u64) -> u64 {
+    available.saturating_sub(total / 20).saturating_sub(outstanding)
 }
 
 impl Resource {
@@ -118,10 +118,8 @@ pub(super) fn admit(
     entries: &[Entry],
     touched: &BTreeMap<u32, u64>,
 ) -> Result<(), Lack> {
-    let memory = host
-        .mem_available
-        .saturating_sub(memory_margin(host.mem_total))
-        .saturating_sub(outstanding_memory(entries, touched));
+    let outstanding = outstanding_memory(entries, touched);
+    let memory = memory_for_vms(host.mem_total, host.mem_available, outstanding);
     let reserved_disk = entries
         .iter()
         .fold(0_u64, |sum, entry| sum.saturating_add(entry.disk_bytes));
@@ -160,7 +158,7 @@ fn require(resource: Resource, needed: u64, available: u64, entries: &[Entry]) -
 }
 
 /// The memory that is reserved and not yet touched, over all owners, in bytes.
-pub(crate) fn outstanding_memory(entries: &[Entry], touched: &BTreeMap<u32, u64>) -> u64 {
+pub(super) fn outstanding_memory(entries: &[Entry], touched: &BTreeMap<u32, u64>) -> u64 {
     let mut reserved = BTreeMap::<u32, u64>::new();
     for entry in entries {
         let sum = reserved.entry(entry.owner_pid).or_default();

@@ -114,8 +114,7 @@ fn a_state_directory_that_others_may_write_is_refused() {
 
 /// Two thirds of what this host would give to one VM now: two of them never fit.
 fn most_of_the_memory(home: &Path) -> u64 {
-    let host = host(home).unwrap();
-    (host.mem_available - memory_margin(host.mem_total)) / 3 * 2
+    memory(home).unwrap().for_vms / 3 * 2
 }
 
 #[test]
