@@ -15,7 +15,7 @@ mod resolve;
 mod settings;
 mod transport;
 
-use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use reqwest::header::{ACCEPT, RANGE};
 use reqwest::{Client, Response, StatusCode, Url};
 
@@ -88,11 +88,11 @@ impl Registry {
         let endpoints = Endpoint::all_for(reference, self.mirror.as_ref());
         let (image, first) = self.resolve_at(reference, &endpoints).await?;
         let tally = Tally::new(&image, progress);
-        stream::iter(tally.layers())
-            .map(|layer| self.fetch_layer(&endpoints[first..], store, layer, &tally).boxed())
-            .buffer_unordered(PARALLEL_LAYERS)
-            .try_collect::<()>()
-            .await?;
+        let mut downloads = Vec::new();
+        for layer in tally.layers() {
+            downloads.push(self.fetch_layer(&endpoints[first..], store, layer, &tally));
+        }
+        stream::iter(downloads).buffer_unordered(PARALLEL_LAYERS).try_collect::<()>().await?;
         Ok(image)
     }
 

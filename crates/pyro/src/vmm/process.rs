@@ -10,6 +10,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
 
 use super::console::Console;
+use super::sys;
 
 /// A running VMM. Dropping it kills the process and waits until it is gone.
 #[derive(Debug)]
@@ -97,5 +98,5 @@ impl Drop for VmmProcess {
 fn watch(child: &Child) -> std::io::Result<AsyncFd<OwnedFd>> {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| std::io::Error::other("the process has no valid id"))?;
-    AsyncFd::register_with_interest(pidfd_open(pid, PidfdFlags::NONBLOCK)?, Interest::READABLE)
+    sys::readable(pidfd_open(pid, PidfdFlags::NONBLOCK)?)
 }

@@ -1,13 +1,16 @@
-//! What only unsafe code can say: a hook between fork and exec.
+//! What only unsafe code can say.
 #![expect(
     unsafe_code,
     reason = "the standard library offers the hook, and the kernel close_range(2), only so"
 )]
 
+use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use rustix::thread::UnshareFlags;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// Runs the hook in the child, just before the program is executed.
 ///
@@ -37,4 +40,10 @@ pub(super) fn close_all_on_exec() -> std::io::Result<()> {
 pub(super) fn leave_namespaces(flags: UnshareFlags) -> rustix::io::Result<()> {
     // SAFETY: the flags in use never include `FILES`, which is what the function is unsafe for.
     unsafe { rustix::thread::unshare_unsafe(flags) }
+}
+
+/// Tells when a descriptor becomes readable. Must be called within a tokio runtime.
+pub(super) fn readable(descriptor: OwnedFd) -> std::io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` stays open and keeps its number for as long as it lives.
+    unsafe { AsyncFd::register_with_interest(descriptor, Interest::READABLE) }.map_err(Into::into)
 }
