@@ -161,9 +161,7 @@ pub(crate) fn ensure_private(path: &Path) -> Result<(), DirError> {
 /// As [`StateDir::open`]; [`DirError::Io`] if it is not there.
 pub(crate) fn check_private(path: &Path) -> Result<(), DirError> {
     let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotADirectory => DirError::NotADirectory {
-            path: path.to_path_buf(),
-        },
+        io::ErrorKind::NotADirectory => in_the_way(path),
         _ => io_error("read", path)(source),
     })?;
     let path = path.to_path_buf();
@@ -203,10 +201,16 @@ fn create_private(path: &Path) -> Result<(), DirError> {
             .map_err(io_error("set the mode of", path)),
         // Another process of the same user was faster.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(DirError::NotADirectory {
-            path: path.parent().unwrap_or(path).to_path_buf(),
-        }),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(in_the_way(path)),
         Err(error) => Err(io_error("create", path)(error)),
+    }
+}
+
+/// Names what keeps a directory from being where it should: the first thing above it that is there.
+fn in_the_way(path: &Path) -> DirError {
+    let path = path.ancestors().find(|ancestor| ancestor.exists());
+    DirError::NotADirectory {
+        path: path.unwrap_or_else(|| Path::new("/")).to_path_buf(),
     }
 }
 
@@ -349,7 +353,7 @@ mod tests {
         for path in [file.clone(), file.join("below"), file.join("below/it")] {
             let error = StateDir::open(&path).unwrap_err();
             assert!(
-                matches!(error, DirError::NotADirectory { .. }),
+                matches!(&error, DirError::NotADirectory { path } if *path == file),
                 "{path:?}: {error:?}"
             );
         }

@@ -129,7 +129,14 @@ pub(crate) fn reservations(home: &Path) -> io::Result<Vec<Entry>> {
     let path = home.join(FILE);
     let bytes = match fs_err::read(&path) {
         Ok(bytes) => bytes,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Ok(Vec::new());
+        }
         Err(error) => return Err(error),
     };
     let content: Content = serde_json::from_slice(&bytes)?;
