@@ -214,47 +214,27 @@ fn in_the_way(path: &Path) -> DirError {
     }
 }
 
-/// Whether a published file must survive a crash of the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Durability {
-    /// The file and its directory are synced.
-    Synced,
-    /// Readers never see half a file, but a crash of the host may lose it or leave it empty.
-    Volatile,
-}
-
 /// Puts a file in place as a whole: writes a new one, syncs it, renames it, syncs the directory. The file is 0600.
 ///
 /// # Errors
 /// [`DirError::Io`] with the step that failed; the file that was there before is then still there.
 pub(crate) fn publish(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), DirError> {
-    replace(dir, name, bytes, Durability::Synced)
-}
-
-/// Puts a file in place as a whole, as durably as asked.
-///
-/// # Errors
-/// As [`publish`].
-pub(crate) fn replace(dir: &Path, name: &str, bytes: &[u8], durability: Durability) -> Result<(), DirError> {
     assert!(!name.contains('/'), "a file name, not a path");
     let temporary = dir.join(format!(".{name}.{}.new", random::hex::<6>()));
     let target = dir.join(name);
-    let published = write_new(&temporary, bytes, durability)
+    let published = write_new(&temporary, bytes)
         .and_then(|()| std::fs::rename(&temporary, &target).map_err(io_error("replace", &target)));
     if let Err(error) = published {
         // What cannot be removed now is found by doctor later; the first failure is the one to tell.
         drop(std::fs::remove_file(&temporary));
         return Err(error);
     }
-    match durability {
-        Durability::Synced => std::fs::File::open(dir)
-            .and_then(|handle| handle.sync_all())
-            .map_err(io_error("sync", dir)),
-        Durability::Volatile => Ok(()),
-    }
+    std::fs::File::open(dir)
+        .and_then(|handle| handle.sync_all())
+        .map_err(io_error("sync", dir))
 }
 
-fn write_new(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), DirError> {
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), DirError> {
     let create = || -> io::Result<()> {
         let mut file = std::fs::OpenOptions::new()
             .write(true)
@@ -264,10 +244,7 @@ fn write_new(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), Di
         // The umask may have taken permissions that the owner needs.
         file.set_permissions(PermissionsExt::from_mode(FILE_MODE))?;
         file.write_all(bytes)?;
-        match durability {
-            Durability::Synced => file.sync_all(),
-            Durability::Volatile => Ok(()),
-        }
+        file.sync_all()
     };
     create().map_err(io_error("write", path))
 }
