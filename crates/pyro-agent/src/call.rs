@@ -62,18 +62,19 @@ impl Asks {
 
     /// The next message, or `None` at the end. Dropping the future loses nothing.
     ///
-    /// All flow-control credit is given back, except for `pending` bytes that the caller has not used yet.
+    /// Flow-control credit for earlier messages is given back only here: the caller has used them.
     ///
     /// # Errors
     /// [`CallError::Broken`] or [`CallError::Malformed`].
-    pub(crate) async fn next(&mut self, pending: usize) -> Result<Option<Ask>, CallError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<Ask>, CallError> {
         loop {
             if let Some(message) = self.decoder.next::<HostMessage>()? {
                 // A message of an unknown kind, from a newer host, is passed over.
                 let Some(ask) = message.body else { continue };
                 return Ok(Some(ask));
             }
-            self.release_all_but(pending)?;
+            let used = std::mem::take(&mut self.held);
+            self.body.flow_control().release_capacity(used)?;
             let Some(bytes) = self.body.data().await else {
                 return if self.decoder.is_mid_frame() {
                     Err(fault(FaultKind::InvalidArgument, "the request ends within a frame").into())
@@ -85,16 +86,6 @@ impl Asks {
             self.held += bytes.len();
             self.decoder.push(&bytes);
         }
-    }
-
-    /// Gives flow-control credit back for all but `pending` bytes.
-    pub(crate) fn release_all_but(&mut self, pending: usize) -> Result<(), CallError> {
-        let free = self.held.saturating_sub(pending);
-        self.held -= free;
-        self.body
-            .flow_control()
-            .release_capacity(free)
-            .map_err(CallError::Broken)
     }
 }
 
@@ -177,12 +168,18 @@ async fn dispatch(
         None => return Err(fault(FaultKind::Unsupported, "the agent does not know this request").into()),
         Some(Verb::Ping) => {}
         Some(Verb::Configure) => {
-            let Some(Ask::Configure(configure)) = asks.next(0).await? else {
+            let Some(Ask::Configure(configure)) = asks.next().await? else {
                 return Err(fault(FaultKind::InvalidArgument, "the request holds no configuration").into());
             };
             identity::apply(configure, agent).await?;
         }
         Some(Verb::Exec) => return exec::answer(asks, reply, agent).await,
+        Some(Verb::Signal) => {
+            let Some(Ask::Signal(signal)) = asks.next().await? else {
+                return Err(fault(FaultKind::InvalidArgument, "the request holds no signal").into());
+            };
+            exec::signal(signal, agent).await?;
+        }
         Some(Verb::PowerOff) => return power::off(reply, agent).await,
     }
     reply.finish(Answer::Done(Done {})).await

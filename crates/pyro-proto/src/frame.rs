@@ -49,6 +49,10 @@ impl Decoder {
     ///
     /// # Errors
     /// [`FrameError`] if the bytes cannot be a frame; the stream is then of no further use.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "what comes next depends on the caller's type, and may fail"
+    )]
     pub fn next<M: Message + Default>(&mut self) -> Result<Option<M>, FrameError> {
         let Some(prefix) = self.buffer.first_chunk::<PREFIX_BYTES>() else {
             return Ok(None);

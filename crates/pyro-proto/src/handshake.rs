@@ -103,6 +103,10 @@ impl HelloReader {
     ///
     /// # Errors
     /// [`HelloError`] when the stream is of no use. A malformed hello is skipped like other foreign bytes.
+    #[expect(
+        clippy::should_implement_trait,
+        reason = "what comes next depends on the caller's type, and may fail"
+    )]
     pub fn next<M: Message + Default>(&mut self) -> Result<Option<M>, HelloError> {
         loop {
             self.skip_to_magic()?;

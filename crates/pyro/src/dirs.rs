@@ -161,9 +161,7 @@ pub(crate) fn ensure_private(path: &Path) -> Result<(), DirError> {
 /// As [`StateDir::open`]; [`DirError::Io`] if it is not there.
 pub(crate) fn check_private(path: &Path) -> Result<(), DirError> {
     let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
-        io::ErrorKind::NotADirectory => DirError::NotADirectory {
-            path: path.to_path_buf(),
-        },
+        io::ErrorKind::NotADirectory => in_the_way(path),
         _ => io_error("read", path)(source),
     })?;
     let path = path.to_path_buf();
@@ -203,20 +201,17 @@ fn create_private(path: &Path) -> Result<(), DirError> {
             .map_err(io_error("set the mode of", path)),
         // Another process of the same user was faster.
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(DirError::NotADirectory {
-            path: path.parent().unwrap_or(path).to_path_buf(),
-        }),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Err(in_the_way(path)),
         Err(error) => Err(io_error("create", path)(error)),
     }
 }
 
-/// Whether a published file must survive a crash of the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Durability {
-    /// The file and its directory are synced.
-    Synced,
-    /// Readers never see half a file, but a crash of the host may lose it or leave it empty.
-    Volatile,
+/// Names what keeps a directory from being where it should: the first thing above it that is there.
+fn in_the_way(path: &Path) -> DirError {
+    let path = path.ancestors().find(|ancestor| ancestor.exists());
+    DirError::NotADirectory {
+        path: path.unwrap_or_else(|| Path::new("/")).to_path_buf(),
+    }
 }
 
 /// Puts a file in place as a whole: writes a new one, syncs it, renames it, syncs the directory. The file is 0600.
@@ -224,33 +219,22 @@ pub(crate) enum Durability {
 /// # Errors
 /// [`DirError::Io`] with the step that failed; the file that was there before is then still there.
 pub(crate) fn publish(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), DirError> {
-    replace(dir, name, bytes, Durability::Synced)
-}
-
-/// Puts a file in place as a whole, as durably as asked.
-///
-/// # Errors
-/// As [`publish`].
-pub(crate) fn replace(dir: &Path, name: &str, bytes: &[u8], durability: Durability) -> Result<(), DirError> {
     assert!(!name.contains('/'), "a file name, not a path");
     let temporary = dir.join(format!(".{name}.{}.new", random::hex::<6>()));
     let target = dir.join(name);
-    let published = write_new(&temporary, bytes, durability)
+    let published = write_new(&temporary, bytes)
         .and_then(|()| std::fs::rename(&temporary, &target).map_err(io_error("replace", &target)));
     if let Err(error) = published {
         // What cannot be removed now is found by doctor later; the first failure is the one to tell.
         drop(std::fs::remove_file(&temporary));
         return Err(error);
     }
-    match durability {
-        Durability::Synced => std::fs::File::open(dir)
-            .and_then(|handle| handle.sync_all())
-            .map_err(io_error("sync", dir)),
-        Durability::Volatile => Ok(()),
-    }
+    std::fs::File::open(dir)
+        .and_then(|handle| handle.sync_all())
+        .map_err(io_error("sync", dir))
 }
 
-fn write_new(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), DirError> {
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), DirError> {
     let create = || -> io::Result<()> {
         let mut file = std::fs::OpenOptions::new()
             .write(true)
@@ -260,10 +244,7 @@ fn write_new(path: &Path, bytes: &[u8], durability: Durability) -> Result<(), Di
         // The umask may have taken permissions that the owner needs.
         file.set_permissions(PermissionsExt::from_mode(FILE_MODE))?;
         file.write_all(bytes)?;
-        match durability {
-            Durability::Synced => file.sync_all(),
-            Durability::Volatile => Ok(()),
-        }
+        file.sync_all()
     };
     create().map_err(io_error("write", path))
 }
@@ -349,7 +330,7 @@ mod tests {
         for path in [file.clone(), file.join("below"), file.join("below/it")] {
             let error = StateDir::open(&path).unwrap_err();
             assert!(
-                matches!(error, DirError::NotADirectory { .. }),
+                matches!(&error, DirError::NotADirectory { path } if *path == file),
                 "{path:?}: {error:?}"
             );
         }

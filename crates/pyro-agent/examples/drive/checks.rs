@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use pyro_proto::message::agent_message::Body as Answer;
 use pyro_proto::message::host_message::Body as Ask;
-use pyro_proto::message::{Attach, Configure, Exec, FaultKind, Outcome, Verb};
+use pyro_proto::message::{Attach, Configure, Exec, FaultKind, Outcome, Signal, Verb};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::host::{self, Failure, Given, Host};
@@ -77,6 +77,16 @@ async fn output(host: &Host, string: &str) -> Result<String, Failure> {
         &given,
     )?;
     Ok(text(&given.stdout).to_owned())
+}
+
+async fn send_signal(host: &Host, id: &str, number: i32, grace_ms: u64) -> Result<(), Failure> {
+    let signal = Signal {
+        request_id: id.to_owned(),
+        number,
+        grace_ms,
+    };
+    let answer = host.ask(Verb::Signal, Some(Ask::Signal(signal))).await?;
+    ensure(matches!(answer, Answer::Done(_)), answer)
 }
 
 async fn refusal(host: &Host, exec: Exec) -> Result<FaultKind, Failure> {
@@ -301,18 +311,18 @@ async fn blocked(socket: PathBuf) -> Result<String, Failure> {
     let before = anonymous_kib(&host).await?;
     let mut flood = argv(&["yes"]);
     flood.timeout_ms = 20_000;
-    let mut calls = Vec::new();
-    for _ in 0..8 {
+    let (mut calls, ids) = (Vec::new(), [(); 8].map(|()| new_id()));
+    for id in &ids {
         let exec = Exec {
-            request_id: new_id(),
+            request_id: id.clone(),
             ..flood.clone()
         };
         calls.push(host.call(Verb::Exec, Some(Ask::Exec(exec)), false).await?);
     }
     tokio::time::sleep(Duration::from_millis(1500)).await;
     let after = anonymous_kib(&host).await?;
-    for call in &mut calls {
-        host::say(&mut call.send, Ask::Cancel(0), true).await?;
+    for id in &ids {
+        send_signal(&host, id, 0, 0).await?;
     }
     let mut lengths = Vec::new();
     for call in &mut calls {
@@ -418,22 +428,16 @@ async fn timeout(socket: PathBuf) -> Result<String, Failure> {
 
 async fn cancel(socket: PathBuf) -> Result<String, Failure> {
     let host = Host::connect(&socket).await?;
-    let mut call = host
-        .call(
-            Verb::Exec,
-            Some(Ask::Exec(shell(
-                "trap 'echo bye; exit' TERM; echo a; sleep 50 & wait",
-            ))),
-            false,
-        )
-        .await?;
+    let exec = shell("trap 'echo bye; exit' TERM; echo a; sleep 50 & wait");
+    let id = exec.request_id.clone();
+    let mut call = host.call(Verb::Exec, Some(Ask::Exec(exec)), false).await?;
     let mut given = Given::default();
     while given.stdout.is_empty() {
         if let Some(Answer::Stdout(bytes)) = call.answers.next().await? {
             given.stdout.extend_from_slice(&bytes);
         }
     }
-    host::say(&mut call.send, Ask::Cancel(2000), false).await?;
+    send_signal(&host, &id, 0, 2000).await?;
     call.answers.collect(&mut given).await?;
     ensure(
         given.ended.outcome() == Outcome::Cancelled && given.stdout == b"a\nbye\n",
@@ -444,14 +448,10 @@ async fn cancel(socket: PathBuf) -> Result<String, Failure> {
 
 async fn signal(socket: PathBuf) -> Result<String, Failure> {
     let host = Host::connect(&socket).await?;
-    let mut call = host
-        .call(Verb::Exec, Some(Ask::Exec(argv(&["sleep", "50"]))), false)
-        .await?;
-    ensure(
-        matches!(call.answers.next().await?, Some(Answer::Started(_))),
-        "started",
-    )?;
-    host::say(&mut call.send, Ask::Signal(10), false).await?;
+    let exec = argv(&["sleep", "50"]);
+    let id = exec.request_id.clone();
+    let mut call = host.call(Verb::Exec, Some(Ask::Exec(exec)), false).await?;
+    send_signal(&host, &id, 10, 0).await?;
     let mut given = Given::default();
     call.answers.collect(&mut given).await?;
     ensure(

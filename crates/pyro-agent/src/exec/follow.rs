@@ -1,8 +1,6 @@
-//! One call that follows a command: its output and end to the host, the host's input and wishes to it.
+//! One call that follows a command: its output and end to the host, the host's input to it.
 
-use std::collections::VecDeque;
 use std::future::pending;
-use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use pyro_proto::message::agent_message::Body as Answer;
@@ -11,9 +9,6 @@ use pyro_proto::message::{Attach, FaultKind, Started};
 
 use super::command::{Command, Phase};
 use crate::call::{Asks, CallError, Reply, fault};
-
-/// The largest signal number (signal(7), `SIGRTMAX`).
-const LAST_SIGNAL: i32 = 64;
 
 /// Follows a command from where the host stands until its end, or until another call takes over.
 ///
@@ -70,7 +65,10 @@ async fn converse(
 }
 
 /// Waits until the command runs, and gives its process id.
-async fn started(command: &Command) -> Result<u32, CallError> {
+///
+/// # Errors
+/// The [`Fault`](pyro_proto::message::Fault) with which it was refused.
+pub(crate) async fn started(command: &Command) -> Result<u32, CallError> {
     let mut phase = command.phase.subscribe();
     let reached = phase
         .wait_for(|phase| !matches!(phase, Phase::Starting))
@@ -113,79 +111,24 @@ async fn send_output(command: &Command, attach: &Attach, reply: &mut Reply) -> R
     }
 }
 
-/// Takes what the host sends until the call breaks.
+/// Hands the host's input on, until the call breaks.
 ///
-/// Input that the command does not read yet holds up no signal behind it, and keeps its flow-control credit.
+/// Input that the command does not read yet keeps its flow-control credit, so that the host feels it.
 async fn take_input(command: &Command, asks: &mut Asks) -> CallError {
-    let mut input = Input::default();
-    let mut is_open = true;
     loop {
-        let pending = input.length;
-        tokio::select! {
-            biased;
-            () = input.write_to(command) => {
-                if let Err(error) = asks.release_all_but(input.length) {
-                    return error;
+        match asks.next().await {
+            Ok(Some(Ask::Stdin(mut bytes))) => {
+                while !bytes.is_empty() {
+                    let count = command.stdin.write(&bytes).await;
+                    bytes.advance(count);
                 }
             }
-            ask = asks.next(pending), if is_open => match ask {
-                Ok(None) => is_open = false,
-                Ok(Some(ask)) => {
-                    if let Err(error) = take(ask, command, &mut input) {
-                        return error;
-                    }
-                }
-                Err(error) => return error,
-            },
-        }
-    }
-}
-
-fn take(ask: Ask, command: &Command, input: &mut Input) -> Result<(), CallError> {
-    match ask {
-        Ask::Stdin(bytes) => input.push(bytes),
-        Ask::StdinEnd(_) => input.is_ended = true,
-        Ask::Signal(signal @ 1..=LAST_SIGNAL) => command.signal(signal),
-        Ask::Signal(signal) => {
-            return Err(fault(FaultKind::InvalidArgument, format!("there is no signal {signal}")).into());
-        }
-        Ask::Cancel(grace_ms) => command.cancel(Duration::from_millis(grace_ms)),
-        Ask::Configure(_) | Ask::Exec(_) | Ask::Attach(_) => {
-            return Err(fault(FaultKind::InvalidArgument, "a second request within a call").into());
-        }
-    }
-    Ok(())
-}
-
-/// Input that the command has not read yet.
-#[derive(Debug, Default)]
-struct Input {
-    chunks: VecDeque<Bytes>,
-    length: usize,
-    is_ended: bool,
-}
-
-impl Input {
-    fn push(&mut self, bytes: Bytes) {
-        if !bytes.is_empty() && !self.is_ended {
-            self.length += bytes.len();
-            self.chunks.push_back(bytes);
-        }
-    }
-
-    /// Hands on some of it, and its end behind the last of it. Without any it waits for ever.
-    async fn write_to(&mut self, command: &Command) {
-        let Some(first) = self.chunks.front_mut() else {
-            if self.is_ended {
-                command.stdin.close();
+            Ok(Some(Ask::StdinEnd(_))) => command.stdin.close(),
+            Ok(Some(Ask::Configure(_) | Ask::Exec(_) | Ask::Attach(_) | Ask::Signal(_))) => {
+                return fault(FaultKind::InvalidArgument, "a second request within a call").into();
             }
-            return pending().await;
-        };
-        let count = command.stdin.write(first).await;
-        first.advance(count);
-        self.length -= count;
-        if first.is_empty() {
-            self.chunks.pop_front();
+            Ok(None) => return pending().await,
+            Err(error) => return error,
         }
     }
 }

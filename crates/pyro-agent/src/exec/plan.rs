@@ -56,11 +56,7 @@ impl TryFrom<Exec> for Plan {
         if exec.request_id.is_empty() || exec.request_id.len() > MAX_REQUEST_ID_BYTES {
             return Err(invalid("a request id has 1 to 128 bytes"));
         }
-        let argv = exec
-            .argv
-            .iter()
-            .map(|word| text(word))
-            .collect::<Result<Vec<_>, _>>()?;
+        let argv = exec.argv.iter().map(text).collect::<Result<Vec<_>, _>>()?;
         let program = match exec.shell {
             Some(string) => Program::Shell {
                 string: text(&string)?,

@@ -78,14 +78,14 @@ pub(crate) fn spawn(plan: Plan, entrance: OwnedFd, outside: &Outside) -> Result<
         .args(arguments)
         .env_clear()
         .envs(environment.into_entries());
-    let null = outside.null.try_clone().map_err(internal)?;
+    let null = outside.null.try_clone().map_err(|error| internal(&error))?;
     command.stdin(if plan.has_stdin {
         Stdio::piped()
     } else {
         null.into()
     });
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let proc = outside.proc.try_clone().map_err(internal)?;
+    let proc = outside.proc.try_clone().map_err(|error| internal(&error))?;
     sys::before_exec(
         &mut command,
         Preparation::new(entrance, proc, cwd, &user).into_steps(),
@@ -93,7 +93,7 @@ pub(crate) fn spawn(plan: Plan, entrance: OwnedFd, outside: &Outside) -> Result<
     let child = command
         .spawn()
         .map_err(|error| not_started(&program.to_string_lossy(), &error))?;
-    opened(child).map_err(|error| internal(error).into())
+    opened(child).map_err(|error| internal(&error).into())
 }
 
 fn opened(child: std::process::Child) -> io::Result<Spawned> {
@@ -111,7 +111,7 @@ fn opened(child: std::process::Child) -> io::Result<Spawned> {
     })
 }
 
-fn internal(error: io::Error) -> Fault {
+fn internal(error: &io::Error) -> Fault {
     fault(FaultKind::Internal, format!("cannot start a process: {error}"))
 }
 

@@ -220,6 +220,6 @@ mod tests {
         );
         assert!(find("nobody").unwrap_err().message.contains("nobody"));
         assert!(find("dev:nogroup").unwrap_err().message.contains("nogroup"));
-        assert!(find("a:b:c").is_err());
+        find("a:b:c").unwrap_err();
     }
 }

@@ -36,7 +36,7 @@ pub struct DoctorRequest {
 /// Checks everything that pyro needs. Never fails: what is broken is in the report.
 ///
 /// Must be called within a tokio runtime. Takes well under a second, most of it hashing the runtime's files.
-pub async fn examine(pyro: &Pyro, request: &DoctorRequest) -> DoctorReport {
+pub(crate) async fn examine(pyro: &Pyro, request: &DoctorRequest) -> DoctorReport {
     let settings = pyro.settings();
     let (vmm, confinement) = tokio::join!(vmm::look(settings), confinement::look(settings));
     let (platform, platform_check) = platform::look(request.platform.as_deref());

@@ -367,7 +367,7 @@ mod tests {
                 })
                 .unwrap();
         });
-        assert!(receiver.recv_timeout(WALL_BOUND).is_err());
+        receiver.recv_timeout(WALL_BOUND).unwrap_err();
         let ran = interrupt(&thread, &receiver);
         thread.join().unwrap();
         assert!(matches!(ran, Some(Ran::Interrupted { .. })), "{ran:?}");
