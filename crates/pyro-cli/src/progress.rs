@@ -76,10 +76,7 @@ impl Progress {
         match event {
             RunEvent::Phase(Phase::Environment) => self.step("preparing the environment"),
             RunEvent::Phase(Phase::Starting) => self.step("starting the VM"),
-            RunEvent::Download {
-                done_bytes,
-                total_bytes,
-            } => self.bytes(*done_bytes, *total_bytes),
+            RunEvent::Environment(progress) => self.environment(progress.clone()),
             _ => self.clear(),
         }
     }

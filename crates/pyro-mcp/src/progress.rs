@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pyro::{Phase, RunEvent};
+use pyro::{EnvironmentProgress, Phase, RunEvent};
 use rmcp::model::{ProgressNotificationParam, ProgressToken};
 use rmcp::service::RequestContext;
 use rmcp::{Peer, RoleServer};
@@ -59,15 +59,12 @@ impl Progress {
                 // Without a reporter nobody wants to know.
                 self.phases.send(message.to_owned()).ok();
             }
-            RunEvent::Download {
-                done_bytes,
-                total_bytes,
-            } => {
-                self.state.send_replace(format!(
-                    "downloaded {} of {}",
-                    mib(*done_bytes),
-                    mib(*total_bytes)
-                ));
+            RunEvent::Environment(EnvironmentProgress::Step(step)) => {
+                self.state.send_replace(step.clone());
+                self.phases.send(step.clone()).ok();
+            }
+            RunEvent::Environment(EnvironmentProgress::Bytes { done, total }) => {
+                self.state.send_replace(format!("{} of {}", mib(*done), mib(*total)));
             }
             RunEvent::Stdout(chunk) | RunEvent::Stderr(chunk) => {
                 // Only the newest line is of use, and only to someone who listens.
@@ -163,11 +160,9 @@ mod tests {
 
     #[test]
     fn a_download_is_told_in_mebibytes() {
-        let (newest, told) = noted(&[RunEvent::Download {
-            done_bytes: 5 << 19,
-            total_bytes: 45 << 20,
-        }]);
-        assert_eq!(newest, "downloaded 2.5 MiB of 45.0 MiB");
+        let progress = EnvironmentProgress::Bytes { done: 5 << 19, total: 45 << 20 };
+        let (newest, told) = noted(&[RunEvent::Environment(progress)]);
+        assert_eq!(newest, "2.5 MiB of 45.0 MiB");
         assert!(told.is_empty());
     }
 }

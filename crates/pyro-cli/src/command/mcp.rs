@@ -2,9 +2,11 @@
 
 use clap::{Args, Subcommand};
 use pyro::{Pyro, Result};
+use pyro_mcp::{Profile, ServerOptions, Structured, serve_stdio};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::wait;
 
 /// Serve the tools of pyro over MCP
 #[derive(Debug, Args)]
@@ -46,16 +48,11 @@ struct Serve {
 }
 
 /// Serves until the client leaves.
-pub(crate) fn execute(mcp: Mcp, _pyro: &Pyro) -> Result<Exit> {
-    let McpCommand::Serve(Serve {
-        profile,
-        transport: _stdio,
-        environment: _environment,
-        structured: _structured,
-    }) = mcp.command;
-    Err(Failure::invalid(
-        format!("the profile `{profile}` is not part of this build"),
-        "use a build of pyro with the MCP server",
-    )
-    .into())
+pub(crate) fn execute(mcp: Mcp, pyro: &Pyro) -> Result<Exit> {
+    let McpCommand::Serve(Serve { profile, transport: _stdio, environment, structured }) = mcp.command;
+    let mut options = ServerOptions::new(profile.parse::<Profile>().map_err(Failure::argument)?);
+    options.structured = structured.parse::<Structured>().map_err(Failure::argument)?;
+    options.environment = environment;
+    wait::block_on(async { Ok(serve_stdio(pyro.clone(), options).await?) })?;
+    Ok(Exit::Done)
 }
