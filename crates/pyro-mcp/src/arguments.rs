@@ -222,7 +222,7 @@ mod tests {
 
     use super::*;
 
-    fn parse(given: Value) -> Result<Arguments, ArgumentError> {
+    fn parse(given: &Value) -> Result<Arguments, ArgumentError> {
         let parameters = [
             Parameter {
                 name: "command",
@@ -252,7 +252,7 @@ mod tests {
         Arguments::parse("vm_run", &parameters, given.as_object().cloned())
     }
 
-    fn refusal(given: Value) -> (ErrorCode, String, String) {
+    fn refusal(given: &Value) -> (ErrorCode, String, String) {
         let error = parse(given).unwrap_err();
         (error.code(), error.to_string(), error.hint().unwrap())
     }
@@ -263,7 +263,7 @@ mod tests {
             json!({"command": "ls"}),
             json!({"command": "ls", "environment": null, "mem_mib": null}),
         ] {
-            let arguments = parse(given).unwrap();
+            let arguments = parse(&given).unwrap();
             assert_eq!(arguments.text("command"), "ls");
             assert_eq!(arguments.text("environment"), "debian");
             assert_eq!(arguments.integer("mem_mib"), 1024);
@@ -272,7 +272,7 @@ mod tests {
 
     #[test]
     fn an_unknown_argument_is_refused_with_the_near_and_all_known_ones() {
-        let (code, message, hint) = refusal(json!({"command": "ls", "memory_mib": 5}));
+        let (code, message, hint) = refusal(&json!({"command": "ls", "memory_mib": 5}));
         assert_eq!(code, ErrorCode::UnknownArgument);
         assert_eq!(message, "`vm_run` has no argument `memory_mib`");
         assert_eq!(
@@ -280,7 +280,7 @@ mod tests {
             "did you mean `mem_mib`? known: command, environment, mem_mib"
         );
 
-        let (_, message, hint) = refusal(json!({"foo": 1, "bar": null}));
+        let (_, message, hint) = refusal(&json!({"foo": 1, "bar": null}));
         assert!(
             message.contains("`foo`") && message.contains("`bar`"),
             "{message}"
@@ -291,7 +291,7 @@ mod tests {
     #[test]
     fn a_required_argument_must_be_given() {
         for given in [json!({}), json!({"command": null}), Value::Null] {
-            let (code, message, hint) = refusal(given);
+            let (code, message, hint) = refusal(&given);
             assert_eq!(code, ErrorCode::InvalidArgument);
             assert_eq!(message, "`command` is required");
             assert_eq!(hint, "pass `command` as a string");
@@ -309,13 +309,13 @@ mod tests {
             (json!(1e300), "1e+300"),
             (json!(true), "true"),
         ] {
-            let (code, message, hint) = refusal(json!({"command": "ls", "mem_mib": given}));
+            let (code, message, hint) = refusal(&json!({"command": "ls", "mem_mib": given}));
             assert_eq!(code, ErrorCode::InvalidArgument);
             assert_eq!(message, format!("`mem_mib` must be 128–4096, got `{shown}`"));
             assert!(hint.contains("at least 128 and at most 4096"), "{hint}");
         }
         assert_eq!(
-            parse(json!({"command": "ls", "mem_mib": 512.0}))
+            parse(&json!({"command": "ls", "mem_mib": 512.0}))
                 .unwrap()
                 .integer("mem_mib"),
             512
@@ -332,13 +332,13 @@ mod tests {
             (json!("123456789"), "`command` has 9 bytes, the limit is 8"),
             (json!("äöüßé"), "`command` has 10 bytes, the limit is 8"),
         ] {
-            assert_eq!(refusal(json!({"command": given})).1, message);
+            assert_eq!(refusal(&json!({"command": given})).1, message);
         }
     }
 
     #[test]
     fn a_long_refused_value_is_not_repeated_in_full() {
-        let (_, message, _) = refusal(json!({"command": {"x": "y".repeat(5000)}}));
+        let (_, message, _) = refusal(&json!({"command": {"x": "y".repeat(5000)}}));
         assert!(message.chars().count() < 150, "{message}");
     }
 }

@@ -16,6 +16,9 @@ const INTERVAL: Duration = Duration::from_secs(4);
 /// How long one notification may take to be written: a client that does not read must not hold up its own call.
 const SEND_LIMIT: Duration = Duration::from_millis(250);
 
+/// What the first notification says.
+const ACCEPTED: &str = "accepted";
+
 /// Takes what happens. Never waits.
 #[derive(Debug)]
 pub(crate) struct Progress {
@@ -35,7 +38,7 @@ pub(crate) struct Reporter {
 pub(crate) fn progress(context: &RequestContext<RoleServer>) -> (Progress, Reporter) {
     let token = context.meta.get_progress_token();
     let (phase_sender, phase_receiver) = mpsc::unbounded_channel();
-    let (state_sender, state_receiver) = watch::channel("accepted".to_owned());
+    let (state_sender, state_receiver) = watch::channel(ACCEPTED.to_owned());
     (
         Progress {
             phases: phase_sender,
@@ -104,7 +107,7 @@ impl Reporter {
         } = self;
         let Some((peer, token)) = client else { return };
         let mut count = 0.0;
-        let mut message = state.borrow().clone();
+        let mut message = ACCEPTED.to_owned();
         loop {
             count += 1.0;
             let params = ProgressNotificationParam::new(token.clone(), count).with_message(message);

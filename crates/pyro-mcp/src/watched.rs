@@ -79,7 +79,7 @@ mod tests {
         reader.read_u8().await.unwrap();
         reader.read_u8().await.unwrap();
         assert!(!ended.is_cancelled());
-        assert!(reader.read_u8().await.is_err());
+        reader.read_u8().await.unwrap_err();
         assert!(ended.is_cancelled());
     }
 
@@ -91,7 +91,7 @@ mod tests {
         writer.write_all(b"x").await.unwrap();
         assert!(!ended.is_cancelled());
         drop(far);
-        assert!(writer.write_all(b"x").await.is_err());
+        writer.write_all(b"x").await.unwrap_err();
         assert!(ended.is_cancelled());
     }
 }

@@ -131,7 +131,7 @@ impl Client {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             let message = self
-                .next(left)
+                .receive(left)
                 .unwrap_or_else(|| panic!("waited for {what} in vain"));
             if wanted(&message) {
                 return message;
@@ -141,7 +141,7 @@ impl Client {
     }
 
     /// The next message of the server; `None` if none comes in time or ever.
-    pub(crate) fn next(&mut self, within: Duration) -> Option<Value> {
+    pub(crate) fn receive(&mut self, within: Duration) -> Option<Value> {
         match self.lines.recv_timeout(within) {
             Ok(line) => {
                 Some(serde_json::from_str(&line).expect("only messages are written to standard output"))

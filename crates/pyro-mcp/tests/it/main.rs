@@ -5,6 +5,16 @@
 //! the npm packages of the MCP Inspector and node; and what pyro itself reads, such as `PYRO_CACHE_DIR` with the
 //! environment `debian:12` installed. What is missing fails the test that needs it.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a step that fails fails its test"
+)]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "messages are written down where they are sent"
+)]
+
 mod client;
 mod clients;
 mod ending;

@@ -127,7 +127,7 @@ fn progress_comes_at_once_and_then_with_phases_and_the_last_line() {
     assert!(heard.elapsed() < Duration::from_secs(5), "{:?}", heard.elapsed());
     assert!(text(&client.answer(id)["result"]).starts_with("exit 0 in "));
     assert!(
-        client.next(Duration::from_secs(1)).is_none(),
+        client.receive(Duration::from_secs(1)).is_none(),
         "nothing follows the result"
     );
 }
