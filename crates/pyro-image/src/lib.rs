@@ -12,7 +12,7 @@ mod layer;
 mod manifest;
 mod reference;
 mod registry;
-mod root;
+pub mod root;
 mod tree;
 
 pub use blob::{BlobError, BlobStore};

@@ -17,7 +17,7 @@ use crate::layer::{Hashing, LayerReader, Monitor, hexadecimal};
 use crate::tree::{ContentId, Tree, TreeLimits};
 
 pub use crate::erofs::ImageFileError;
-pub use crate::layer::LayerError;
+pub use crate::layer::{Compression, LayerError};
 pub use crate::tree::{EntryError, NameError, XattrError};
 
 /// How much content is moved at once, in bytes.

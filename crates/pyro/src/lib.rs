@@ -6,6 +6,7 @@
 
 mod admission;
 pub mod argument;
+mod digest;
 mod dirs;
 mod disk;
 mod doctor;

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
+use crate::digest;
 use crate::error::{Diagnosis, ErrorCode};
 use crate::settings::Settings;
 
@@ -157,15 +157,15 @@ impl Runtime {
         self.dir.join(INITRAMFS)
     }
 
-    /// Compares every file with its digest, in full.
+    /// Compares one file of the manifest with its digest, in full, and returns its size in bytes.
     ///
     /// # Errors
-    /// [`RuntimeError`] naming the first file that is missing or changed.
-    pub(crate) fn verify_in_full(&self) -> Result<(), RuntimeError> {
-        self.manifest
-            .files
-            .iter()
-            .try_for_each(|(name, entry)| self.verify_file(name, entry).map(drop))
+    /// [`RuntimeError`] if it is missing or changed.
+    pub(crate) fn verify_in_full(&self, name: &str) -> Result<u64, RuntimeError> {
+        match self.manifest.files.get(name) {
+            Some(entry) => self.verify_file(name, entry).map(|identity| identity.size),
+            None => Err(RuntimeError::Foreign { path: self.dir.join(MANIFEST) }),
+        }
     }
 
     /// Compares files that were not verified before, or have changed since, with their digests.
@@ -204,32 +204,13 @@ impl Runtime {
             source,
         };
         let before = identity(&path)?;
-        let mut hasher = Sha256::new();
-        let mut file = fs::File::open(&path).map_err(unreadable)?;
-        std::io::copy(&mut file, &mut HashWriter(&mut hasher)).map_err(unreadable)?;
-        let digest: String = hasher
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let file = fs::File::open(&path).map_err(unreadable)?;
+        let (digest, _) = digest::sha256(file).map_err(unreadable)?;
         if digest == entry.sha256 && before.size == entry.size {
             Ok(before)
         } else {
             Err(RuntimeError::Changed { path })
         }
-    }
-}
-
-struct HashWriter<'a>(&'a mut Sha256);
-
-impl std::io::Write for HashWriter<'_> {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.update(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 
@@ -263,10 +244,7 @@ mod tests {
             fs::write(dir.path().join(name), name).unwrap();
         }
         let entry = |name: &str| {
-            let digest: String = Sha256::digest(name)
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
+            let (digest, _) = digest::sha256(name.as_bytes()).unwrap();
             serde_json::json!({"sha256": digest, "size": name.len()})
         };
         let manifest = serde_json::json!({

@@ -28,21 +28,33 @@ pub(super) fn look(settings: &Settings) -> (DoctorCheck, Value) {
     };
     let (live, dead): (Vec<_>, Vec<_>) = reservations.into_iter().partition(Entry::is_live);
     let orphans = orphans(&settings.home.join("vms"), &live);
-    let mut files = older_than(&settings.cache_dir.join("partial"), GIVEN_UP, |_| true);
+    let cache = &settings.cache_dir;
+    let mut downloads = older_than(&cache.join("downloads").join("partial"), GIVEN_UP, |_| true);
+    downloads.extend(older_than(&cache.join("installs"), GIVEN_UP, |name| name.starts_with(".draft-")));
+    downloads.extend(older_than(cache, GIVEN_UP, |name| name.starts_with(".packages-")));
+    let mut files = older_than(&cache.join("disks"), GIVEN_UP, |name| name.starts_with('.'));
     for dir in [&settings.home, &settings.cache_dir] {
         files.extend(older_than(dir, GIVEN_UP, is_unpublished));
     }
     let value = json!({
         "dead_reservations": dead.iter().map(|entry| &entry.vm_id).collect::<Vec<_>>(),
         "ownerless_vms": orphans,
+        "abandoned_downloads": downloads,
         "abandoned_files": files,
         "damaged_records": damaged,
     });
     let paths: Vec<_> = orphans.into_iter().chain(files).chain(damaged).collect();
-    (judge(&paths, dead.len()), value)
+    (judge(&paths, downloads.len(), dead.len()), value)
 }
 
-fn judge(paths: &[PathBuf], dead: usize) -> DoctorCheck {
+fn judge(paths: &[PathBuf], downloads: usize, dead: usize) -> DoctorCheck {
+    if downloads > 0 {
+        return warn(
+            ID,
+            format!("{} given up for a day", count(downloads, "download")),
+            "go on with it by `pyro env pull`, or remove it: `pyro env prune`",
+        );
+    }
     if !paths.is_empty() {
         let words: Vec<_> = paths.iter().map(|path| dirs::quoted(path)).collect();
         return warn(
@@ -118,7 +130,7 @@ mod tests {
         let settings = Settings::new(base.path().join("home"), base.path().join("cache"));
         assert_eq!(look(&settings).0.status, Status::Pass);
         let vms = settings.home.join("vms");
-        let partial = settings.cache_dir.join("partial");
+        let partial = settings.cache_dir.join("downloads").join("partial");
         for dir in [
             vms.join("0123456789ab"),
             vms.join("abcdefabcdef"),
@@ -135,9 +147,9 @@ mod tests {
         age(&blobs[0], 2 * GIVEN_UP);
         let (check, value) = look(&settings);
         assert_eq!(check.status, Status::Warn);
-        assert!(check.summary.starts_with("2 things"));
+        assert!(check.summary.starts_with("1 download"), "{}", check.summary);
         assert_eq!(value["ownerless_vms"], json!([vms.join("0123456789ab")]));
-        assert_eq!(value["abandoned_files"], json!([blobs[0]]));
+        assert_eq!(value["abandoned_downloads"], json!([blobs[0]]));
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(crate) enum EnvironmentError {
         name: String,
         /// Why.
         #[source]
-        source: RegistryError,
+        source: Box<RegistryError>,
     },
     /// Neither did the distribution's packages.
     #[error("cannot build `{name}` from packages: {problem}")]
@@ -52,7 +52,7 @@ pub(crate) enum EnvironmentError {
         path: PathBuf,
         /// Why.
         #[source]
-        source: ImportError,
+        source: Box<ImportError>,
     },
     /// The layers of an image make no root file system.
     #[error("the image of `{name}` cannot be used")]
@@ -61,7 +61,7 @@ pub(crate) enum EnvironmentError {
         name: String,
         /// Why.
         #[source]
-        source: RootError,
+        source: Box<RootError>,
     },
     /// The store of blobs refused.
     #[error(transparent)]
@@ -99,7 +99,7 @@ impl Diagnosis for EnvironmentError {
                 ErrorCode::PullFailed | ErrorCode::EnvironmentNotFound => ErrorCode::HostIo,
                 code => code,
             },
-            Self::Root { source, .. } => match source {
+            Self::Root { source, .. } => match **source {
                 RootError::Image(_) => ErrorCode::HostIo,
                 RootError::Cancelled => ErrorCode::Cancelled,
                 _ => ErrorCode::PullFailed,

@@ -60,10 +60,10 @@ impl Fetcher<'_> {
         let fetched = match &name.selector {
             Selector::Catalog(entry) => self.pull_or_build(name, entry, &blobs, progress).await?,
             Selector::Reference(reference) => {
-                self.from_registry(name, reference, &blobs, RetryPolicy::default(), progress)
+                self.pull_image(name, reference, &blobs, RetryPolicy::default(), progress)
                     .await?
             }
-            Selector::Local(source) => self.from_file(source, &blobs, progress).await?,
+            Selector::Local(source) => self.read_image(source, &blobs, progress).await?,
             Selector::Plain => return Err(self.not_found(name)),
         };
         self.keep(name, fetched, &blobs, force, progress).await
@@ -81,7 +81,7 @@ impl Fetcher<'_> {
         let _download = self.begin_download()?;
         let blobs = self.store.blobs()?;
         let fetched = self
-            .from_packages(name, entry, options, &blobs, None, progress)
+            .build_image(name, entry, options, &blobs, None, progress)
             .await?;
         self.keep(name, fetched, &blobs, false, progress).await
     }
@@ -96,7 +96,7 @@ impl Fetcher<'_> {
         let _lock = self.lock(name, progress).await?;
         let _download = self.begin_download()?;
         let blobs = self.store.blobs()?;
-        let fetched = self.from_file(source, &blobs, progress).await?;
+        let fetched = self.read_image(source, &blobs, progress).await?;
         self.keep(name, fetched, &blobs, false, progress).await
     }
 
@@ -151,13 +151,13 @@ impl Fetcher<'_> {
             attempts: 2,
             ..RetryPolicy::default()
         };
-        match self.from_registry(name, &reference, blobs, retry, progress).await {
+        match self.pull_image(name, &reference, blobs, retry, progress).await {
             Err(EnvironmentError::Registry { source, .. }) if is_out_of_reach(&source) => {
                 let reason = first_sentence(&source);
                 progress(EnvironmentProgress::Step(format!(
                     "no registry: {reason}; building from packages"
                 )));
-                self.from_packages(
+                self.build_image(
                     name,
                     entry,
                     &BuildOptions::default(),
@@ -171,7 +171,7 @@ impl Fetcher<'_> {
         }
     }
 
-    async fn from_registry(
+    async fn pull_image(
         &self,
         name: &EnvironmentName,
         reference: &Reference,
@@ -181,7 +181,7 @@ impl Fetcher<'_> {
     ) -> Result<Fetched, EnvironmentError> {
         let failed = |source| EnvironmentError::Registry {
             name: name.as_str().to_owned(),
-            source,
+            source: Box::new(source),
         };
         progress(EnvironmentProgress::Step(format!("pulling {reference}")));
         let access = &self.settings.registry;
@@ -217,7 +217,7 @@ impl Fetcher<'_> {
         })
     }
 
-    async fn from_packages(
+    async fn build_image(
         &self,
         name: &EnvironmentName,
         entry: &'static Entry,
@@ -246,7 +246,7 @@ impl Fetcher<'_> {
         })
     }
 
-    async fn from_file(
+    async fn read_image(
         &self,
         source: &ImportSource,
         blobs: &BlobStore,
@@ -256,7 +256,7 @@ impl Fetcher<'_> {
         progress(EnvironmentProgress::Step(format!("reading `{}`", path.display())));
         let failed = |source| EnvironmentError::Import {
             path: path.to_owned(),
-            source,
+            source: Box::new(source),
         };
         let image = match source {
             ImportSource::OciLayout(dir) => pyro_image::import_oci_layout(dir, LayoutImage::Only, blobs)
@@ -359,37 +359,16 @@ pub(super) async fn verify_in_full(
 ) -> Result<(), EnvironmentError> {
     let root = File::from(store.open_root(name.as_str(), install)?);
     let path = store.install_dir(&install.digest).join(store::ROOT_IMAGE);
-    let hashed = tokio::task::spawn_blocking(move || hash(root)).await;
-    let digest = hashed
+    let hashed = tokio::task::spawn_blocking(move || crate::digest::sha256(root)).await;
+    let (digits, _) = hashed
         .expect("hashing does not panic")
         .map_err(store::file_error("read", &path))?;
-    if digest == install.root.digest {
+    if format!("sha256:{digits}") == install.root.digest {
         return Ok(());
     }
     Err(EnvironmentError::Corrupt {
         name: name.as_str().to_owned(),
     })
-}
-
-fn hash(mut file: File) -> std::io::Result<String> {
-    use std::io::Read;
-
-    use sha2::Digest;
-
-    let mut hasher = sha2::Sha256::new();
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let count = file.read(&mut buffer)?;
-        if count == 0 {
-            let digits: String = hasher
-                .finalize()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect();
-            return Ok(format!("sha256:{digits}"));
-        }
-        hasher.update(&buffer[..count]);
-    }
 }
 
 fn open_tar(path: &Path) -> Result<File, EnvironmentError> {

@@ -77,7 +77,7 @@ async fn build(
     let built = built.expect("building a root file system does not panic");
     built.map_err(|source| EnvironmentError::Root {
         name: name.as_str().to_owned(),
-        source,
+        source: Box::new(source),
     })
 }
 

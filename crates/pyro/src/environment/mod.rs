@@ -262,22 +262,17 @@ impl Environments {
         Ok(BootableEnvironment::new(&self.store, record, install)?)
     }
 
-    /// Verifies an installed environment in full, without the network; `None` if it is not installed.
-    pub(crate) async fn verify(&self, name: &str) -> Result<Option<EnvironmentInfo>> {
+    /// Describes an environment, after its image was verified in full if it is installed. Reaches no network.
+    ///
+    /// # Errors
+    /// `environment-not-found` if there is none, `digest-mismatch` if the image is not what was installed.
+    pub async fn verify(&self, name: &str) -> Result<EnvironmentInfo> {
+        let info = self.inspect(name)?;
         let name = EnvironmentName::parse(name)?;
-        let Some(installed) = self.fetcher().installed(&name)? else {
-            return match name.selector {
-                Selector::Plain => Err(self.fetcher().not_found(&name).into()),
-                Selector::Catalog(_) | Selector::Reference(_) | Selector::Local(_) => Ok(None),
-            };
-        };
-        fetch::verify_in_full(&self.store, &name, &installed.1).await?;
-        Ok(Some(info::describe(
-            self.pyro.settings(),
-            &self.store,
-            &name,
-            Some(&installed),
-        )))
+        if let Some((_, install)) = self.fetcher().installed(&name)? {
+            fetch::verify_in_full(&self.store, &name, &install).await?;
+        }
+        Ok(info)
     }
 
     fn fetcher(&self) -> Fetcher<'_> {

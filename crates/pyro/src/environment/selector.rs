@@ -91,7 +91,7 @@ impl EnvironmentName {
             });
         }
         if let Some(source) = ImportSource::with_scheme(given) {
-            return Self::local(source, given);
+            return Self::local(&source, given);
         }
         if names_a_registry(given) {
             let reference: Reference = given
@@ -155,7 +155,7 @@ impl EnvironmentName {
         format!("{}-{digest}", slug.trim_start_matches('.'))
     }
 
-    fn local(source: ImportSource, given: &str) -> Result<Self, EnvironmentError> {
+    fn local(source: &ImportSource, given: &str) -> Result<Self, EnvironmentError> {
         let absolute = std::path::absolute(source.path()).map_err(|source| EnvironmentError::File {
             action: "find",
             path: given.into(),

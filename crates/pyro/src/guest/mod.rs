@@ -80,14 +80,6 @@ impl Diagnosis for GuestError {
 }
 
 impl Connection {
-    /// Does nothing, and returns once the agent has answered.
-    ///
-    /// # Errors
-    /// [`GuestError`] if it did not.
-    pub(crate) async fn ping(&self) -> Result<(), GuestError> {
-        self.request(Verb::Ping, None).await
-    }
-
     /// Gives the guest what must be its own.
     ///
     /// # Errors
@@ -119,18 +111,6 @@ impl Connection {
     /// [`GuestError`] if the agent refused or the connection broke.
     pub(crate) async fn signal(&self, signal: Signal) -> Result<(), GuestError> {
         self.request(Verb::Signal, Some(Body::Signal(signal))).await
-    }
-
-    /// Ends the machine in order: everything is on disk before this returns.
-    ///
-    /// # Errors
-    /// [`GuestError`] if the agent refused or the connection broke.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "one-shot VMs have nothing to keep; workspaces will")
-    )]
-    pub(crate) async fn power_off(&self) -> Result<(), GuestError> {
-        self.request(Verb::PowerOff, None).await
     }
 }
 

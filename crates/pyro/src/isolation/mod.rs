@@ -13,7 +13,7 @@ use crate::argument::InvalidArgument;
 
 pub(crate) use binary::{QEMU, VmmBinary, find_program};
 pub(crate) use kvm::{DEVICE, KvmProbe, KvmVerdict};
-pub(crate) use select::{Accelerator, Choice, IsolationError, choose, select};
+pub(crate) use select::{Choice, choose, select};
 
 /// The strength of the wall around a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]

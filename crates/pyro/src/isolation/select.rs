@@ -1,28 +1,9 @@
-//! Which tier, VMM and accelerator a VM gets: a pure rule, and the look at the host that feeds it.
+//! Which tier and VMM a VM gets: a pure rule, and the look at the host that feeds it.
 
 use super::binary::{QEMU, VmmBinary};
 use super::{Isolation, IsolationFloor, KvmProbe, KvmVerdict};
 use crate::error::{Diagnosis, ErrorCode};
 use crate::settings::Settings;
-
-/// What executes the guest's instructions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Accelerator {
-    /// The processor, through KVM.
-    Kvm,
-    /// QEMU's translator.
-    Tcg,
-}
-
-impl Accelerator {
-    /// Its name, as QEMU's `-accel` takes it.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Kvm => "kvm",
-            Self::Tcg => "tcg",
-        }
-    }
-}
 
 /// How a VM is going to be run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,8 +12,6 @@ pub(crate) struct Choice {
     pub(crate) isolation: Isolation,
     /// The program that runs it.
     pub(crate) vmm: VmmBinary,
-    /// What executes its instructions.
-    pub(crate) accelerator: Accelerator,
 }
 
 /// Why there is no way to run a VM as demanded.
@@ -95,14 +74,10 @@ pub(crate) fn select(
         }
     };
     let vmm = qemu.ok_or(IsolationError::VmmMissing { program: QEMU })?;
-    let (isolation, accelerator) = match hardware {
-        true => (Isolation::Hardware, Accelerator::Kvm),
-        false => (Isolation::Emulated, Accelerator::Tcg),
-    };
+    let isolation = if hardware { Isolation::Hardware } else { Isolation::Emulated };
     Ok(Choice {
         isolation,
         vmm,
-        accelerator,
     })
 }
 
@@ -165,14 +140,14 @@ mod tests {
         ]
     }
 
-    fn tier(floor: IsolationFloor, kvm: &KvmVerdict) -> Result<(Isolation, Accelerator), IsolationError> {
-        select(floor, kvm, qemu()).map(|choice| (choice.isolation, choice.accelerator))
+    fn tier(floor: IsolationFloor, kvm: &KvmVerdict) -> Result<Isolation, IsolationError> {
+        select(floor, kvm, qemu()).map(|choice| choice.isolation)
     }
 
     #[test]
     fn auto_takes_the_strongest_tier_that_works() {
-        let hardware = Ok((Isolation::Hardware, Accelerator::Kvm));
-        let emulated = Ok((Isolation::Emulated, Accelerator::Tcg));
+        let hardware = Ok(Isolation::Hardware);
+        let emulated = Ok(Isolation::Emulated);
         assert_eq!(tier(IsolationFloor::Auto, &KvmVerdict::Works(SPEED)), hardware);
         for kvm in broken() {
             assert_eq!(tier(IsolationFloor::Auto, &kvm), emulated, "{kvm}");
@@ -182,7 +157,7 @@ mod tests {
     #[test]
     fn hardware_is_never_lowered() {
         let works = KvmVerdict::Works(SPEED);
-        let hardware = Ok((Isolation::Hardware, Accelerator::Kvm));
+        let hardware = Ok(Isolation::Hardware);
         assert_eq!(tier(IsolationFloor::Hardware, &works), hardware);
         for verdict in broken() {
             assert_eq!(
@@ -194,7 +169,7 @@ mod tests {
 
     #[test]
     fn emulated_is_emulated_whatever_the_hardware_can_do() {
-        let emulated = Ok((Isolation::Emulated, Accelerator::Tcg));
+        let emulated = Ok(Isolation::Emulated);
         assert_eq!(
             tier(IsolationFloor::Emulated, &KvmVerdict::Works(SPEED)),
             emulated

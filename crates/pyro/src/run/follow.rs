@@ -62,7 +62,8 @@ enum Step {
     VmEnded(String),
     Deadline,
     InterruptOver,
-    Stdin(Result<(), GuestError>),
+    // The command reads no more, or the connection broke, which the receiver says as well.
+    StdinOver,
 }
 
 impl<'a> Follower<'a> {
@@ -134,8 +135,7 @@ impl<'a> Follower<'a> {
                         cancelled: self.wish != Wish::GoOn,
                     }));
                 }
-                // The command reads no more, or the connection broke, which the receiver says as well.
-                Step::Stdin(_) => feeder.stop(),
+                Step::StdinOver => feeder.stop(),
             }
         }
     }
@@ -158,7 +158,7 @@ impl<'a> Follower<'a> {
             how = self.vm.ended() => Step::VmEnded(how),
             () = at(self.deadline) => Step::Deadline,
             () = at(interrupt_over) => Step::InterruptOver,
-            fed = feeder.feed(sender) => Step::Stdin(fed),
+            _broken = feeder.feed(sender) => Step::StdinOver,
         }
     }
 

@@ -150,6 +150,9 @@ async fn boot(
     clock.lap("disk");
     let error = match LiveVm::boot(&driver, spec).await {
         Ok(vm) => {
+            if choice.isolation == Isolation::Hardware {
+                probe(machines.pyro, &choice).confirm();
+            }
             record_timing(&vm, clock);
             return Ok((vm, choice.isolation, Vec::new()));
         }
@@ -157,7 +160,7 @@ async fn boot(
     };
     let hardware_failed = choice.isolation == Isolation::Hardware && is_boot_failure(&error);
     if hardware_failed {
-        KvmProbe::new(&machines.pyro.settings().cache_dir, Some(choice.vmm)).withdraw(&error.to_string());
+        probe(machines.pyro, &choice).withdraw(&error.to_string());
     }
     if !hardware_failed || floor != IsolationFloor::Auto {
         return Err(error.into());
@@ -166,6 +169,10 @@ async fn boot(
     let vm = LiveVm::boot(&driver, machines.spec(vm_id, Isolation::Emulated)?).await?;
     record_timing(&vm, clock);
     Ok((vm, Isolation::Emulated, vec![warning]))
+}
+
+fn probe(pyro: &Pyro, choice: &Choice) -> KvmProbe {
+    KvmProbe::new(&pyro.settings().cache_dir, Some(choice.vmm.clone()))
 }
 
 fn is_boot_failure(error: &VmError) -> bool {
