@@ -25,6 +25,6 @@ pub use manifest::{ManifestError, Platform};
 pub use reference::{Reference, ReferenceError, RegistryHost};
 pub use registry::{CredentialError, PullProgress, Registry, RegistryError, RegistrySettings, RetryPolicy};
 pub use root::{
-    EntryError, ImageFileError, LayerError, LayerFile, NameError, RootError, RootImage, RootLimits, RootProgress,
-    XattrError, build_root,
+    EntryError, ImageFileError, LayerError, LayerFile, NameError, RootError, RootImage, RootLimits,
+    RootProgress, XattrError, build_root,
 };

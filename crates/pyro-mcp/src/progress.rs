@@ -67,7 +67,8 @@ impl Progress {
                 self.phases.send(step.clone()).ok();
             }
             RunEvent::Environment(EnvironmentProgress::Bytes { done, total }) => {
-                self.state.send_replace(format!("{} of {}", mib(*done), mib(*total)));
+                self.state
+                    .send_replace(format!("{} of {}", mib(*done), mib(*total)));
             }
             RunEvent::Stdout(chunk) | RunEvent::Stderr(chunk) => {
                 // Only the newest line is of use, and only to someone who listens.
@@ -163,7 +164,10 @@ mod tests {
 
     #[test]
     fn a_download_is_told_in_mebibytes() {
-        let progress = EnvironmentProgress::Bytes { done: 5 << 19, total: 45 << 20 };
+        let progress = EnvironmentProgress::Bytes {
+            done: 5 << 19,
+            total: 45 << 20,
+        };
         let (newest, told) = noted(&[RunEvent::Environment(progress)]);
         assert_eq!(newest, "2.5 MiB of 45.0 MiB");
         assert!(told.is_empty());

@@ -80,12 +80,23 @@ pub fn in_range(name: &'static str, given: u64, range: &RangeInclusive<u64>) -> 
 /// [`InvalidArgument::Malformed`] if it is none.
 pub fn variable_name(name: &str) -> Result<(), InvalidArgument> {
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
-    let goes_on_well = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let goes_on_well = name
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
     if starts_well && goes_on_well && name.len() <= 64 {
         return Ok(());
     }
-    let given = name.chars().take(80).collect::<String>().escape_debug().to_string();
-    Err(InvalidArgument::Malformed { name: "env", problem: "needs names of letters, digits and `_`", given })
+    let given = name
+        .chars()
+        .take(80)
+        .collect::<String>()
+        .escape_debug()
+        .to_string();
+    Err(InvalidArgument::Malformed {
+        name: "env",
+        problem: "needs names of letters, digits and `_`",
+        given,
+    })
 }
 
 /// Checks that a value can be passed through system calls.
@@ -96,8 +107,17 @@ pub fn no_nul(name: &'static str, value: &[u8]) -> Result<(), InvalidArgument> {
     if !value.contains(&0) {
         return Ok(());
     }
-    let given = String::from_utf8_lossy(value).chars().take(80).collect::<String>().escape_debug().to_string();
-    Err(InvalidArgument::Malformed { name, problem: "must not contain a NUL byte", given })
+    let given = String::from_utf8_lossy(value)
+        .chars()
+        .take(80)
+        .collect::<String>()
+        .escape_debug()
+        .to_string();
+    Err(InvalidArgument::Malformed {
+        name,
+        problem: "must not contain a NUL byte",
+        given,
+    })
 }
 
 /// The time a command may take: 1–86,400 seconds.

@@ -22,5 +22,12 @@ pub(crate) fn sha256(mut source: impl Read) -> io::Result<(String, u64)> {
         hasher.update(&buffer[..count]);
         length += count as u64;
     }
-    Ok((hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect(), length))
+    Ok((
+        hasher
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect(),
+        length,
+    ))
 }

@@ -35,7 +35,7 @@ pub use environment::{
 pub use error::{Diagnosis, Error, ErrorCode, Result};
 pub use id::{InvalidId, VmId};
 pub use isolation::{Isolation, IsolationFloor};
-pub use resources::Resources;
+pub use resources::{DISK_GIB, MIN_MEM_MIB, Resources, VCPU_COUNT};
 pub use run::{Command, Phase, Run, RunControl, RunEvent, RunRequest, Stdin};
 pub use settings::{DEFAULT_ENVIRONMENT, RegistryAccess, Settings, SettingsError};
 

@@ -82,8 +82,8 @@ mod tests {
     fn a_size_out_of_range_names_the_value_and_the_range() {
         let error = Resources::new(1, 64, 10, 63_000).unwrap_err();
         assert_eq!(error.to_string(), "`mem_mib` must be 128–63000, got 64");
-        assert!(Resources::new(33, 512, 10, 63_000).is_err());
-        assert!(Resources::new(1, 512, 0, 63_000).is_err());
-        assert!(Resources::new(0, 512, 1, 63_000).is_err());
+        Resources::new(33, 512, 10, 63_000).unwrap_err();
+        Resources::new(1, 512, 0, 63_000).unwrap_err();
+        Resources::new(0, 512, 1, 63_000).unwrap_err();
     }
 }

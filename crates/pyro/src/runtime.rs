@@ -164,7 +164,9 @@ impl Runtime {
     pub(crate) fn verify_in_full(&self, name: &str) -> Result<u64, RuntimeError> {
         match self.manifest.files.get(name) {
             Some(entry) => self.verify_file(name, entry).map(|identity| identity.size),
-            None => Err(RuntimeError::Foreign { path: self.dir.join(MANIFEST) }),
+            None => Err(RuntimeError::Foreign {
+                path: self.dir.join(MANIFEST),
+            }),
         }
     }
 

@@ -49,7 +49,12 @@ struct Serve {
 
 /// Serves until the client leaves.
 pub(crate) fn execute(mcp: Mcp, pyro: &Pyro) -> Result<Exit> {
-    let McpCommand::Serve(Serve { profile, transport: _stdio, environment, structured }) = mcp.command;
+    let McpCommand::Serve(Serve {
+        profile,
+        transport: _stdio,
+        environment,
+        structured,
+    }) = mcp.command;
     let mut options = ServerOptions::new(profile.parse::<Profile>().map_err(Failure::argument)?);
     options.structured = structured.parse::<Structured>().map_err(Failure::argument)?;
     options.environment = environment;

@@ -92,7 +92,10 @@ impl Registry {
         for layer in tally.layers() {
             downloads.push(self.fetch_layer(&endpoints[first..], store, layer, &tally));
         }
-        stream::iter(downloads).buffer_unordered(PARALLEL_LAYERS).try_collect::<()>().await?;
+        stream::iter(downloads)
+            .buffer_unordered(PARALLEL_LAYERS)
+            .try_collect::<()>()
+            .await?;
         Ok(image)
     }
 

@@ -30,7 +30,9 @@ pub(super) async fn look(pyro: &Pyro, name: &str) -> (DoctorCheck, Value) {
 fn judge(name: &str, info: &EnvironmentInfo) -> DoctorCheck {
     let pull = format!("`pyro env pull {}`", word(name));
     match info.state {
-        EnvironmentState::Cold | EnvironmentState::Warm => pass(ID, format!("`{name}` is installed, and is what its digest says")),
+        EnvironmentState::Cold | EnvironmentState::Warm => {
+            pass(ID, format!("`{name}` is installed, and is what its digest says"))
+        }
         EnvironmentState::Absent => warn(
             ID,
             format!("`{name}` is not installed yet"),

@@ -30,7 +30,9 @@ pub(super) fn look(settings: &Settings) -> (DoctorCheck, Value) {
     let orphans = orphans(&settings.home.join("vms"), &live);
     let cache = &settings.cache_dir;
     let mut downloads = older_than(&cache.join("downloads").join("partial"), GIVEN_UP, |_| true);
-    downloads.extend(older_than(&cache.join("installs"), GIVEN_UP, |name| name.starts_with(".draft-")));
+    downloads.extend(older_than(&cache.join("installs"), GIVEN_UP, |name| {
+        name.starts_with(".draft-")
+    }));
     downloads.extend(older_than(cache, GIVEN_UP, |name| name.starts_with(".packages-")));
     let mut files = older_than(&cache.join("disks"), GIVEN_UP, |name| name.starts_with('.'));
     for dir in [&settings.home, &settings.cache_dir] {

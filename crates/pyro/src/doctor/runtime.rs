@@ -17,8 +17,10 @@ pub(super) struct Runtime {
 }
 
 /// Each check with the file that it is about and the name that people have for it.
-const PARTS: [(&str, &str, &str); 2] =
-    [("runtime.kernel", KERNEL, "kernel"), ("runtime.agent", INITRAMFS, "agent")];
+const PARTS: [(&str, &str, &str); 2] = [
+    ("runtime.kernel", KERNEL, "kernel"),
+    ("runtime.agent", INITRAMFS, "agent"),
+];
 
 /// Checks every file against the digest in the manifest.
 pub(super) fn look(settings: &Settings) -> Runtime {
@@ -26,7 +28,11 @@ pub(super) fn look(settings: &Settings) -> Runtime {
         Ok(files) => files,
         Err(error) => {
             let checks = PARTS.map(|(id, ..)| failed(id, &error)).to_vec();
-            return Runtime { checks, intact: false, value: json!({}) };
+            return Runtime {
+                checks,
+                intact: false,
+                value: json!({}),
+            };
         }
     };
     let manifest = files.manifest();
@@ -39,7 +45,10 @@ pub(super) fn look(settings: &Settings) -> Runtime {
     let checks = PARTS.map(|(id, name, people)| match files.verify_in_full(name) {
         Ok(size) => {
             value[people] = json!({"path": files.dir().join(name), "size_bytes": size});
-            pass(id, format!("the {people} is unchanged ({} MiB)", size.div_ceil(1 << 20)))
+            pass(
+                id,
+                format!("the {people} is unchanged ({} MiB)", size.div_ceil(1 << 20)),
+            )
         }
         Err(error) => {
             intact = false;
@@ -47,11 +56,17 @@ pub(super) fn look(settings: &Settings) -> Runtime {
             failed(id, &error)
         }
     });
-    Runtime { checks: checks.to_vec(), intact, value }
+    Runtime {
+        checks: checks.to_vec(),
+        intact,
+        value,
+    }
 }
 
 fn failed(id: &str, error: &RuntimeError) -> DoctorCheck {
-    let cause = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
+    let cause = std::error::Error::source(error)
+        .map(|source| format!(": {source}"))
+        .unwrap_or_default();
     let fix = error.hint().expect("every error of the runtime has a hint");
     fail(id, format!("{error}{cause}"), fix)
 }

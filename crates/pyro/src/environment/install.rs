@@ -63,7 +63,10 @@ async fn build(
     let _stop_on_drop = StopOnDrop(Arc::clone(&stop));
     let (sender, mut reports) = mpsc::channel(1);
     let mut task = tokio::task::spawn_blocking(move || {
-        let mut report = |state: pyro_image::RootProgress| drop(sender.try_send(state));
+        // Progress that nobody takes in time is not worth waiting for.
+        let mut report = |state: pyro_image::RootProgress| {
+            let _untold = sender.try_send(state);
+        };
         build_root(&layers, &out, RootLimits::default(), &mut report, &stop)
     });
     let built = loop {

@@ -235,8 +235,8 @@ mod tests {
 
     #[test]
     fn an_own_name_takes_no_others() {
-        assert!(EnvironmentName::parse_own("mine:1").is_ok());
-        assert!(EnvironmentName::parse_own("debian:12").is_err());
-        assert!(EnvironmentName::parse_own("ghcr.io/o/i").is_err());
+        EnvironmentName::parse_own("mine:1").unwrap();
+        EnvironmentName::parse_own("debian:12").unwrap_err();
+        EnvironmentName::parse_own("ghcr.io/o/i").unwrap_err();
     }
 }

@@ -74,11 +74,12 @@ pub(crate) fn select(
         }
     };
     let vmm = qemu.ok_or(IsolationError::VmmMissing { program: QEMU })?;
-    let isolation = if hardware { Isolation::Hardware } else { Isolation::Emulated };
-    Ok(Choice {
-        isolation,
-        vmm,
-    })
+    let isolation = if hardware {
+        Isolation::Hardware
+    } else {
+        Isolation::Emulated
+    };
+    Ok(Choice { isolation, vmm })
 }
 
 /// Looks at this host and chooses. Probes KVM only where the demand asks for it and no verdict is cached; runs no

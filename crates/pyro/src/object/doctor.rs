@@ -105,6 +105,7 @@ pub struct TierState {
 /// The state of `/dev/kvm`.
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
+#[expect(clippy::struct_excessive_bools, reason = "the contract names these fields")]
 pub struct KvmState {
     /// Whether the device is there.
     pub exists: bool,

@@ -42,7 +42,10 @@ pub(super) struct CutReceiver(watch::Receiver<u32>);
 pub(super) fn channel() -> (RunControl, Wishes) {
     let (wish, wish_receiver) = watch::channel(Wish::GoOn);
     let (cuts, cuts_receiver) = watch::channel(0);
-    let wishes = Wishes { wish: WishReceiver(wish_receiver), cuts: CutReceiver(cuts_receiver) };
+    let wishes = Wishes {
+        wish: WishReceiver(wish_receiver),
+        cuts: CutReceiver(cuts_receiver),
+    };
     (RunControl { wish, cuts }, wishes)
 }
 

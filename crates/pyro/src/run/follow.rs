@@ -95,8 +95,7 @@ impl<'a> Follower<'a> {
         exec.request_id.clone_from(&self.request_id);
         exec.grace_ms = super::millis(GRACE);
         if exec.timeout_ms > 0 {
-            self.deadline =
-                Some(Instant::now() + Duration::from_millis(exec.timeout_ms) + GRACE + PATIENCE);
+            self.deadline = Some(Instant::now() + Duration::from_millis(exec.timeout_ms) + GRACE + PATIENCE);
         }
         let mut feeder = Feeder::new(stdin);
         let (mut sender, mut receiver) = self.vm.connection()?.exec(exec).await?;

@@ -87,7 +87,9 @@ impl RunRequest {
                 });
             }
         }
-        self.user.as_ref().map_or(Ok(()), |user| argument::no_nul("user", user.as_bytes()))
+        self.user
+            .as_ref()
+            .map_or(Ok(()), |user| argument::no_nul("user", user.as_bytes()))
     }
 }
 
