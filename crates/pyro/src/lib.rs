@@ -17,6 +17,7 @@ mod id;
 mod isolation;
 pub mod object;
 mod output;
+mod process;
 mod random;
 mod resources;
 mod run;

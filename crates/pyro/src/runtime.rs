@@ -232,7 +232,10 @@ fn identity(path: &Path) -> Result<Identity, RuntimeError> {
 /// `bin/pyro` finds `lib/pyro`, wherever the two were installed together.
 fn beside_the_program() -> Result<PathBuf, RuntimeError> {
     let program = std::env::current_exe().map_err(RuntimeError::NoPlace)?;
-    let prefix = program.parent().and_then(Path::parent).unwrap_or_else(|| Path::new("/"));
+    let prefix = program
+        .parent()
+        .and_then(Path::parent)
+        .unwrap_or_else(|| Path::new("/"));
     Ok(prefix.join("lib").join("pyro"))
 }
 

@@ -3,19 +3,19 @@
 //! mmdebstrap reads the host's package sources and needs no privileges. Its tar comes through a pipe and becomes the
 //! one layer of an image; nothing is unpacked outside the cache.
 
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use pyro_image::{BlobStore, Image, ImportError};
-use tokio::process::Command;
+use tokio::net::UnixStream;
 
 use super::BuildOptions;
 use super::catalog::{self, Entry};
+use crate::process::{self, OwnedChild};
 use crate::settings::Settings;
 
-/// The most shown of what mmdebstrap said, in bytes.
-const MESSAGE_BYTES: usize = 600;
+/// The most shown of what mmdebstrap said, in characters.
+const MESSAGE_LENGTH: usize = 600;
 
 /// What to build.
 #[derive(Debug, Clone)]
@@ -134,26 +134,28 @@ pub(super) async fn build(
         .find(|program| program.is_file());
     let program = program.ok_or(PackagesError::NotInstalled)?;
     let scratch = Scratch::create(cache_dir).map_err(PackagesError::Start)?;
-    let (mut child, tar) = start(&program, recipe, settings, &scratch).map_err(PackagesError::Start)?;
-    let messages = child.stderr.take().expect("standard error is a pipe");
-    let imported = pyro_image::import_rootfs_tar(tar, Path::new("mmdebstrap"), blobs);
-    let (imported, messages, status) = tokio::join!(imported, last_words(messages), child.wait());
-    match status {
-        // A tar that ends early is the symptom; what mmdebstrap says is the cause.
-        Ok(status) if !status.success() => Err(PackagesError::Failed(messages)),
-        Ok(_) => Ok(imported?),
-        Err(error) => Err(PackagesError::Start(error)),
+    let (mut child, tar) = start(&program, recipe, settings, &scratch)
+        .await
+        .map_err(PackagesError::Start)?;
+    let imported = pyro_image::import_rootfs_tar(tar, Path::new("mmdebstrap"), blobs).await;
+    child.ended().await;
+    if child.succeeded() {
+        return Ok(imported?);
     }
+    // A tar that ends early is the symptom; what mmdebstrap says is the cause.
+    Err(PackagesError::Failed(errors_in(&child.stderr_tail().await)))
 }
 
-fn start(
+async fn start(
     program: &Path,
     recipe: &Recipe,
     settings: &Settings,
     scratch: &Scratch,
-) -> std::io::Result<(tokio::process::Child, std::io::PipeReader)> {
+) -> std::io::Result<(OwnedChild, std::io::PipeReader)> {
     let (reader, writer) = std::io::pipe()?;
-    let mut command = std::process::Command::new(program);
+    let (messages, messages_end) = std::os::unix::net::UnixStream::pair()?;
+    messages.set_nonblocking(true)?;
+    let mut command = in_namespaces(program, settings);
     command.args(recipe.arguments()).env_clear().current_dir("/");
     let search_path = std::env::join_paths(&settings.search_path).map_err(std::io::Error::other)?;
     command
@@ -164,33 +166,47 @@ fn start(
     if let Some(proxy) = &settings.registry.https_proxy {
         command.env("https_proxy", proxy);
     }
-    command.stdin(Stdio::null()).stdout(writer).stderr(Stdio::piped());
-    // Its helpers go with it, and the terminal's Ctrl-C is for pyro.
-    command.process_group(0);
-    let child = Command::from(command).kill_on_drop(true).spawn()?;
+    command
+        .stdin(Stdio::null())
+        .stdout(writer)
+        .stderr(std::os::fd::OwnedFd::from(messages_end));
+    process::bind_to_owner(&mut command);
+    let child = OwnedChild::own(process::spawn(command).await?, UnixStream::from_std(messages)?)?;
     Ok((child, reader))
 }
 
-async fn last_words(mut messages: tokio::process::ChildStderr) -> String {
-    use tokio::io::AsyncReadExt;
-
-    let mut kept = Vec::new();
-    let mut buffer = [0; 4096];
-    while let Ok(count @ 1..) = messages.read(&mut buffer).await {
-        kept.extend_from_slice(&buffer[..count]);
-        kept.drain(..kept.len().saturating_sub(16 * MESSAGE_BYTES));
+/// As root, mmdebstrap mounts file systems and starts programs: in namespaces of its own, all of that ends with it.
+/// Without privileges it makes such namespaces by itself.
+fn in_namespaces(program: &Path, settings: &Settings) -> Command {
+    let unshare = settings
+        .search_path
+        .iter()
+        .map(|dir| dir.join("unshare"))
+        .find(|program| program.is_file());
+    match unshare {
+        Some(unshare) if rustix::process::getuid().is_root() => {
+            let mut command = Command::new(unshare);
+            command
+                .args(["--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"])
+                .arg(program);
+            command
+        }
+        Some(_) | None => Command::new(program),
     }
-    let text = String::from_utf8_lossy(&kept);
-    let errors: Vec<&str> = text
+}
+
+/// The lines that tell what went wrong, or all of them.
+fn errors_in(said: &str) -> String {
+    let errors: Vec<&str> = said
         .lines()
         .filter(|line| line.starts_with("E: ") || line.contains("error"))
         .collect();
     let said = if errors.is_empty() {
-        text.trim().to_owned()
+        said.to_owned()
     } else {
         errors.join("; ")
     };
-    let skipped = said.chars().count().saturating_sub(MESSAGE_BYTES);
+    let skipped = said.chars().count().saturating_sub(MESSAGE_LENGTH);
     said.chars().skip(skipped).collect()
 }
 

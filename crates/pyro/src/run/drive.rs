@@ -51,7 +51,9 @@ pub(super) async fn drive(
     } = started?;
 
     super::tell(&events, RunEvent::Phase(Phase::Running)).await;
-    let limit = request.output_limit.unwrap_or_else(|| pyro.settings().output_limit);
+    let limit = request
+        .output_limit
+        .unwrap_or_else(|| pyro.settings().output_limit);
     let command = request.command.to_string();
     let (exec, stdin) = exec::prepare(request, &environment.defaults);
     let mut follower = Follower::new(&mut vm, &events, &mut wishes, KeptOutput::new(limit));

@@ -13,8 +13,8 @@ use rustix::io::FdFlags;
 use rustix::process::{Resource, Rlimit, Signal, getppid, getuid};
 use rustix::thread::{Gid, Uid, UnshareFlags};
 
-use super::sys;
 use crate::id::VmId;
+use crate::process::sys;
 
 /// Users from here on run VMMs when pyro runs as root, one for each VM, so that none may signal or trace another.
 const FIRST_VMM_UID: u32 = 2_000_000_000;

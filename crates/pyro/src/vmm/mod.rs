@@ -4,11 +4,7 @@
 //! come as open files, so that a machine needs no place of its own on disk and its VMM no leave to open anything.
 
 mod confine;
-mod console;
-mod process;
 pub(crate) mod qemu;
-mod spawn;
-mod sys;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -20,10 +16,8 @@ use crate::error::{Diagnosis, ErrorCode};
 use crate::id::VmId;
 use crate::isolation::Isolation;
 use crate::object::{ExecutionMode, VmmKind};
+use crate::process::{OwnedChild, Ring};
 use crate::resources::Resources;
-
-pub(crate) use console::Console;
-pub(crate) use process::VmmProcess;
 
 /// What a machine is made of.
 #[derive(Debug)]
@@ -67,8 +61,8 @@ pub(crate) enum DiskAccess {
 /// Dropping it kills the VMM and waits until it is gone.
 #[derive(Debug)]
 pub(crate) struct Machine {
-    process: VmmProcess,
-    console: Console,
+    process: OwnedChild,
+    console: Ring,
     channel: Option<UnixStream>,
     control: Control,
     facts: MachineFacts,

@@ -15,9 +15,10 @@ use tokio::net::UnixStream;
 use self::arguments::Parts;
 pub(super) use self::qmp::Qmp;
 use super::confine::{self, Confinement};
-use super::{Console, Control, Machine, MachineFacts, MachineSpec, VmmError, VmmProcess, spawn};
+use super::{Control, Machine, MachineFacts, MachineSpec, VmmError};
 use crate::isolation::Isolation;
 use crate::object::{ExecutionMode, VmmKind};
+use crate::process::{self, OwnedChild, Ring};
 
 /// Starts machines with one QEMU binary.
 #[derive(Debug, Clone)]
@@ -83,11 +84,11 @@ impl Qemu {
             program: self.program.clone(),
             source,
         };
-        let child = spawn::spawn(command).await.map_err(failed)?;
-        let process = VmmProcess::own(child, messages).map_err(failed)?;
+        let child = process::spawn(command).await.map_err(failed)?;
+        let child = OwnedChild::own(child, messages).map_err(failed)?;
         Ok(Machine {
-            process,
-            console: Console::read(console),
+            process: child,
+            console: Ring::read(console),
             channel: Some(channel),
             control: Control::Qemu(Qmp::new(monitor)),
             facts: MachineFacts {

@@ -1,6 +1,6 @@
-//! The thread that starts every VMM.
+//! The thread that starts every child.
 //!
-//! A VMM asks the kernel to be killed when its parent dies (`PR_SET_PDEATHSIG`, prctl(2)), and for the kernel the parent
+//! A child asks the kernel to be killed when its parent dies (`PR_SET_PDEATHSIG`, prctl(2)), and for the kernel the parent
 //! is the *thread* that made it. So they all come from one thread that lives as long as the process.
 
 use std::process::{Child, Command};
@@ -18,11 +18,11 @@ struct Order {
 ///
 /// # Errors
 /// Whatever starting it gave.
-pub(super) async fn spawn(command: Command) -> std::io::Result<Child> {
+pub(crate) async fn spawn(command: Command) -> std::io::Result<Child> {
     static SPAWNER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(start_thread);
     let (reply, answer) = oneshot::channel();
-    let gone = || std::io::Error::other("the thread that starts VMMs is gone");
+    let gone = || std::io::Error::other("the thread that starts processes is gone");
     spawner.send(Order { command, reply }).map_err(|_| gone())?;
     answer.await.map_err(|_| gone())?
 }
@@ -42,8 +42,6 @@ fn start_thread() -> mpsc::Sender<Order> {
         }
     };
     // Without the thread the sender fails, which `spawn` reports.
-    let _handle = std::thread::Builder::new()
-        .name("vmm-spawner".to_owned())
-        .spawn(run);
+    let _handle = std::thread::Builder::new().name("spawner".to_owned()).spawn(run);
     orders
 }

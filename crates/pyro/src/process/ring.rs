@@ -1,4 +1,4 @@
-//! What a machine prints, kept in a ring.
+//! What a process or a machine prints, kept in a ring.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -7,7 +7,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::UnixStream;
 use tokio_util::task::AbortOnDropHandle;
 
-/// The most kept of a console, in bytes.
+/// The most kept, in bytes.
 const RING_BYTES: usize = 1024 * 1024;
 
 /// The most shown of it, in bytes.
@@ -15,12 +15,12 @@ const TAIL_BYTES: usize = 4 * 1024;
 
 /// Reads a stream for as long as it lives and keeps its end.
 #[derive(Debug)]
-pub(crate) struct Console {
+pub(crate) struct Ring {
     ring: Arc<Mutex<VecDeque<u8>>>,
     reader: AbortOnDropHandle<()>,
 }
 
-impl Console {
+impl Ring {
     /// Starts to read. Must be called within a tokio runtime.
     pub(crate) fn read(stream: UnixStream) -> Self {
         let ring = Arc::new(Mutex::new(VecDeque::new()));

@@ -1,0 +1,32 @@
+//! Child processes that never outlive their owner.
+
+mod child;
+mod ring;
+mod spawn;
+pub(crate) mod sys;
+
+use std::process::Command;
+
+use rustix::process::{Signal, getppid};
+
+pub(crate) use child::OwnedChild;
+pub(crate) use ring::Ring;
+pub(crate) use spawn::spawn;
+
+/// Lets the kernel kill the command's process when this one ends, however it ends, and keeps the terminal's Ctrl-C
+/// from it. Such a command must be started by [`spawn`].
+pub(crate) fn bind_to_owner(command: &mut Command) {
+    use std::os::unix::process::CommandExt;
+
+    command.process_group(0);
+    let owner = rustix::process::getpid();
+    sys::before_exec(command, move || {
+        rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+        // The owner may have ended before the signal was set.
+        if getppid() == Some(owner) {
+            Ok(())
+        } else {
+            Err(rustix::io::Errno::SRCH.into())
+        }
+    });
+}
