@@ -14,9 +14,8 @@ use crate::sys;
 
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// The least memory that commands cannot have, and the part of it in a large machine.
-const RESERVED_BYTES: u64 = 32 * 1024 * 1024;
-const RESERVED_SHARE: u64 = 32;
+/// The part of the memory that is free at the start which commands cannot have.
+const RESERVED_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The cgroup above all commands.
 #[derive(Debug)]
@@ -65,18 +64,20 @@ fn delegate_controllers(directory: &Path) {
 /// Leaves the kernel and the agent a little memory, so that a command in want of it is killed before the whole machine
 /// stands still in search of some.
 fn reserve_memory(directory: &Path) {
-    let total = fs::read_to_string("/proc/meminfo")
+    let available = fs::read_to_string("/proc/meminfo")
         .ok()
-        .and_then(|text| total_memory(&text));
-    if let Some(total) = total {
-        let limit = total - (total / RESERVED_SHARE).max(RESERVED_BYTES).min(total / 2);
+        .and_then(|text| available_memory(&text));
+    if let Some(available) = available {
+        let limit = available - RESERVED_BYTES.min(available / 2);
         // A kernel without the controller has no such file.
         drop(fs::write(directory.join("memory.max"), limit.to_string()));
     }
 }
 
-fn total_memory(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+fn available_memory(meminfo: &str) -> Option<u64> {
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
     line.trim()
         .strip_suffix("kB")?
         .trim()
@@ -194,12 +195,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_total_memory_is_read_in_kib() {
-        assert_eq!(
-            total_memory("MemTotal:         482528 kB\nMemFree: 1 kB\n"),
-            Some(482_528 * 1024)
-        );
-        assert_eq!(total_memory("MemFree: 1 kB\n"), None);
+    fn memory_is_read_in_kib() {
+        let meminfo = "MemTotal:         482528 kB\nMemAvailable:  450000 kB\n";
+        assert_eq!(available_memory(meminfo), Some(450_000 * 1024));
+        assert_eq!(available_memory("MemFree: 1 kB\n"), None);
     }
 
     #[test]
