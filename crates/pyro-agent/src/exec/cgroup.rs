@@ -14,9 +14,6 @@ use crate::sys;
 
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// The part of the memory that is free at the start which commands cannot have.
-const RESERVED_BYTES: u64 = 16 * 1024 * 1024;
-
 /// The cgroup above all commands.
 #[derive(Debug)]
 pub(crate) struct Cgroups {
@@ -33,7 +30,6 @@ impl Cgroups {
         delegate_controllers(Path::new(ROOT));
         fs::create_dir(&all.directory)?;
         delegate_controllers(&all.directory);
-        reserve_memory(&all.directory);
         Ok(Self {
             all,
             last: Cell::new(0),
@@ -59,31 +55,6 @@ fn delegate_controllers(directory: &Path) {
     for controller in ["+memory", "+pids", "+cpu"] {
         drop(fs::write(directory.join("cgroup.subtree_control"), controller));
     }
-}
-
-/// Leaves the kernel and the agent a little memory, so that a command in want of it is killed before the whole machine
-/// stands still in search of some.
-fn reserve_memory(directory: &Path) {
-    let available = fs::read_to_string("/proc/meminfo")
-        .ok()
-        .and_then(|text| available_memory(&text));
-    if let Some(available) = available {
-        let limit = available - RESERVED_BYTES.min(available / 2);
-        // A kernel without the controller has no such file.
-        drop(fs::write(directory.join("memory.max"), limit.to_string()));
-    }
-}
-
-fn available_memory(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    line.trim()
-        .strip_suffix("kB")?
-        .trim()
-        .parse::<u64>()
-        .ok()
-        .map(|kib| kib * 1024)
 }
 
 /// A cgroup, named by its directory in the agent's root.
@@ -193,13 +164,6 @@ fn counts_oom_kill(events: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn memory_is_read_in_kib() {
-        let meminfo = "MemTotal:         482528 kB\nMemAvailable:  450000 kB\n";
-        assert_eq!(available_memory(meminfo), Some(450_000 * 1024));
-        assert_eq!(available_memory("MemFree: 1 kB\n"), None);
-    }
 
     #[test]
     fn only_kills_for_want_of_memory_count() {

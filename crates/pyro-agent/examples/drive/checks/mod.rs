@@ -4,7 +4,7 @@ mod commands;
 mod processes;
 mod streams;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -53,6 +53,17 @@ checks! {
     processes::oom false,
     commands::lean false,
     processes::power_off false,
+}
+
+/// Runs a shell string and gives what it printed.
+pub(crate) async fn run(socket: &Path, string: &str) -> Result<String, Failure> {
+    let given = Host::connect(socket).await?.run(shell(string)).await?;
+    Ok(format!(
+        "{}{}{:?}",
+        String::from_utf8_lossy(&given.stdout),
+        String::from_utf8_lossy(&given.stderr),
+        given.ended
+    ))
 }
 
 fn ensure(holds: bool, otherwise: impl std::fmt::Debug) -> Result<(), Failure> {
