@@ -214,8 +214,11 @@ pub(super) async fn hello_inside(socket: PathBuf) -> Result<String, Failure> {
     stream
         .write_all(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0")
         .await?;
-    let mut settings = [0; 9];
-    stream.read_exact(&mut settings).await?;
+    // The acknowledgement tells that the agent has read all this, so that the hello arrives by itself.
+    let (mut seen, acknowledgement) = (Vec::new(), b"\0\0\0\x04\x01\0\0\0\0");
+    while !seen.windows(9).any(|window| window == acknowledgement) {
+        ensure(stream.read_buf(&mut seen).await? > 0, "open")?;
+    }
     let begun = Instant::now();
     host::greet(&mut stream).await?;
     Ok(format!("answered after {:?}", begun.elapsed()))
