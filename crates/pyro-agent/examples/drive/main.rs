@@ -1,7 +1,8 @@
 //! Drives the agent of a running guest by hand: `drive SOCKET [CHECK]...`.
 //!
 //! SOCKET is the host's end of the guest's serial port. Each check is a claim about the agent; the first one that does
-//! not hold ends the program. Without names all run, except those that end or exhaust the guest.
+//! not hold ends the program. Without names all run, except those that end or exhaust the guest. A word that begins
+//! with `!` is run in the guest as a shell string.
 #![expect(clippy::print_stdout, reason = "a program for the terminal")]
 
 mod checks;
@@ -22,6 +23,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let host = Host::connect(&socket).await?;
     println!("hello after {:?}: {:?}", begun.elapsed(), host.hello);
     drop(host);
+    for string in names.iter().filter_map(|name| name.strip_prefix('!')) {
+        println!("{}", checks::run(&socket, string).await?);
+    }
     for (name, is_routine, check) in checks::ALL {
         if names.iter().any(|asked| asked == name) || (names.is_empty() && *is_routine) {
             let begun = Instant::now();

@@ -14,10 +14,6 @@ use crate::sys;
 
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// The least memory that commands cannot have, and the part of it in a large machine.
-const RESERVED_BYTES: u64 = 32 * 1024 * 1024;
-const RESERVED_SHARE: u64 = 32;
-
 /// The cgroup above all commands.
 #[derive(Debug)]
 pub(crate) struct Cgroups {
@@ -34,7 +30,6 @@ impl Cgroups {
         delegate_controllers(Path::new(ROOT));
         fs::create_dir(&all.directory)?;
         delegate_controllers(&all.directory);
-        reserve_memory(&all.directory);
         Ok(Self {
             all,
             last: Cell::new(0),
@@ -60,29 +55,6 @@ fn delegate_controllers(directory: &Path) {
     for controller in ["+memory", "+pids", "+cpu"] {
         drop(fs::write(directory.join("cgroup.subtree_control"), controller));
     }
-}
-
-/// Leaves the kernel and the agent a little memory, so that a command in want of it is killed before the whole machine
-/// stands still in search of some.
-fn reserve_memory(directory: &Path) {
-    let total = fs::read_to_string("/proc/meminfo")
-        .ok()
-        .and_then(|text| total_memory(&text));
-    if let Some(total) = total {
-        let limit = total - (total / RESERVED_SHARE).max(RESERVED_BYTES).min(total / 2);
-        // A kernel without the controller has no such file.
-        drop(fs::write(directory.join("memory.max"), limit.to_string()));
-    }
-}
-
-fn total_memory(meminfo: &str) -> Option<u64> {
-    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-    line.trim()
-        .strip_suffix("kB")?
-        .trim()
-        .parse::<u64>()
-        .ok()
-        .map(|kib| kib * 1024)
 }
 
 /// A cgroup, named by its directory in the agent's root.
@@ -192,15 +164,6 @@ fn counts_oom_kill(events: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_total_memory_is_read_in_kib() {
-        assert_eq!(
-            total_memory("MemTotal:         482528 kB\nMemFree: 1 kB\n"),
-            Some(482_528 * 1024)
-        );
-        assert_eq!(total_memory("MemFree: 1 kB\n"), None);
-    }
 
     #[test]
     fn only_kills_for_want_of_memory_count() {

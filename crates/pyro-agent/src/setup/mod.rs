@@ -76,11 +76,22 @@ pub(crate) fn prepare() -> Result<Uevents, SetupError> {
     Uevents::open().during(|| "listen to device events".to_owned())
 }
 
+/// Has the kernel kill for want of memory before it throws out what was in use within the last second.
+///
+/// Without swap the machine would otherwise stand still for minutes, reading the same programs from disk again and
+/// again. It is an improvement where the kernel has it (multi-generational LRU), and no requirement.
+fn prefer_kill_to_thrashing() {
+    for (file, value) in [("enabled", "y"), ("min_ttl_ms", "1000")] {
+        drop(fs::write(format!("/sys/kernel/mm/lru_gen/{file}"), value));
+    }
+}
+
 /// Loads drivers, joins the disks to one root and enters it.
 ///
 /// # Errors
 /// [`SetupError`], told to the host by the handshake.
 pub(crate) fn set_up(uevents: &Uevents) -> Result<Machine, SetupError> {
+    prefer_kill_to_thrashing();
     modules::load_all()?;
     let deadline = Instant::now() + DEVICE_PATIENCE;
     let disks = uevents
