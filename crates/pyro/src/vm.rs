@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value};
 
 use crate::error::{Diagnosis, ErrorCode};
-use crate::guest::{self, Connection, GuestError};
+use crate::guest::{self, Connection, GuestError, Repeat};
 use crate::id::VmId;
 use crate::isolation::Isolation;
 use crate::vmm::qemu::Qemu;
@@ -221,7 +221,7 @@ impl LiveVm {
                 .reopen_channel()
                 .await
                 .map_err(|error| error.to_string())?;
-            Connection::open(stream, &self.boot_nonce)
+            Connection::open(stream, &self.boot_nonce, Repeat::UntilAnswered)
                 .await
                 .map_err(|error| error.to_string())
         };
@@ -307,7 +307,7 @@ async fn first_answer(
         .take_channel()
         .expect("a machine that just started has its first channel");
     tokio::select! {
-        opened = Connection::open(stream, boot_nonce) => opened.map_err(NoAnswer::Guest),
+        opened = Connection::open(stream, boot_nonce, Repeat::Never) => opened.map_err(NoAnswer::Guest),
         how = machine.ended() => Err(NoAnswer::Ended(how)),
         () = tokio::time::sleep(bound) => Err(NoAnswer::Silent),
     }

@@ -21,6 +21,7 @@ pub(crate) fn build(kernel: &Kernel, agent: &Path) -> Result<Vec<u8>> {
     }
     // The kernel opens it as the standard streams of `/init`, before anything is mounted.
     archive.character_device("dev/console", 0o600, (5, 1));
+    archive.character_device("dev/null", 0o666, (1, 3));
     archive.file("init", 0o755, fs::read(agent)?);
     let mut order = String::new();
     for name in &kernel.modules {

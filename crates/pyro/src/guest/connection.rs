@@ -1,5 +1,7 @@
 //! From a fresh byte stream to a multiplexed connection: handshake first, then HTTP/2.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http::{Method, Request};
 use pyro_proto::handshake::{self, AgentHello, HelloReader, HostHello};
@@ -15,6 +17,14 @@ use super::call::{CallReceiver, CallSender, broken};
 /// The largest window that HTTP/2 knows (RFC 9113, section 6.9.1): no stream ever waits for another.
 const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
 
+/// The largest HTTP/2 frame that is accepted, in bytes: one chunk of output and its prefix.
+const CHUNK_FRAME_BYTES: u32 = 128 * 1024;
+
+/// How long a hello on a stream that replaces another may go unanswered before it is repeated.
+///
+/// A hello that arrives behind the rest of the old conversation may be taken for a part of it.
+const REPEAT_AFTER: Duration = Duration::from_secs(1);
+
 /// The longest headers that are accepted, in bytes; an agent sends next to none.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
@@ -26,6 +36,15 @@ pub(crate) struct Connection {
     driver: AbortOnDropHandle<()>,
 }
 
+/// Whether a hello is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// The stream is the guest's first: the hello waits in it for the agent.
+    Never,
+    /// The stream replaces another.
+    UntilAnswered,
+}
+
 impl Connection {
     /// Greets the agent at the other end and makes sure that it belongs to this boot.
     ///
@@ -33,14 +52,19 @@ impl Connection {
     ///
     /// # Errors
     /// [`GuestError`] if the stream ended or something else than this boot's agent answered.
-    pub(crate) async fn open(mut stream: UnixStream, boot_nonce: &[u8]) -> Result<Self, GuestError> {
-        let (hello, rest) = greet(&mut stream).await?;
+    pub(crate) async fn open(
+        mut stream: UnixStream,
+        boot_nonce: &[u8],
+        repeat: Repeat,
+    ) -> Result<Self, GuestError> {
+        let (hello, rest) = greet(&mut stream, repeat).await?;
         check(&hello, boot_nonce)?;
         let (reader, writer) = stream.into_split();
         let stream = tokio::io::join(std::io::Cursor::new(rest).chain(reader), writer);
         let (requests, connection) = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+            .max_frame_size(CHUNK_FRAME_BYTES)
             .max_header_list_size(MAX_HEADER_BYTES)
             .enable_push(false)
             .handshake(stream)
@@ -110,7 +134,7 @@ impl Connection {
     }
 }
 
-async fn greet(stream: &mut UnixStream) -> Result<(AgentHello, bytes::BytesMut), GuestError> {
+async fn greet(stream: &mut UnixStream, repeat: Repeat) -> Result<(AgentHello, bytes::BytesMut), GuestError> {
     let mut session = [0; handshake::NONCE_BYTES];
     crate::random::fill(&mut session);
     let hello = HostHello {
@@ -118,10 +142,8 @@ async fn greet(stream: &mut UnixStream) -> Result<(AgentHello, bytes::BytesMut),
         newest_version: PROTOCOL_VERSION,
         oldest_version: OLDEST_PROTOCOL_VERSION,
     };
-    stream
-        .write_all(&handshake::encode(&hello))
-        .await
-        .map_err(broken)?;
+    let greeting = handshake::encode(&hello);
+    stream.write_all(&greeting).await.map_err(broken)?;
     let mut reader = HelloReader::default();
     let mut buffer = [0; 4096];
     loop {
@@ -134,7 +156,17 @@ async fn greet(stream: &mut UnixStream) -> Result<(AgentHello, bytes::BytesMut),
                 return Ok((hello, reader.into_rest()));
             }
         }
-        let count = stream.read(&mut buffer).await.map_err(broken)?;
+        let read = async {
+            match repeat {
+                Repeat::Never => Ok(stream.read(&mut buffer).await),
+                Repeat::UntilAnswered => tokio::time::timeout(REPEAT_AFTER, stream.read(&mut buffer)).await,
+            }
+        };
+        let Ok(read) = read.await else {
+            stream.write_all(&greeting).await.map_err(broken)?;
+            continue;
+        };
+        let count = read.map_err(broken)?;
         if count == 0 {
             return Err(broken(std::io::Error::from(std::io::ErrorKind::UnexpectedEof)));
         }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use pyro_proto::message::{Attach, Configure, Exec, Fault, FaultKind, Signal, Verb, host_message::Body};
 
 pub(crate) use self::call::{CallReceiver, CallSender};
-pub(crate) use self::connection::{Connection, printable};
+pub(crate) use self::connection::{Connection, Repeat, printable};
 use crate::error::{Diagnosis, ErrorCode};
 
 /// A conversation that cannot go on, or a request that the agent refused.
