@@ -5,7 +5,7 @@
 //! directory, no privilege is needed, and equal layers make equal bytes.
 
 use std::fs::{self, File, OpenOptions};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -138,6 +138,7 @@ pub fn build_root(
         .read(true)
         .write(true)
         .create_new(true)
+        .mode(0o600)
         .open(out)
         .map_err(|source| ImageFileError::Create {
             path: out.to_path_buf(),

@@ -31,7 +31,7 @@ pub enum InvalidArgument {
         limit: usize,
     },
     /// A value of the wrong form.
-    #[error("`{name}` {problem}: `{given}`")]
+    #[error("`{name}` {problem}{}", shown(.given))]
     Malformed {
         /// The parameter.
         name: &'static str,
@@ -40,6 +40,14 @@ pub enum InvalidArgument {
         /// What was given, or a part of it.
         given: String,
     },
+}
+
+fn shown(given: &str) -> String {
+    if given.is_empty() {
+        String::new()
+    } else {
+        format!(": `{given}`")
+    }
 }
 
 impl Diagnosis for InvalidArgument {

@@ -116,16 +116,16 @@ impl Diagnosis for DirError {
         Some(match self {
             Self::ForeignOwner { path, .. } => {
                 format!(
-                    "run `sudo chown -R \"$(id -u)\" {}`, or name another directory",
+                    "name a directory of your own (`--home DIR`, PYRO_CACHE_DIR), or become the owner of {}",
                     quoted(path)
                 )
             }
-            Self::WritableByOthers { path, .. } => format!("run `chmod go-w {}`", quoted(path)),
-            Self::NotADirectory { path } => {
-                format!(
-                    "move it away: `mv {0} {0}.old`, or name another directory",
-                    quoted(path)
-                )
+            Self::WritableByOthers { path, .. } => format!(
+                "name a directory of pyro's own (`--home DIR`, PYRO_CACHE_DIR); if {} is one, run `chmod go-w` on it",
+                quoted(path)
+            ),
+            Self::NotADirectory { .. } => {
+                "name another directory: `--home DIR` for state, PYRO_CACHE_DIR for environments".to_owned()
             }
             Self::NoAccess { path, .. } => format!("run `chmod u+rwx {}`", quoted(path)),
             Self::Io { path, .. } => format!(

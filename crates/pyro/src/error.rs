@@ -48,7 +48,7 @@ impl Error {
             }
             source = cause.source();
         }
-        message
+        one_line(&message)
     }
 
     /// The next step, if there is one.
@@ -70,6 +70,15 @@ impl Error {
             "details": self.details(),
         })
     }
+}
+
+/// The longest message, in characters. Parts of it may come from files, registries and guests.
+const MAX_MESSAGE_LENGTH: usize = 2000;
+
+/// What others said cannot look like further lines of pyro's.
+fn one_line(text: &str) -> String {
+    let printable = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().map(printable).take(MAX_MESSAGE_LENGTH).collect()
 }
 
 impl<E: Diagnosis> From<E> for Error {
@@ -204,6 +213,12 @@ mod tests {
                 "details": null,
             })
         );
+    }
+
+    #[test]
+    fn a_message_is_one_line_whatever_its_parts_hold() {
+        let error = Error::from(Sample(std::io::Error::other("a\nhint: run this\u{1b}[2J")));
+        assert!(!error.message().contains(char::is_control), "{error}");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use pyro_image::{BlobError, ImageErrorKind, ImportError, RegistryError, RootError};
 
 use super::catalog;
+use crate::argument::InvalidArgument;
 use crate::error::{Diagnosis, ErrorCode};
 
 /// An environment that cannot be found, fetched, built or used.
@@ -17,6 +18,23 @@ pub(crate) enum EnvironmentError {
         name: String,
         /// What is wrong with it, as in "is empty".
         problem: String,
+    },
+    /// An argument that cannot be used.
+    #[error(transparent)]
+    Argument(#[from] InvalidArgument),
+    /// A name for something new that means something else already.
+    #[error("`{name}` already means something of the catalog, a registry or this host")]
+    TakenName {
+        /// What was given, shortened.
+        name: String,
+    },
+    /// A file of the caller's that cannot be opened.
+    #[error("cannot read `{}`", path.display())]
+    Source {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
     },
     /// A name that nothing has.
     #[error("no environment `{name}`")]
@@ -90,7 +108,8 @@ pub(crate) enum EnvironmentError {
 impl Diagnosis for EnvironmentError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::InvalidName { .. } => ErrorCode::InvalidArgument,
+            Self::InvalidName { .. } | Self::TakenName { .. } => ErrorCode::InvalidArgument,
+            Self::Argument(error) => error.code(),
             Self::NotFound { .. } => ErrorCode::EnvironmentNotFound,
             Self::Registry { source, .. } => of_kind(source.kind()),
             Self::Build { .. } => ErrorCode::PullFailed,
@@ -107,7 +126,7 @@ impl Diagnosis for EnvironmentError {
             Self::Blob(error) => of_kind(error.kind()),
             Self::Corrupt { .. } => ErrorCode::DigestMismatch,
             Self::Dir(error) => error.code(),
-            Self::File { .. } => ErrorCode::HostIo,
+            Self::File { .. } | Self::Source { .. } => ErrorCode::HostIo,
         }
     }
 
@@ -116,6 +135,9 @@ impl Diagnosis for EnvironmentError {
             Self::InvalidName { .. } => {
                 "use a name of `pyro env list`, or an OCI reference such as `docker.io/library/python:3.12`".to_owned()
             }
+            Self::Argument(error) => return error.hint(),
+            Self::TakenName { .. } => "choose another with `--name`, such as `mine:1`".to_owned(),
+            Self::Source { .. } => "check the path, and its owner and mode".to_owned(),
             Self::NotFound { name, near } => not_found_hint(name, near),
             Self::Registry { name, source } => registry_hint(name, source.kind()),
             Self::Build { registry: Some(registry), .. } => {

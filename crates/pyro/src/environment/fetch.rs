@@ -27,9 +27,27 @@ pub(super) struct Fetcher<'a> {
     pub(super) store: &'a Store,
 }
 
+/// What a name stands for.
+#[derive(Debug, Clone)]
+pub(super) struct Installed {
+    pub(super) record: NameRecord,
+    pub(super) install: InstallRecord,
+    /// What was degraded on the way.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Where a catalog entry comes from.
+enum Source {
+    /// It is there already.
+    Present(Box<Installed>),
+    /// It was fetched, and has to be installed.
+    Fetched(Box<Fetched>),
+}
+
 /// An image whose layers are in the cache, and what to write down of it.
 struct Fetched {
     image: Image,
+    warnings: Vec<String>,
     version: String,
     origin: EnvironmentOrigin,
     reference: Option<String>,
@@ -43,22 +61,30 @@ impl Fetcher<'_> {
         name: &EnvironmentName,
         force: bool,
         progress: OnProgress<'_>,
-    ) -> Result<(NameRecord, InstallRecord), EnvironmentError> {
-        let _lock = self.lock(name, progress).await?;
-        // Another process may have been faster.
-        let installed = self.installed(name)?;
-        if let Some(found) = installed
-            && (!force || matches!(name.selector, Selector::Plain))
-        {
+    ) -> Result<Installed, EnvironmentError> {
+        if matches!(name.selector, Selector::Plain) {
+            // Only a build or an import could have made it: there is nowhere to fetch it from.
+            let found = self.installed(name)?.ok_or_else(|| self.not_found(name))?;
             if force {
-                verify_in_full(self.store, name, &found.1).await?;
+                verify_in_full(self.store, name, &found.install).await?;
             }
             return Ok(found);
         }
-        let _download = self.begin_download()?;
+        let _lock = self.lock(name, progress).await?;
+        // Another process may have been faster.
+        let present = self.installed(name)?;
+        if let Some(present) = present.as_ref().filter(|_| !force) {
+            return Ok(present.clone());
+        }
+        let download = self.begin_download()?;
         let blobs = self.store.blobs()?;
         let fetched = match &name.selector {
-            Selector::Catalog(entry) => self.pull_or_build(name, entry, &blobs, progress).await?,
+            Selector::Catalog(entry) => {
+                match self.pull_or_build(name, entry, present, &blobs, progress).await? {
+                    Source::Present(present) => return Ok(*present),
+                    Source::Fetched(fetched) => *fetched,
+                }
+            }
             Selector::Reference(reference) => {
                 self.pull_image(name, reference, &blobs, RetryPolicy::default(), progress)
                     .await?
@@ -66,7 +92,7 @@ impl Fetcher<'_> {
             Selector::Local(source) => self.read_image(source, &blobs, progress).await?,
             Selector::Plain => return Err(self.not_found(name)),
         };
-        self.keep(name, fetched, &blobs, force, progress).await
+        self.keep(name, fetched, &blobs, &download, force, progress).await
     }
 
     /// Builds a catalog entry from packages.
@@ -76,14 +102,15 @@ impl Fetcher<'_> {
         entry: &'static Entry,
         options: &BuildOptions,
         progress: OnProgress<'_>,
-    ) -> Result<(NameRecord, InstallRecord), EnvironmentError> {
+    ) -> Result<Installed, EnvironmentError> {
+        packages::Recipe::new(entry, options).check()?;
         let _lock = self.lock(name, progress).await?;
-        let _download = self.begin_download()?;
+        let download = self.begin_download()?;
         let blobs = self.store.blobs()?;
         let fetched = self
             .build_image(name, entry, options, &blobs, None, progress)
             .await?;
-        self.keep(name, fetched, &blobs, false, progress).await
+        self.keep(name, fetched, &blobs, &download, false, progress).await
     }
 
     /// Takes an image from the host's file system.
@@ -92,29 +119,30 @@ impl Fetcher<'_> {
         name: &EnvironmentName,
         source: &ImportSource,
         progress: OnProgress<'_>,
-    ) -> Result<(NameRecord, InstallRecord), EnvironmentError> {
+    ) -> Result<Installed, EnvironmentError> {
         let _lock = self.lock(name, progress).await?;
-        let _download = self.begin_download()?;
+        let download = self.begin_download()?;
         let blobs = self.store.blobs()?;
         let fetched = self.read_image(source, &blobs, progress).await?;
-        self.keep(name, fetched, &blobs, false, progress).await
+        self.keep(name, fetched, &blobs, &download, false, progress).await
     }
 
     /// What a name stands for in the cache, if its install is there too.
     ///
     /// # Errors
     /// If a record cannot be read.
-    pub(super) fn installed(
-        &self,
-        name: &EnvironmentName,
-    ) -> Result<Option<(NameRecord, InstallRecord)>, EnvironmentError> {
+    pub(super) fn installed(&self, name: &EnvironmentName) -> Result<Option<Installed>, EnvironmentError> {
         let Some(record) = self.store.name_record(name)? else {
             return Ok(None);
         };
-        Ok(self
-            .store
-            .install_record(&record.digest)?
-            .map(|install| (record, install)))
+        {
+            let install = self.store.install_record(&record.digest)?;
+            Ok(install.map(|install| Installed {
+                record,
+                install,
+                warnings: Vec::new(),
+            }))
+        }
     }
 
     async fn lock(&self, name: &EnvironmentName, progress: OnProgress<'_>) -> Result<File, EnvironmentError> {
@@ -139,9 +167,10 @@ impl Fetcher<'_> {
         &self,
         name: &EnvironmentName,
         entry: &'static Entry,
+        present: Option<Installed>,
         blobs: &BlobStore,
         progress: OnProgress<'_>,
-    ) -> Result<Fetched, EnvironmentError> {
+    ) -> Result<Source, EnvironmentError> {
         let reference: Reference = entry
             .reference
             .parse()
@@ -151,24 +180,30 @@ impl Fetcher<'_> {
             attempts: 2,
             ..RetryPolicy::default()
         };
-        match self.pull_image(name, &reference, blobs, retry, progress).await {
-            Err(EnvironmentError::Registry { source, .. }) if is_out_of_reach(&source) => {
-                let reason = first_sentence(&source);
-                progress(EnvironmentProgress::Step(format!(
-                    "no registry: {reason}; building from packages"
-                )));
-                self.build_image(
-                    name,
-                    entry,
-                    &BuildOptions::default(),
-                    blobs,
-                    Some(reason),
-                    progress,
-                )
-                .await
-            }
-            fetched => fetched,
+        let reason = match self.pull_image(name, &reference, blobs, retry, progress).await {
+            Err(EnvironmentError::Registry { source, .. }) if is_out_of_reach(&source) => in_full(&source),
+            fetched => return fetched.map(|fetched| Source::Fetched(Box::new(fetched))),
+        };
+        if let Some(mut present) = present
+            && is_sound(self.store, name, &present.install, true).await
+        {
+            // Building it again would give a newer one, which nobody asked for.
+            present.warnings.push(format!(
+                "no registry answered ({reason}); what is installed was verified"
+            ));
+            return Ok(Source::Present(Box::new(present)));
         }
+        progress(EnvironmentProgress::Step(format!(
+            "no registry answered ({reason}); building from packages"
+        )));
+        let options = BuildOptions::default();
+        let mut built = self
+            .build_image(name, entry, &options, blobs, Some(reason.clone()), progress)
+            .await?;
+        built.warnings.push(format!(
+            "no registry answered ({reason}); built from packages instead"
+        ));
+        Ok(Source::Fetched(Box::new(built)))
     }
 
     async fn pull_image(
@@ -210,6 +245,7 @@ impl Fetcher<'_> {
         let fixed = reference.with_digest(image.manifest_digest);
         Ok(Fetched {
             image,
+            warnings: Vec::new(),
             version,
             origin: EnvironmentOrigin::Oci,
             reference: Some(fixed.to_string()),
@@ -239,6 +275,7 @@ impl Fetcher<'_> {
         })?;
         Ok(Fetched {
             image,
+            warnings: Vec::new(),
             version: super::catalog::DISTRIBUTION_VERSION.to_owned(),
             origin: EnvironmentOrigin::Built,
             reference: None,
@@ -274,6 +311,7 @@ impl Fetcher<'_> {
         };
         Ok(Fetched {
             image,
+            warnings: Vec::new(),
             version: "imported".to_owned(),
             origin: EnvironmentOrigin::Imported,
             reference: None,
@@ -287,9 +325,10 @@ impl Fetcher<'_> {
         name: &EnvironmentName,
         fetched: Fetched,
         blobs: &BlobStore,
+        download: &File,
         force: bool,
         progress: OnProgress<'_>,
-    ) -> Result<(NameRecord, InstallRecord), EnvironmentError> {
+    ) -> Result<Installed, EnvironmentError> {
         let digest = fetched.image.manifest_digest;
         let present = match self.store.install_record(&digest)? {
             Some(present) if is_sound(self.store, name, &present, force).await => Some(present),
@@ -314,18 +353,20 @@ impl Fetcher<'_> {
             digest,
         };
         self.store.write_name_record(name, &record)?;
-        self.remove_downloads(&fetched.image, blobs);
-        Ok((record, install))
+        Self::remove_downloads(&fetched.image, blobs, download);
+        Ok(Installed {
+            record,
+            install,
+            warnings: fetched.warnings,
+        })
     }
 
-    /// The layers are in the root file system now. They stay while others download, who may count on them.
-    fn remove_downloads(&self, image: &Image, blobs: &BlobStore) {
-        let Ok(lock) = self.store.downloads_lock() else {
-            return;
-        };
-        if lock.try_lock().is_ok() {
+    /// The layers are in the root file system now. They stay while others download, who may count on them; a prune
+    /// finds them then.
+    fn remove_downloads(image: &Image, blobs: &BlobStore, download: &File) {
+        // Turns the lock that downloads share into one that nobody shares, or fails.
+        if download.try_lock().is_ok() {
             for layer in &image.layers {
-                // A prune finds what stays.
                 let _freed = blobs.remove(&layer.digest);
             }
         }
@@ -378,7 +419,10 @@ fn open_tar(path: &Path) -> Result<File, EnvironmentError> {
     } else {
         path
     };
-    File::open(path).map_err(store::file_error("open", path))
+    File::open(path).map_err(|source| EnvironmentError::Source {
+        path: path.to_owned(),
+        source,
+    })
 }
 
 /// Whether another way to the same content may be taken; content that is wrong is never gone around.
@@ -389,7 +433,7 @@ fn is_out_of_reach(error: &RegistryError) -> bool {
     )
 }
 
-fn first_sentence(error: &RegistryError) -> String {
+fn in_full(error: &RegistryError) -> String {
     use std::error::Error;
 
     match error.source() {

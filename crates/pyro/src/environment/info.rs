@@ -1,6 +1,7 @@
 //! Environments as users see them.
 
 use super::catalog::{self, Entry};
+use super::fetch::Installed;
 use super::record::{InstallRecord, NameRecord};
 use super::selector::{EnvironmentName, Selector};
 use super::store::{self, INSTALL_RECORD, ROOT_IMAGE, Store};
@@ -13,13 +14,13 @@ pub(super) fn describe(
     settings: &Settings,
     store: &Store,
     name: &EnvironmentName,
-    installed: Option<&(NameRecord, InstallRecord)>,
+    installed: Option<&Installed>,
 ) -> EnvironmentInfo {
     let entry = match name.selector {
         Selector::Catalog(entry) => Some(entry),
         Selector::Reference(_) | Selector::Local(_) | Selector::Plain => None,
     };
-    let record = installed.map(|(record, _)| record);
+    let record = installed.map(|installed| &installed.record);
     let reference = reference(name, entry, record);
     let parsed = reference
         .as_deref()
@@ -44,8 +45,9 @@ pub(super) fn describe(
         installed: installed.is_some(),
         state: state(store, name, installed),
         origin: record.map(|record| record.origin),
-        size_bytes: installed.map(|(_, install)| install.root.size_bytes),
-        used_by: installed.map_or_else(Vec::new, |(_, install)| used_by(store, install)),
+        size_bytes: installed.map(|Installed { install, .. }| install.root.size_bytes),
+        used_by: installed.map_or_else(Vec::new, |Installed { install, .. }| used_by(store, install)),
+        warnings: installed.map_or_else(Vec::new, |installed| installed.warnings.clone()),
         paths: paths(settings, store, installed),
     }
 }
@@ -59,6 +61,9 @@ fn version(entry: Option<&Entry>, record: Option<&NameRecord>) -> String {
 }
 
 fn reference(name: &EnvironmentName, entry: Option<&Entry>, record: Option<&NameRecord>) -> Option<String> {
+    if record.is_some_and(|record| record.origin != EnvironmentOrigin::Oci) {
+        return None;
+    }
     match (
         record.and_then(|record| record.reference.clone()),
         entry,
@@ -79,14 +84,12 @@ fn description(name: &EnvironmentName, entry: Option<&Entry>, record: Option<&Na
     }
 }
 
-fn state(
-    store: &Store,
-    name: &EnvironmentName,
-    installed: Option<&(NameRecord, InstallRecord)>,
-) -> EnvironmentState {
+fn state(store: &Store, name: &EnvironmentName, installed: Option<&Installed>) -> EnvironmentState {
     match installed {
         None => EnvironmentState::Absent,
-        Some((_, install)) if store.open_root(name.as_str(), install).is_err() => EnvironmentState::Corrupt,
+        Some(Installed { install, .. }) if store.open_root(name.as_str(), install).is_err() => {
+            EnvironmentState::Corrupt
+        }
         Some(_) => EnvironmentState::Cold,
     }
 }
@@ -99,18 +102,14 @@ fn used_by(store: &Store, install: &InstallRecord) -> Vec<String> {
     }
 }
 
-fn paths(
-    settings: &Settings,
-    store: &Store,
-    installed: Option<&(NameRecord, InstallRecord)>,
-) -> EnvironmentPaths {
-    let dir = installed.map(|(_, install)| store.install_dir(&install.digest));
+fn paths(settings: &Settings, store: &Store, installed: Option<&Installed>) -> EnvironmentPaths {
+    let dir = installed.map(|Installed { install, .. }| store.install_dir(&install.digest));
     EnvironmentPaths {
         cache_dir: Some(store.cache_dir().to_owned()),
         install_manifest: dir.as_ref().map(|dir| dir.join(INSTALL_RECORD)),
         rootfs_image: dir.as_ref().map(|dir| dir.join(ROOT_IMAGE)),
         install_dir: dir,
         kernel_image: Runtime::open(settings).ok().map(|runtime| runtime.kernel()),
-        source: installed.and_then(|(record, _)| record.source.clone()),
+        source: installed.and_then(|installed| installed.record.source.clone()),
     }
 }

@@ -17,8 +17,8 @@ use std::os::fd::OwnedFd;
 pub use self::selector::ImportSource;
 
 use self::error::EnvironmentError;
-use self::fetch::Fetcher;
-use self::record::{InstallRecord, NameRecord};
+use self::fetch::{Fetcher, Installed};
+use self::record::InstallRecord;
 use self::selector::{EnvironmentName, Selector};
 use self::store::Store;
 use crate::Pyro;
@@ -93,13 +93,20 @@ pub(crate) struct BootableEnvironment {
     pub(crate) digest: String,
     /// How commands run in it.
     pub(crate) defaults: ImageDefaults,
+    /// What was degraded on the way to it.
+    pub(crate) warnings: Vec<String>,
     install: InstallRecord,
     store: Store,
     _held: OwnedFd,
 }
 
 impl BootableEnvironment {
-    fn new(store: &Store, record: NameRecord, install: InstallRecord) -> Result<Self, EnvironmentError> {
+    fn new(store: &Store, installed: Installed) -> Result<Self, EnvironmentError> {
+        let Installed {
+            record,
+            install,
+            warnings,
+        } = installed;
         let held = store.open_root(&record.name, &install)?;
         let config = &install.config;
         let working_dir = if config.working_dir.is_empty() {
@@ -116,6 +123,7 @@ impl BootableEnvironment {
                 working_dir: working_dir.to_owned(),
                 user: config.user.clone(),
             },
+            warnings,
             install,
             store: store.clone(),
             _held: held,
@@ -255,11 +263,11 @@ impl Environments {
     pub(crate) async fn ensure(&self, name: &str, progress: OnProgress<'_>) -> Result<BootableEnvironment> {
         let name = EnvironmentName::parse(name)?;
         let fetcher = self.fetcher();
-        let (record, install) = match fetcher.installed(&name)? {
+        let installed = match fetcher.installed(&name)? {
             Some(installed) => installed,
             None => fetcher.pull(&name, false, progress).await?,
         };
-        Ok(BootableEnvironment::new(&self.store, record, install)?)
+        Ok(BootableEnvironment::new(&self.store, installed)?)
     }
 
     /// Describes an environment, after its image was verified in full if it is installed. Reaches no network.
@@ -269,8 +277,8 @@ impl Environments {
     pub async fn verify(&self, name: &str) -> Result<EnvironmentInfo> {
         let info = self.inspect(name)?;
         let name = EnvironmentName::parse(name)?;
-        if let Some((_, install)) = self.fetcher().installed(&name)? {
-            fetch::verify_in_full(&self.store, &name, &install).await?;
+        if let Some(installed) = self.fetcher().installed(&name)? {
+            fetch::verify_in_full(&self.store, &name, &installed.install).await?;
         }
         Ok(info)
     }

@@ -11,6 +11,7 @@ use tokio::net::UnixStream;
 
 use super::BuildOptions;
 use super::catalog::{self, Entry};
+use crate::argument::InvalidArgument;
 use crate::process::{self, OwnedChild};
 use crate::settings::Settings;
 
@@ -29,10 +30,6 @@ pub(super) struct Recipe {
 pub(super) enum PackagesError {
     #[error("`mmdebstrap` is not installed (`apt-get install mmdebstrap`)")]
     NotInstalled,
-    #[error("`{0}` is no package name")]
-    PackageName(String),
-    #[error("`{0}` is no mirror: give an http, https or file URL")]
-    Mirror(String),
     #[error("cannot start mmdebstrap: {0}")]
     Start(std::io::Error),
     #[error("mmdebstrap failed: {0}")]
@@ -71,26 +68,24 @@ impl Recipe {
         )
     }
 
-    fn check(&self) -> Result<(), PackagesError> {
-        // Debian policy, 5.6.1; also keeps options out of the command line.
-        let valid = |name: &str| {
-            name.len() >= 2
-                && name.as_bytes()[0].is_ascii_alphanumeric()
-                && name
-                    .bytes()
-                    .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte))
+    /// Checks what the caller named.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`] for the first package or mirror that cannot be one.
+    pub(super) fn check(&self) -> Result<(), InvalidArgument> {
+        let malformed = |name, problem, given: &String| {
+            Err(InvalidArgument::Malformed {
+                name,
+                problem,
+                given: given.clone(),
+            })
         };
-        if let Some(name) = self.packages.iter().find(|name| !valid(name)) {
-            return Err(PackagesError::PackageName(name.clone()));
+        if let Some(package) = self.packages.iter().find(|package| !is_package_name(package)) {
+            return malformed("package", "is no package name", package);
         }
         match &self.mirror {
-            Some(mirror)
-                if !["http://", "https://", "file:/"]
-                    .iter()
-                    .any(|scheme| mirror.starts_with(scheme))
-                    || mirror.contains(char::is_whitespace) =>
-            {
-                Err(PackagesError::Mirror(mirror.clone()))
+            Some(mirror) if !is_mirror(mirror) => {
+                malformed("mirror", "must be an http, https or file URL", mirror)
             }
             Some(_) | None => Ok(()),
         }
@@ -119,6 +114,17 @@ impl Recipe {
     }
 }
 
+/// Debian policy, 5.6.1; also keeps options out of the command line.
+fn is_package_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
+    name.len() >= 2 && name.as_bytes()[0].is_ascii_alphanumeric() && name.bytes().all(allowed)
+}
+
+fn is_mirror(url: &str) -> bool {
+    let schemes = ["http://", "https://", "file:/"];
+    schemes.iter().any(|scheme| url.starts_with(scheme)) && !url.contains(char::is_whitespace)
+}
+
 /// Builds the recipe and puts its one layer into the store. Dropping the future ends the build.
 pub(super) async fn build(
     recipe: &Recipe,
@@ -126,7 +132,6 @@ pub(super) async fn build(
     cache_dir: &Path,
     blobs: &BlobStore,
 ) -> Result<Image, PackagesError> {
-    recipe.check()?;
     let program = settings
         .search_path
         .iter()

@@ -117,16 +117,13 @@ impl EnvironmentName {
     /// Reads a name that an import or a build is to have.
     ///
     /// # Errors
-    /// [`EnvironmentError::InvalidName`] if it cannot be one, or refers to something else.
+    /// [`EnvironmentError::InvalidName`] if it cannot be one, [`EnvironmentError::TakenName`] if it means something.
     pub(super) fn parse_own(text: &str) -> Result<Self, EnvironmentError> {
         let name = Self::parse(text)?;
         match name.selector {
             Selector::Plain => Ok(name),
             Selector::Catalog(_) | Selector::Reference(_) | Selector::Local(_) => {
-                Err(EnvironmentError::InvalidName {
-                    name: shorten(text),
-                    problem: "already names something of the catalog, a registry or this host".to_owned(),
-                })
+                Err(EnvironmentError::TakenName { name: shorten(text) })
             }
         }
     }

@@ -5,7 +5,8 @@
 //! cache/environments/{key}.lock    held by whoever changes that
 //! cache/installs/{hex}/            one install: install.json and root.erofs
 //! cache/installs/.draft-{key}/     one that is being made, under the lock of its name
-//! cache/blobs, cache/partial       downloads
+//! cache/downloads/                 blobs, and what of them arrived so far
+//! cache/downloads.lock             shared by downloads, held alone by whoever removes blobs
 //! ```
 //!
 //! Whoever uses a root file system image holds a shared lock on its file; a prune removes an install only under an

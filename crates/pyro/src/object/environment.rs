@@ -44,6 +44,8 @@ pub struct EnvironmentInfo {
     pub size_bytes: Option<u64>,
     /// What uses it now.
     pub used_by: Vec<String>,
+    /// What was skipped, degraded or guessed.
+    pub warnings: Vec<String>,
     /// Where it is on this host; not shown over MCP.
     #[serde(flatten)]
     pub paths: EnvironmentPaths,

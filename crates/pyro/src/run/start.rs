@@ -71,13 +71,13 @@ pub(super) async fn start(
         environment: &environment,
         disk_dir: home.path(),
     };
-    let (vm, isolation, warnings) = boot(&machines, vm_id, floor, choice, clock).await?;
+    let (vm, isolation, fallback) = boot(&machines, vm_id, floor, choice, clock).await?;
     Ok(Started {
+        warnings: environment.warnings.iter().cloned().chain(fallback).collect(),
         environment,
         vm,
         isolation,
         reservation,
-        warnings,
     })
 }
 
