@@ -22,8 +22,9 @@ impl Progress {
     /// Progress that is shown.
     pub(crate) fn visible() -> Self {
         Self {
-            bar: ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()),
-            style: "",
+            // Without a style of ours from the beginning, the first frame would be an empty bar.
+            bar: ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr()).with_style(style(SPINNER)),
+            style: SPINNER,
             visible: true,
         }
     }
@@ -93,11 +94,16 @@ impl Progress {
     fn restyle(&mut self, template: &'static str) {
         if self.style != template {
             self.style = template;
-            let style = ProgressStyle::with_template(template).expect("the templates are constant and valid");
-            self.bar.set_style(style.progress_chars("=> "));
+            self.bar.set_style(style(template));
             self.bar.reset();
         }
     }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .expect("the templates are constant and valid")
+        .progress_chars("=> ")
 }
 
 impl Drop for Progress {

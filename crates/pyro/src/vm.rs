@@ -149,11 +149,13 @@ impl LiveVm {
         let started = Instant::now();
         let mut machine = driver.boot(spec).await?;
         let spawn = started.elapsed();
+        tracing::debug!(%vm_id, ?spawn, confinement = machine.facts().confinement, "the VMM runs");
         let connection = match first_answer(&mut machine, &boot_nonce, bound).await {
             Ok(connection) => connection,
             Err(failure) => return Err(failure.explain(machine, started, bound).await),
         };
         let connect = started.elapsed() - spawn;
+        tracing::debug!(%vm_id, ?connect, hello = ?connection.hello(), "the agent answered");
         let guest_ready = Duration::from_micros(connection.hello().ready_after_us);
         let timing = StartTiming {
             spawn,
@@ -225,6 +227,7 @@ impl LiveVm {
                 .await
                 .map_err(|error| error.to_string())
         };
+        tracing::debug!(vm_id = %self.vm_id, "opening a new byte stream to the agent");
         match tokio::time::timeout(RECONNECT_BOUND, attempt).await {
             Ok(Ok(connection)) => {
                 self.connection = Some(connection);

@@ -26,7 +26,6 @@ use crate::usage::{RawArguments, Refusal};
     version,
     subcommand_required = true,
     arg_required_else_help = true,
-    disable_help_subcommand = true,
     after_help = "Example:\n  pyro run debian:12 -- git --version"
 )]
 struct Cli {

@@ -28,6 +28,7 @@ pub(super) fn tiers(verdict: &KvmVerdict, qemu: Option<&VmmBinary>) -> Vec<TierS
     let tier = |isolation, floor| {
         let choice = select(floor, verdict, qemu.cloned());
         let reason = match (&choice, isolation) {
+            (Err(_), Isolation::Hardware) if !verdict.works() => verdict.to_string(),
             (Err(error), _) => error.to_string(),
             (Ok(_), Isolation::Hardware) => verdict.to_string(),
             (Ok(choice), Isolation::Emulated) => {

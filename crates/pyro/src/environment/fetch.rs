@@ -181,7 +181,10 @@ impl Fetcher<'_> {
             ..RetryPolicy::default()
         };
         let reason = match self.pull_image(name, &reference, blobs, retry, progress).await {
-            Err(EnvironmentError::Registry { source, .. }) if is_out_of_reach(&source) => in_full(&source),
+            Err(EnvironmentError::Registry { source, .. }) if is_out_of_reach(&source) => {
+                tracing::debug!(error = %in_full(&source), "no registry answered");
+                in_full(&source)
+            }
             fetched => return fetched.map(|fetched| Source::Fetched(Box::new(fetched))),
         };
         if let Some(mut present) = present

@@ -37,6 +37,7 @@ pub(super) async fn drive(
 ) -> Result<VmExec> {
     request.validate(&pyro)?;
     let vm_id = VmId::random();
+    tracing::debug!(%vm_id, command = %request.command, "run");
     let mut clock = Clock::start();
     let started = tokio::select! {
         started = start(&pyro, &request, vm_id, &events, &mut clock) => started,
@@ -54,11 +55,12 @@ pub(super) async fn drive(
     let limit = request
         .output_limit
         .unwrap_or_else(|| pyro.settings().output_limit);
-    let command = request.command.to_string();
+    let command = request.command.clone();
     let (exec, stdin) = exec::prepare(request, &environment.defaults);
     let mut follower = Follower::new(&mut vm, &events, &mut wishes, KeptOutput::new(limit));
     let end = follower.run(exec, stdin).await?;
     let kept = follower.kept;
+    tracing::debug!(%vm_id, ?end, "the command ended");
     clock.lap("command");
 
     super::tell(&events, RunEvent::Phase(Phase::Removing)).await;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use pyro_proto::message::{Ended, Outcome};
 
+use super::Command;
 use super::clock::Clock;
 use super::follow::End;
 use crate::environment::BootableEnvironment;
@@ -67,7 +68,7 @@ impl VmFacts {
 pub(super) struct Parts {
     pub(super) vm_id: VmId,
     pub(super) environment: BootableEnvironment,
-    pub(super) command: String,
+    pub(super) command: Command,
     pub(super) end: End,
     pub(super) kept: KeptOutput,
     pub(super) facts: VmFacts,
@@ -88,7 +89,15 @@ pub(super) fn assemble(parts: Parts) -> VmExec {
         clock,
     } = parts;
     let ending = Ending::from(end);
+    // As in `run ENV -- 'echo hi' --json`: everything after `--` is the command's.
+    let is_one_quoted_line =
+        matches!(&command, Command::Argv(words) if words[0].to_string_lossy().contains(' '));
     warnings.extend(ending.warning);
+    if ending.outcome == ExecOutcome::NotStarted && is_one_quoted_line {
+        warnings.push(
+            "several words are a program and its arguments; one word alone is a line for the shell".into(),
+        );
+    }
     let mut metadata = facts.metadata;
     metadata.extend(clock.into_metadata());
     let [(stdout, stdout_info), (stderr, stderr_info)] = kept.finish();
@@ -97,7 +106,7 @@ pub(super) fn assemble(parts: Parts) -> VmExec {
         environment: environment.name,
         environment_version: environment.version,
         environment_digest: environment.digest,
-        command,
+        command: command.to_string(),
         stdout,
         stderr,
         stdout_info,

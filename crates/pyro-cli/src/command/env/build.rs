@@ -45,5 +45,6 @@ pub(super) fn execute(build: Build, environments: &Environments, ui: Ui) -> Resu
         environments.build(&build.environment, &options, &mut on_progress),
     ))?;
     progress.clear();
+    ui.warnings(&info.warnings);
     ui.result(&info, super::installed)
 }

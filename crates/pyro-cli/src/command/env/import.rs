@@ -36,6 +36,7 @@ pub(super) fn execute(import: &Import, environments: &Environments, ui: Ui) -> R
         environments.import(&source, import.name.as_deref(), &mut on_progress),
     ))?;
     progress.clear();
+    ui.warnings(&info.warnings);
     ui.result(&info, super::installed)
 }
 

@@ -34,5 +34,6 @@ pub(super) fn execute(pull: &Pull, environments: &Environments, ui: Ui) -> Resul
         environments.pull(&pull.environment, pull.force, &mut on_progress),
     ))?;
     progress.clear();
+    ui.warnings(&info.warnings);
     ui.result(&info, super::installed)
 }
