@@ -1,5 +1,7 @@
 //! What a guest is: a machine of its own, different from the host and from every other.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails must fail the test")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, SystemTime};

@@ -1,5 +1,7 @@
 //! Images of all kinds: with nothing but one program, and with a configuration of their own.
 
+#![expect(clippy::panic, reason = "a helper that fails must fail the test")]
+
 use std::fs::File;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};

@@ -13,7 +13,6 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 /// A process and a descriptor of it, so that an id used again is not taken for it.
 #[derive(Debug)]
 pub(crate) struct Watched {
-    pid: i32,
     name: String,
     descriptor: OwnedFd,
 }
@@ -25,12 +24,12 @@ impl Watched {
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
         let (_, state) = parent_and_state(pid)?;
         (state != "Z").then_some(Self {
-            pid,
-            name: name.trim_end().to_owned(),
+            name: format!("{} {pid}", name.trim_end()),
             descriptor,
         })
     }
 
+    /// Its program, as the kernel shortens it, and its id.
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
