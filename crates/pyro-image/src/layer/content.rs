@@ -28,7 +28,7 @@ pub(super) struct Content {
     extents: Vec<Extent>,
     current: usize,
     stored_left: u64,
-    padding: u64,
+    padding: usize,
 }
 
 impl Content {
@@ -64,7 +64,7 @@ impl Content {
             extents,
             current: 0,
             stored_left: stored,
-            padding: stored.wrapping_neg() % 512,
+            padding: (stored.wrapping_neg() % 512) as usize,
         })
     }
 
@@ -73,9 +73,14 @@ impl Content {
         self.size
     }
 
-    /// How many bytes of the archive follow until the next header; `None` when no archive can be that long.
-    pub(super) fn archive_left(&self) -> Option<u64> {
-        self.stored_left.checked_add(self.padding)
+    /// How many bytes of the file follow in the archive.
+    pub(super) fn stored_left(&self) -> u64 {
+        self.stored_left
+    }
+
+    /// How many bytes lie between them and the next header.
+    pub(super) fn padding(&self) -> usize {
+        self.padding
     }
 
     /// What comes next in the file.

@@ -138,10 +138,14 @@ impl<'a> LayerReader<'a> {
 
     fn skip_content(&mut self) -> Result<(), LayerError> {
         let content = std::mem::take(&mut self.content);
-        match content.archive_left() {
-            Some(left) => self.stream.skip(left),
-            None => Err(self.stream.truncated()),
+        self.stream.skip(content.stored_left())?;
+        let mut padding = [0; BLOCK];
+        let padding = &mut padding[..content.padding()];
+        // `umoci insert` ends its archives with the last byte of the last file, and Go's reader takes them.
+        if self.stream.read_full(padding)? < padding.len() {
+            self.end = End::Unmarked;
         }
+        Ok(())
     }
 
     /// Reads a header; `None` at the end of the archive.

@@ -81,10 +81,17 @@ fn archives_that_end_early_are_refused() {
 #[test]
 fn an_archive_without_end_marker_needs_its_digest() {
     let whole = Layer::default().file("a", "x").tar();
-    let tar = whole[..1024].to_vec();
-    let mut blobs = Blobs::new(&[gzip(&tar)]);
-    blobs.layers[0].diff_id = Some(sha256(&tar));
-    assert_eq!(blobs.try_image().unwrap().paths(), "/a");
+    // After the padding, and after the one byte of the file.
+    for end in [1024, 513] {
+        let tar = whole[..end].to_vec();
+        let mut blobs = Blobs::new(&[gzip(&tar)]);
+        assert!(
+            blob_refusal(&[gzip(&tar)]).contains("the archive ends early"),
+            "{end}"
+        );
+        blobs.layers[0].diff_id = Some(sha256(&tar));
+        assert_eq!(blobs.try_image().unwrap().paths(), "/a", "{end}");
+    }
 }
 
 #[test]

@@ -5,8 +5,12 @@ use std::path::PathBuf;
 use pyro_image::{BlobError, ImageErrorKind, ImportError, RegistryError, RootError};
 
 use super::catalog;
+use super::selector::{EnvironmentName, Selector};
 use crate::argument::InvalidArgument;
 use crate::error::{Diagnosis, ErrorCode};
+
+/// What helps against most failures to write.
+const CACHE_HINT: &str = "check space, owner and mode of the cache directory (PYRO_CACHE_DIR)";
 
 /// An environment that cannot be found, fetched, built or used.
 #[derive(Debug, thiserror::Error)]
@@ -144,15 +148,18 @@ impl Diagnosis for EnvironmentError {
                 format!("no registry delivered it either ({registry}); give pyro a way to one, or `pyro env import PATH`")
             }
             Self::Build { .. } => "check the host's package sources, or pass `--mirror URL`".to_owned(),
+            // The archive is readable; what cannot be written is its copy.
+            Self::Import { source, .. } if matches!(**source, ImportError::Blob(_)) => CACHE_HINT.to_owned(),
             Self::Import { .. } => "check the path, and that it is what its prefix says: `oci-layout:DIR`, `docker-archive:FILE`, or a tar of a root file system".to_owned(),
             Self::Root { .. } if self.code() == ErrorCode::PullFailed => {
                 "the image is damaged or hostile; nothing of it was kept".to_owned()
             }
-            Self::Corrupt { name } => format!("`pyro env pull {name} --force`"),
+            Self::Corrupt { name } => match EnvironmentName::parse(name).map(|name| name.selector) {
+                Ok(Selector::Plain) => format!("import it again: `pyro env import PATH --name {name}`"),
+                _ => format!("`pyro env pull {name} --force`"),
+            },
             Self::Dir(error) => return error.hint(),
-            Self::Root { .. } | Self::Blob(_) | Self::File { .. } => {
-                "check space, owner and mode of the cache directory (PYRO_CACHE_DIR)".to_owned()
-            }
+            Self::Root { .. } | Self::Blob(_) | Self::File { .. } => CACHE_HINT.to_owned(),
         })
     }
 }
@@ -178,9 +185,7 @@ fn registry_hint(name: &str, kind: ImageErrorKind) -> String {
         ImageErrorKind::DigestMismatch => {
             format!("the registry sent other content than announced; try `pyro env pull {name} --force`")
         }
-        ImageErrorKind::HostIo => {
-            "check space, owner and mode of the cache directory (PYRO_CACHE_DIR)".to_owned()
-        }
+        ImageErrorKind::HostIo => CACHE_HINT.to_owned(),
         ImageErrorKind::Unsupported => "pyro runs images for linux/amd64".to_owned(),
         ImageErrorKind::Invalid => "the image is damaged or hostile; nothing of it was kept".to_owned(),
         _ => {

@@ -67,6 +67,9 @@ impl Diagnosis for GuestError {
 
     fn hint(&self) -> Option<String> {
         match self.code() {
+            ErrorCode::InvalidArgument => Some(
+                "name a user and a directory that the image has; `cat /etc/passwd; ls /` shows them".into(),
+            ),
             ErrorCode::ShellMissing => {
                 Some("pass the program and its arguments as separate words after `--`".into())
             }

@@ -62,7 +62,7 @@ enum Step {
     VmEnded(String),
     Deadline,
     InterruptOver,
-    // The command reads no more, or the connection broke, which the receiver says as well.
+    // The command reads no more, or the connection broke, and the receiver says which.
     StdinOver,
 }
 
@@ -134,7 +134,7 @@ impl<'a> Follower<'a> {
                         cancelled: self.wish != Wish::GoOn,
                     }));
                 }
-                Step::StdinOver => feeder.stop(),
+                Step::StdinOver => feeder.wait_for_position(),
             }
         }
     }
@@ -268,41 +268,34 @@ struct Feeder {
 }
 
 enum Source {
+    None,
     Open(Box<dyn AsyncRead + Send + Sync + Unpin>),
     Ended,
 }
 
 impl Feeder {
     fn new(stdin: Stdin) -> Self {
-        let (source, pending) = match stdin {
-            Stdin::Empty => (Source::Ended, VecDeque::new()),
-            Stdin::Reader(reader) => (Source::Open(reader), VecDeque::new()),
+        let source = match stdin {
+            Stdin::Empty => Source::None,
+            Stdin::Reader(reader) => Source::Open(reader),
         };
         let sent = Replay::new(STREAM_WINDOW_BYTES as usize + 2 * CHUNK_BYTES);
         Self {
             source,
             sent,
-            pending,
+            pending: VecDeque::new(),
             positioned: false,
         }
     }
 
-    fn stop(&mut self) {
-        self.source = Source::Ended;
-        self.pending.clear();
-    }
-
+    /// Sends nothing until the agent has said from where to go on.
     fn wait_for_position(&mut self) {
         self.positioned = false;
     }
 
     /// Sends again what the guest lacks of what was sent before.
     fn go_on_from(&mut self, offset: u64) {
-        let first_time = self.sent.end() == 0;
         self.positioned = true;
-        if first_time {
-            return;
-        }
         let ended = matches!(self.source, Source::Ended);
         self.pending.clear();
         let missing = self.sent.since(offset).unwrap_or_default();
@@ -360,5 +353,50 @@ async fn at(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stdin(bytes: &'static [u8]) -> Stdin {
+        Stdin::Reader(Box::new(bytes))
+    }
+
+    #[tokio::test]
+    async fn input_and_its_end_are_sent_again_after_a_cut() {
+        let end = message(host_message::Body::StdinEnd(true));
+        let text = |text| message(host_message::Body::Stdin(Bytes::from_static(text)));
+        for (input, offset, again) in [
+            (&b""[..], 0, vec![end.clone()]),
+            (b"abc", 1, vec![text(b"bc"), end.clone()]),
+            (b"abc", 3, vec![end.clone()]),
+        ] {
+            let mut feeder = Feeder::new(stdin(input));
+            feeder.go_on_from(0);
+            assert_eq!(feeder.pending, []);
+            while !matches!(feeder.source, Source::Ended) {
+                feeder.read().await;
+            }
+            // All of it was sent, and lost with the connection.
+            feeder.pending.clear();
+            feeder.wait_for_position();
+            feeder.go_on_from(offset);
+            assert_eq!(feeder.pending, again);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_breaks_does_not_end_the_input() {
+        let mut feeder = Feeder::new(stdin(b"abc"));
+        feeder.go_on_from(0);
+        feeder.wait_for_position();
+        feeder.go_on_from(0);
+        feeder.read().await;
+        assert_eq!(
+            feeder.pending,
+            [message(host_message::Body::Stdin(Bytes::from_static(b"abc")))]
+        );
     }
 }

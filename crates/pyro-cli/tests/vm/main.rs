@@ -1,0 +1,19 @@
+//! The built `pyro` with real VMs.
+//!
+//! `cargo xtask test` runs these. They take from the environment: `PYRO_TEST_BIN`, the binary in its dist tree;
+//! `PYRO_TEST_CACHE`, a cache directory with `debian:12` installed; and, if it is there, `PYRO_TEST_RUNS`, how many
+//! runs in a row must leave nothing behind.
+
+mod command;
+mod end;
+mod exit;
+mod guest;
+mod image;
+mod interrupt;
+mod limit;
+mod many;
+mod process;
+mod refuse;
+mod stream;
+mod support;
+mod volume;

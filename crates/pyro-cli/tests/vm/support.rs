@@ -1,0 +1,316 @@
+//! Running the built binary in a home of its own, and looking at what it leaves there.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a harness that fails must fail the test"
+)]
+
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Output, Stdio};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::process::{self, Watched};
+
+/// How long a VM may outlive whoever owned it.
+pub(crate) const GONE_WITHIN: Duration = Duration::from_secs(5);
+
+/// What may stay in a home: the register of reservations and its lock.
+const REGISTER: [&str; 2] = ["admission.json", "admission.lock"];
+
+/// How long a command may run where the test does not say: long enough for any host.
+const TIMEOUT: [&str; 2] = ["--timeout-seconds", "600"];
+
+/// What a variable says; without it the test fails.
+pub(crate) fn required(variable: &str) -> PathBuf {
+    match std::env::var_os(variable) {
+        Some(value) => value.into(),
+        None => panic!("{variable} is not set: `cargo xtask test` runs these tests"),
+    }
+}
+
+/// Directories of its own for a few invocations. When it goes, nothing may be left in them.
+#[derive(Debug)]
+pub(crate) struct Home {
+    dir: TempDir,
+    cache: PathBuf,
+    environment: String,
+}
+
+/// What an invocation left.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) status: i32,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Home {
+    /// With the cache that all tests share.
+    pub(crate) fn new() -> Self {
+        Self::make(Some(required("PYRO_TEST_CACHE")))
+    }
+
+    /// With an empty cache.
+    pub(crate) fn with_own_cache() -> Self {
+        Self::make(None)
+    }
+
+    fn make(cache: Option<PathBuf>) -> Self {
+        let dir = TempDir::with_prefix("pyro-vm-test-").unwrap();
+        fs::create_dir(dir.path().join("tmp")).unwrap();
+        let cache = cache.unwrap_or_else(|| dir.path().join("cache"));
+        Self {
+            dir,
+            cache,
+            environment: "debian:12".to_owned(),
+        }
+    }
+
+    /// Makes another environment the default.
+    pub(crate) fn set_environment(&mut self, name: &str) {
+        name.clone_into(&mut self.environment);
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// `PYRO_HOME`.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.path().join("state")
+    }
+
+    /// `PYRO_CACHE_DIR`.
+    pub(crate) fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    /// Any invocation, with nothing of the caller's environment.
+    pub(crate) fn pyro<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(required("PYRO_TEST_BIN"));
+        command
+            .args(words)
+            .env_clear()
+            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("HOME", self.path())
+            .env("TMPDIR", self.path().join("tmp"))
+            .env("PYRO_HOME", self.state())
+            .env("PYRO_CACHE_DIR", &self.cache)
+            .env("PYRO_ENVIRONMENT", &self.environment)
+            .current_dir(self.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// `pyro run OPTIONS -- WORDS`, not yet started.
+    pub(crate) fn run_command<S: AsRef<OsStr>>(&self, options: &[&str], words: &[S]) -> Command {
+        let mut all: Vec<OsString> = vec!["run".into()];
+        if !options.contains(&TIMEOUT[0]) {
+            all.extend(TIMEOUT.map(OsString::from));
+        }
+        all.extend(options.iter().map(OsString::from));
+        all.push("--".into());
+        all.extend(words.iter().map(|word| word.as_ref().to_owned()));
+        self.pyro(all)
+    }
+
+    /// `pyro run OPTIONS -- WORDS` to its end.
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, options: &[&str], words: &[S]) -> Ended {
+        Ended::from(self.run_command(options, words).output().unwrap())
+    }
+
+    /// `pyro run --json OPTIONS -- WORDS` to its end: the exit status and the object.
+    pub(crate) fn json<S: AsRef<OsStr>>(&self, options: &[&str], words: &[S]) -> (i32, Value) {
+        let ended = self.run(&[&["--json"], options].concat(), words);
+        (ended.status, ended.json())
+    }
+
+    /// `pyro run OPTIONS -- WORDS`, running.
+    pub(crate) fn start<S: AsRef<OsStr>>(&self, options: &[&str], words: &[S]) -> Running {
+        let mut command = self.run_command(options, words);
+        Running::of(command.stdin(Stdio::piped()))
+    }
+
+    /// Fails if anything is left of what ran here.
+    pub(crate) fn assert_nothing_left(&self) {
+        let holders = process::holding(self.path());
+        assert!(
+            process::all_gone(&holders, GONE_WITHIN),
+            "processes are left: {holders:?}"
+        );
+        let left = names(&self.state());
+        assert!(
+            left.iter().all(|name| REGISTER.contains(&name.as_str())),
+            "the home has {left:?}"
+        );
+        assert_eq!(
+            names(&self.path().join("tmp")),
+            [""; 0],
+            "temporary files are left"
+        );
+        let path = self.path().to_string_lossy();
+        for table in ["/proc/self/mountinfo", "/proc/net/unix"] {
+            let text = fs::read_to_string(table).unwrap();
+            assert!(!text.contains(&*path), "{table} names {path}: {text}");
+        }
+    }
+
+    /// Fails unless the register is there and holds nothing.
+    pub(crate) fn assert_nothing_reserved(&self) {
+        let register = fs::read(self.state().join("admission.json")).unwrap();
+        let register: Value = serde_json::from_slice(&register).unwrap();
+        assert_eq!(register["entries"], Value::Array(Vec::new()));
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.assert_nothing_left();
+        }
+    }
+}
+
+/// The names in a directory, which may be missing.
+pub(crate) fn names(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+impl From<Output> for Ended {
+    fn from(output: Output) -> Self {
+        let status = output.status.code();
+        Self {
+            status: status.unwrap_or_else(|| panic!("pyro itself was ended: {:?}", output.status)),
+            stdout: output.stdout,
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}
+
+impl Ended {
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.stdout).unwrap()
+    }
+
+    /// Standard output as an object; there may be nothing on standard error.
+    pub(crate) fn json(&self) -> Value {
+        assert_eq!(self.stderr, "");
+        serde_json::from_slice(&self.stdout).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+    }
+}
+
+/// An invocation under way.
+#[derive(Debug)]
+pub(crate) struct Running {
+    child: Child,
+    stdout: BufReader<ChildStdout>,
+    stderr: JoinHandle<String>,
+}
+
+impl Running {
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut child = command
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let mut stderr = child.stderr.take().unwrap();
+        let stderr = std::thread::spawn(move || {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).unwrap();
+            text
+        });
+        Self {
+            child,
+            stdout,
+            stderr,
+        }
+    }
+
+    pub(crate) fn stdin(&mut self) -> ChildStdin {
+        self.child.stdin.take().unwrap()
+    }
+
+    pub(crate) fn stdout(&mut self) -> &mut impl BufRead {
+        &mut self.stdout
+    }
+
+    /// Reads on to a line of its own.
+    pub(crate) fn wait_for(&mut self, wanted: &str) {
+        let mut line = String::new();
+        while line.trim_end() != wanted {
+            line.clear();
+            let count = self.stdout.read_line(&mut line).unwrap();
+            assert!(count > 0, "the output ended before `{wanted}`");
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
+    /// Its descendants: the VMM, mainly.
+    pub(crate) fn descendants(&self) -> Vec<Watched> {
+        process::descendants(self.child.id())
+    }
+
+    /// The most memory that it ever used, in bytes, up to now.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
+        kib.parse::<u64>().unwrap() << 10
+    }
+
+    /// Stops reading standard output.
+    pub(crate) fn leave(mut self) -> Ended {
+        drop(self.stdout);
+        let status = self.child.wait().unwrap();
+        let stderr = self.stderr.join().unwrap();
+        Ended::from(Output {
+            status,
+            stdout: Vec::new(),
+            stderr: stderr.into_bytes(),
+        })
+    }
+
+    /// Waits for its end, with the rest of its output.
+    pub(crate) fn finish(mut self) -> Ended {
+        drop(self.child.stdin.take());
+        let mut stdout = Vec::new();
+        self.stdout.read_to_end(&mut stdout).unwrap();
+        let status = self.child.wait().unwrap();
+        let stderr = self.stderr.join().unwrap();
+        Ended::from(Output {
+            status,
+            stdout,
+            stderr: stderr.into_bytes(),
+        })
+    }
+
+    /// Kills it and whatever it has no time to end.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}

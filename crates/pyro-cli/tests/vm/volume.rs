@@ -1,0 +1,67 @@
+//! Much output, little memory.
+
+use std::io::Read;
+
+use crate::support::{Home, Running};
+
+const GIB: u64 = 1 << 30;
+const MIB: u64 = 1 << 20;
+
+#[test]
+fn a_gibibyte_of_output_passes_through_little_memory() {
+    let home = Home::new();
+    let count = GIB.to_string();
+    let mut running = Running::of(&mut home.run_command(&[], &["head", "-c", &count, "/dev/zero"]));
+    let mut buffer = vec![0; 1 << 20];
+    let (mut total, mut ones, mut peak) = (0_u64, 0_u64, 0);
+    loop {
+        let read = running.stdout().read(&mut buffer).unwrap();
+        if read == 0 {
+            break;
+        }
+        // It is still there: the pipe is open.
+        if total.is_multiple_of(64 * MIB) || total + read as u64 == GIB {
+            peak = running.peak_memory().max(peak);
+        }
+        total += read as u64;
+        ones += buffer[..read].iter().filter(|byte| **byte != 0).count() as u64;
+    }
+    let ended = running.finish();
+    assert_eq!((ended.status, total, ones), (0, GIB, 0), "{}", ended.stderr);
+    println!("1 GiB: {}, peak memory {} MiB", ended.stderr.trim(), peak / MIB);
+    assert!((1..64 * MIB).contains(&peak), "peak memory {} MiB", peak / MIB);
+}
+
+#[test]
+fn a_hundred_megabytes_that_are_no_text_are_counted_and_cut_in_the_middle() {
+    let home = Home::new();
+    let script = "printf 'HEAD '; tr '\\0' '\\377' </dev/zero | head -c 100000000; printf ' TAIL'";
+    let mut running = Running::of(&mut home.run_command(&["--json"], &[script]));
+    let mut text = Vec::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut peak = 0;
+    loop {
+        let read = running.stdout().read(&mut buffer).unwrap();
+        if read == 0 {
+            break;
+        }
+        if text.len() < 2 << 20 || buffer[..read].ends_with(b"\n") {
+            peak = running.peak_memory().max(peak);
+        }
+        text.extend_from_slice(&buffer[..read]);
+    }
+    let ended = running.finish();
+    assert_eq!((ended.status, ended.stderr.as_str()), (0, ""));
+    let result: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let (stdout, info) = (result["stdout"].as_str().unwrap(), &result["stdout_info"]);
+    assert!(stdout.starts_with("HEAD \u{fffd}") && stdout.ends_with("\u{fffd} TAIL"));
+    assert_eq!(info["bytes"], 100_000_010);
+    assert_eq!(info["encoding"], "utf-8-lossy");
+    assert_eq!(info["truncated"], true);
+    let kept = info["stored_bytes"].as_u64().unwrap();
+    assert_eq!(kept, 16 * MIB);
+    assert_eq!(info["omitted_bytes"], 100_000_010 - kept);
+    println!("100 MB: peak memory {} MiB", peak / MIB);
+    // The kept bytes, three times as many as text, and that text as JSON.
+    assert!((1..192 * MIB).contains(&peak), "peak memory {} MiB", peak / MIB);
+}

@@ -1,0 +1,91 @@
+//! The library, opened on a home of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a harness that fails must fail the test"
+)]
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pyro::object::VmExec;
+use pyro::{Command, Pyro, Result, Run, RunControl, RunEvent, RunRequest, Settings};
+use tempfile::TempDir;
+
+/// A home, and a runtime like that of the command.
+pub(crate) struct Host {
+    pub(crate) settings: Settings,
+    home: TempDir,
+    runtime: tokio::runtime::Runtime,
+    // Descriptors and children are the whole process's, so one test counts them at a time.
+    _alone: MutexGuard<'static, ()>,
+}
+
+fn required(variable: &str) -> PathBuf {
+    match std::env::var_os(variable) {
+        Some(value) => value.into(),
+        None => panic!("{variable} is not set: `cargo xtask test` runs these tests"),
+    }
+}
+
+impl Host {
+    pub(crate) fn new() -> Self {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let home = tempfile::tempdir().unwrap();
+        let bin = required("PYRO_TEST_BIN");
+        let prefix = bin.parent().and_then(Path::parent).unwrap();
+        let mut settings = Settings::new(home.path().join("state"), required("PYRO_TEST_CACHE"));
+        settings.runtime_dir = Some(prefix.join("lib/pyro"));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        Self {
+            settings,
+            home,
+            runtime: runtime.unwrap(),
+            _alone: alone,
+        }
+    }
+
+    /// Everything that is left in the home.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.home.path().join("state"));
+        let entries = entries.into_iter().flatten();
+        entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect()
+    }
+
+    /// Runs a request to its end; `watch` sees all standard output so far each time that more comes.
+    pub(crate) fn run(
+        &self,
+        request: RunRequest,
+        mut watch: impl FnMut(&[u8], &RunControl),
+    ) -> (Result<VmExec>, Vec<u8>) {
+        let pyro = Pyro::open(self.settings.clone());
+        self.runtime.block_on(async {
+            let mut run: Run = pyro.start_run(request);
+            let control = run.control();
+            let mut stdout = Vec::new();
+            while let Some(event) = run.next_event().await {
+                if let RunEvent::Stdout(bytes) = event {
+                    stdout.extend_from_slice(&bytes);
+                    watch(&stdout, &control);
+                }
+            }
+            (run.finish().await, stdout)
+        })
+    }
+
+    pub(crate) fn block_on<T>(&self, future: impl Future<Output = T>) -> T {
+        self.runtime.block_on(future)
+    }
+}
+
+/// A shell string with all the time that it may need.
+pub(crate) fn shell(text: &str) -> RunRequest {
+    let mut request = RunRequest::new(Command::Shell(text.to_owned()));
+    request.timeout = Some(Duration::from_secs(600));
+    request
+}
