@@ -67,9 +67,10 @@ impl Diagnosis for GuestError {
 
     fn hint(&self) -> Option<String> {
         match self.code() {
-            ErrorCode::ShellMissing => {
-                Some("pass the program and its arguments as separate words after `--`".into())
-            }
+            ErrorCode::ShellMissing => Some(
+                "run one program with plain or quoted words alone, or choose an environment with a shell"
+                    .into(),
+            ),
             ErrorCode::VersionMismatch => {
                 Some("reinstall pyro, so that program and agent are of one version".into())
             }
