@@ -82,7 +82,7 @@ struct Silent {
     child: Child,
     input: Option<ChildStdin>,
     vm: Vec<Identity>,
-    _home: TempDir,
+    home: TempDir,
 }
 
 impl Silent {
@@ -105,7 +105,7 @@ impl Silent {
             child,
             input: Some(input),
             vm: Vec::new(),
-            _home: home,
+            home,
         };
         silent.wait_for_vm();
         silent.fill();
@@ -118,7 +118,7 @@ impl Silent {
             assert!(Instant::now() < deadline, "no VM has started");
             thread::sleep(Duration::from_millis(50));
             let root = self.child.id();
-            self.vm = all_of(root, self._home.path());
+            self.vm = all_of(root, self.home.path());
             self.vm.retain(|process| process.pid() != root);
         }
     }
