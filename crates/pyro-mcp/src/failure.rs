@@ -17,15 +17,24 @@ const MOST_PART_CHARS: usize = 350;
 pub(crate) fn failure(error: &Error, structured: Structured) -> CallToolResult {
     let mut result = CallToolResult::error(vec![ContentBlock::text(text(error))]);
     if structured == Structured::All {
-        result.structured_content = Some(json!({"error": error.to_json()}));
+        let mut object = error.to_json();
+        if let Some(hint) = hint(error) {
+            object["hint"] = hint.into();
+        }
+        result.structured_content = Some(json!({"error": object}));
     }
     result
+}
+
+/// The next step, in a tool's words: the library names the size of a VM as the command line does.
+fn hint(error: &Error) -> Option<String> {
+    error.hint().map(|hint| hint.replace("--mem-mib", "mem_mib"))
 }
 
 fn text(error: &Error) -> String {
     let part = |text: &str| bounded(render::clean(text).trim_end(), MOST_PART_CHARS);
     let mut text = format!("error {}: {}", error.code(), part(&error.message()));
-    if let Some(hint) = error.hint() {
+    if let Some(hint) = hint(error) {
         text.push_str("\nhint: ");
         text.push_str(&part(&hint));
     }
@@ -80,7 +89,7 @@ mod tests {
         }
 
         fn hint(&self) -> Option<String> {
-            Some("last console lines are in `details`".to_owned())
+            Some("last console lines are in `details`; raise `--mem-mib`".to_owned())
         }
 
         fn details(&self) -> Option<Map<String, Value>> {
@@ -107,7 +116,7 @@ mod tests {
         assert_eq!(
             shown(&result),
             "error boot-failed: VM ended after 0.4 s: kernel panic\n\
-             hint: last console lines are in `details`\n\
+             hint: last console lines are in `details`; raise `mem_mib`\n\
              console:\n\
              one\n\
              two\n\
@@ -121,6 +130,17 @@ mod tests {
         let structured = result.structured_content.unwrap();
         assert_eq!(structured["error"]["code"], "boot-failed");
         assert_eq!(structured["error"]["details"]["status"], 1);
+    }
+
+    #[test]
+    fn a_hint_names_parameters_and_not_flags() {
+        let result = failure(&sample("kernel panic", ""), Structured::All);
+        let structured = result.structured_content.as_ref().unwrap();
+        assert_eq!(
+            structured["error"]["hint"],
+            "last console lines are in `details`; raise `mem_mib`"
+        );
+        assert!(shown(&result).contains("raise `mem_mib`"));
     }
 
     #[test]

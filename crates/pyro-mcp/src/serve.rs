@@ -66,15 +66,15 @@ pub async fn serve_stdio(pyro: Pyro, options: ServerOptions) -> Result<(), Serve
     let setup = |source| ServeError::Setup { source };
     let mut terminate = signal(SignalKind::terminate()).map_err(setup)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(setup)?;
-    let input = stdio::input().map_err(setup)?;
-    let (output, written) = stdio::output().map_err(setup)?;
+    let server = Server::new(pyro, options);
+    let (input, output, written) = stdio::take_over(server.ended().clone()).map_err(setup)?;
     let stop = async {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
     };
-    let served = serve(Server::new(pyro, options), input, output, stop).await;
+    let served = serve(server, input, output, stop).await;
     // Whoever does not read its answers cannot keep the server.
     let _ = tokio::time::timeout(WRITE_WITHIN, written).await;
     served

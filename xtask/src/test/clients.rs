@@ -8,8 +8,10 @@ use fs_err as fs;
 
 use crate::{Context, say};
 
-/// The reference client in Python.
+/// The reference client in Python, for all revisions of the protocol.
 const PYTHON_PACKAGES: [&str; 1] = ["mcp==2.3.0"];
+/// The same from before the stateless revision, which most programs still use.
+const PYTHON_V1_PACKAGES: [&str; 1] = ["mcp==1.30.0"];
 /// The reference client in TypeScript, and a Node that is new enough for it.
 const NODE_PACKAGES: [&str; 2] = ["@modelcontextprotocol/inspector@2.12.0", "node@22"];
 
@@ -18,6 +20,8 @@ const NODE_PACKAGES: [&str; 2] = ["@modelcontextprotocol/inspector@2.12.0", "nod
 pub(crate) struct Clients {
     /// A Python that can import `mcp`.
     pub(crate) python: PathBuf,
+    /// Another Python, whose `mcp` is of the first generation.
+    pub(crate) python_v1: PathBuf,
     /// A directory whose `node_modules/.bin` has `mcp-inspector` and `node`.
     pub(crate) inspector: PathBuf,
 }
@@ -25,15 +29,8 @@ pub(crate) struct Clients {
 /// Installs them into the build cache, once for each set of versions.
 pub(crate) fn prepare(context: &Context) -> Result<Clients> {
     let _lock = context.layout.lock_cache()?;
-    let python = once(context, "python MCP client", &PYTHON_PACKAGES, |dir| {
-        let mut venv = Command::new("python3");
-        venv.args(["-m", "venv", "--clear"]).arg(dir);
-        context.run("make venv", &mut venv)?;
-        let mut pip = Command::new(dir.join("bin/python"));
-        pip.args(["-m", "pip", "install", "--quiet"])
-            .args(PYTHON_PACKAGES);
-        context.run("install python client", &mut pip)
-    })?;
+    let python = install_python(context, "python MCP client", &PYTHON_PACKAGES)?;
+    let python_v1 = install_python(context, "python MCP client v1", &PYTHON_V1_PACKAGES)?;
     let inspector = once(context, "MCP inspector", &NODE_PACKAGES, |dir| {
         let mut npm = Command::new("npm");
         npm.args(["install", "--no-audit", "--no-fund", "--prefix"])
@@ -41,9 +38,23 @@ pub(crate) fn prepare(context: &Context) -> Result<Clients> {
         context.run("install MCP inspector", npm.args(NODE_PACKAGES).current_dir(dir))
     })?;
     Ok(Clients {
-        python: python.join("bin/python"),
+        python,
+        python_v1,
         inspector,
     })
+}
+
+/// A Python with these packages.
+fn install_python(context: &Context, name: &str, packages: &[&str]) -> Result<PathBuf> {
+    let dir = once(context, name, packages, |dir| {
+        let mut venv = Command::new("python3");
+        venv.args(["-m", "venv", "--clear"]).arg(dir);
+        context.run("make venv", &mut venv)?;
+        let mut pip = Command::new(dir.join("bin/python"));
+        pip.args(["-m", "pip", "install", "--quiet"]).args(packages);
+        context.run("install python client", &mut pip)
+    })?;
+    Ok(dir.join("bin/python"))
 }
 
 /// Fills a directory of the cache, unless a marker says that it was filled with the same packages.

@@ -156,6 +156,7 @@ fn test_command(context: &Context, clients: &Clients, words: &[&str]) -> Command
         .env("INSTA_UPDATE", "no")
         .env("PYRO_TEST_BIN", context.layout.pyro())
         .env("PYRO_TEST_PYTHON", &clients.python)
+        .env("PYRO_TEST_PYTHON_V1", &clients.python_v1)
         .env("PYRO_TEST_INSPECTOR_DIR", &clients.inspector)
         .env("PYRO_TEST_CACHE", context.layout.cache.join("environments"));
     cargo

@@ -9,6 +9,9 @@ use super::{clean, cut, grouped};
 /// The limit that cannot be raised any further.
 const MOST_OUTPUT_CHARS: usize = 200_000;
 
+/// The exit code of a shell, and of pyro, for a program that is missing.
+const PROGRAM_NOT_FOUND: i32 = 127;
+
 /// What the text says about a command in a one-shot VM.
 #[derive(Debug, Clone)]
 pub(crate) struct Execution<'a> {
@@ -185,7 +188,9 @@ fn write_stream(text: &mut String, heading: &str, stream: Stream<'_>, max_chars:
 }
 
 fn gap(omitted_bytes: u64, max_chars: usize) -> String {
-    let way = if max_chars < MOST_OUTPUT_CHARS {
+    // With more left out than the highest limit can show, raising it is not the way.
+    let is_of_use = max_chars < MOST_OUTPUT_CHARS && omitted_bytes <= MOST_OUTPUT_CHARS as u64;
+    let way = if is_of_use {
         "raise max_output_chars, or print less with head, tail, grep"
     } else {
         "print less with head, tail, grep"
@@ -200,10 +205,13 @@ fn notes(execution: &Execution<'_>) -> String {
         let _ = writeln!(notes, "warning: {warning}");
     }
     if execution.outcome == ExecOutcome::TimedOut {
-        notes.push_str("hint: raise timeout_seconds; the output above is what was printed until then\n");
+        notes.push_str("hint: raise timeout_seconds; only what was printed until then is known\n");
     }
     if execution.oom_killed {
         notes.push_str("hint: raise mem_mib\n");
+    }
+    if execution.exit_code == Some(PROGRAM_NOT_FOUND) {
+        notes.push_str("hint: if a program was not found, choose an environment that has it; there is no network to install it\n");
     }
     notes
 }

@@ -1,10 +1,9 @@
 //! `vm_run`: one command in a VM that ends with it.
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use pyro::argument::{DEFAULT_TIMEOUT, DEFAULT_VM_TTL, MAX_SHELL_BYTES, TIMEOUT_SECONDS, TTL_SECONDS};
-use pyro::{Command, Resources, RunRequest};
+use pyro::{Command, MIN_MEM_MIB, Resources, RunRequest, VCPU_COUNT};
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
 
@@ -19,10 +18,6 @@ use crate::schema::{Kind, Parameter};
 /// The tool `vm_run`.
 #[derive(Debug)]
 pub(crate) struct VmRun;
-
-/// Virtual CPUs of a VM, and its least memory in MiB: as in [`Resources::new`], which has the last word.
-const VCPU_COUNT: RangeInclusive<u64> = 1..=32;
-const MIN_MEM_MIB: u64 = 128;
 
 /// The catalog, with the tools that a model cannot expect everywhere.
 const CATALOG: [(&str, Option<&str>); 3] = [
@@ -179,17 +174,4 @@ fn output_schema() -> JsonObject {
     schema.insert("type".to_owned(), "object".into());
     schema.insert("properties".to_owned(), properties);
     schema
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_ranges_shown_are_those_of_the_library() {
-        let accepts = |vcpu_count, mem_mib| Resources::new(vcpu_count, mem_mib, 10, 4096).is_ok();
-        assert!(accepts(*VCPU_COUNT.start(), MIN_MEM_MIB) && accepts(*VCPU_COUNT.end(), 4096));
-        assert!(!accepts(VCPU_COUNT.start() - 1, 512) && !accepts(VCPU_COUNT.end() + 1, 512));
-        assert!(!accepts(1, MIN_MEM_MIB - 1));
-    }
 }

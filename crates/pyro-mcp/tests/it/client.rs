@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
@@ -34,18 +34,31 @@ pub(crate) fn required(variable: &str) -> PathBuf {
     PathBuf::from(value)
 }
 
+/// What a server reads to find the environments, and to keep its state apart from everybody else's.
+pub(crate) fn places(home: &Path) -> [(&'static str, PathBuf); 2] {
+    [
+        ("PYRO_CACHE_DIR", required("PYRO_TEST_CACHE")),
+        ("PYRO_HOME", home.to_owned()),
+    ]
+}
+
+/// `pyro mcp serve` on pipes, with its state in `home`.
+pub(crate) fn server(arguments: &[&str], home: &Path) -> Command {
+    let mut command = Command::new(required("PYRO_TEST_BIN"));
+    command
+        .args(["mcp", "serve"])
+        .args(arguments)
+        .envs(places(home))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped());
+    command
+}
+
 impl Client {
     /// Starts `pyro mcp serve` with a state directory of its own.
     pub(crate) fn start(arguments: &[&str]) -> Self {
         let home = TempDir::new().unwrap();
-        let mut child = Command::new(required("PYRO_TEST_BIN"))
-            .args(["mcp", "serve"])
-            .args(arguments)
-            .env("PYRO_HOME", home.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut child = server(arguments, home.path()).spawn().unwrap();
         let (sender, lines) = channel();
         let output = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || {
@@ -80,8 +93,12 @@ impl Client {
     }
 
     pub(crate) fn write_line(&mut self, line: &str) {
+        self.write_bytes(format!("{line}\n").as_bytes());
+    }
+
+    pub(crate) fn write_bytes(&mut self, bytes: &[u8]) {
         let input = self.input.as_mut().expect("the input is still open");
-        writeln!(input, "{line}").unwrap();
+        input.write_all(bytes).unwrap();
     }
 
     pub(crate) fn notify(&mut self, method: &str, params: Value) {

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::client::required;
+use crate::client::{places, required};
 
 fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
@@ -14,7 +14,7 @@ fn scripts() -> PathBuf {
 
 fn run(command: &mut Command) -> Output {
     let home = TempDir::new().unwrap();
-    let output = command.env("PYRO_HOME", home.path()).output();
+    let output = command.envs(places(home.path())).output();
     output.unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
@@ -48,12 +48,10 @@ fn inspect(options: &[&str], serve: &[&str]) -> Output {
     let mut command = Command::new(bin.join("node"));
     command.arg(bin.join("mcp-inspector")).arg("--cli");
     // The Inspector hands on only a few variables of its own choice unless told otherwise.
-    for (name, value) in std::env::vars().filter(|(name, _)| name.starts_with("PYRO_") || name == "PATH") {
-        command.arg("-e").arg(format!("{name}={value}"));
+    for (name, value) in places(home.path()) {
+        command.arg("-e").arg(format!("{name}={}", value.display()));
     }
     command
-        .arg("-e")
-        .arg(format!("PYRO_HOME={}", home.path().display()))
         .args(options)
         .arg(required("PYRO_TEST_BIN"))
         .args(["mcp", "serve"])

@@ -2,8 +2,8 @@
 //!
 //! `cargo xtask test` runs these. They take from the environment: `PYRO_TEST_BIN`, the binary; `PYRO_TEST_PYTHON` and
 //! `PYRO_TEST_PYTHON_V1`, interpreters with the package `mcp` 2.x and 1.x; `PYRO_TEST_INSPECTOR_DIR`, a directory with
-//! the npm packages of the MCP Inspector and node; and what pyro itself reads, such as `PYRO_CACHE_DIR` with the
-//! environment `debian:12` installed. What is missing fails the test that needs it.
+//! the npm packages of the MCP Inspector and node; `PYRO_TEST_CACHE`, a cache with the environment `debian:12` installed.
+//! What is missing fails the test that needs it.
 
 #![expect(
     clippy::unwrap_used,
@@ -18,6 +18,7 @@
 mod client;
 mod clients;
 mod ending;
+mod hostile;
 mod process;
 mod protocol;
 mod run;

@@ -70,9 +70,9 @@ impl Diagnosis for GuestError {
             ErrorCode::InvalidArgument => Some(
                 "name a user and a directory that the image has; `cat /etc/passwd; ls /` shows them".into(),
             ),
-            ErrorCode::ShellMissing => {
-                Some("pass the program and its arguments as separate words after `--`".into())
-            }
+            ErrorCode::ShellMissing => Some(
+                "run one program with plain or quoted words alone, or choose an environment with a shell".into(),
+            ),
             ErrorCode::VersionMismatch => {
                 Some("reinstall pyro, so that program and agent are of one version".into())
             }

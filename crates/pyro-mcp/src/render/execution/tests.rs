@@ -116,6 +116,20 @@ fn a_time_limit_and_a_want_of_memory_come_with_the_next_step() {
 }
 
 #[test]
+fn a_program_that_is_missing_comes_with_the_next_step() {
+    let missing = Execution {
+        exit_code: Some(127),
+        stderr: stream("/bin/sh: 1: make: not found\n"),
+        ..done()
+    };
+    let text = write_execution(&missing, 20_000);
+    assert!(
+        text.contains("not found\n\nhint: ") && text.contains("choose an environment"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_vm_that_is_still_there_is_said_to_be() {
     let execution = Execution {
         deleted: false,
@@ -139,19 +153,35 @@ fn warnings_come_last() {
 fn output_over_the_limit_keeps_both_ends_and_says_how_to_get_more() {
     let output: String = (0..10_000).map(|number| format!("line {number}\n")).collect();
     let execution = Execution {
+        stdout: stream(&output),
+        ..done()
+    };
+    let gap = |execution: &Execution<'_>| {
+        let text = write_execution(execution, 1000);
+        assert!(text.chars().count() < 1400, "{}", text.len());
+        assert!(text.contains("line 0\n") && text.ends_with("line 9999\n"));
+        text.lines()
+            .find(|line| line.starts_with("[…"))
+            .unwrap()
+            .to_owned()
+    };
+    let gap_of_some = gap(&execution);
+    assert!(
+        gap_of_some
+            .ends_with("bytes omitted; raise max_output_chars, or print less with head, tail, grep …]"),
+        "{gap_of_some}"
+    );
+    let execution = Execution {
         stdout: Stream {
             text: &output,
             omitted_bytes: 1_000_000,
         },
         ..done()
     };
-    let text = write_execution(&execution, 1000);
-    assert!(text.chars().count() < 1400, "{}", text.len());
-    assert!(text.contains("line 0\n") && text.ends_with("line 9999\n"));
-    let gap = text.lines().find(|line| line.starts_with("[…")).unwrap();
+    let gap_of_much = gap(&execution);
     assert!(
-        gap.ends_with("bytes omitted; raise max_output_chars, or print less with head, tail, grep …]"),
-        "{gap}"
+        gap_of_much.ends_with("bytes omitted; print less with head, tail, grep …]"),
+        "no limit shows that much: {gap_of_much}"
     );
     let all = write_execution(&execution, 200_000);
     assert!(all.contains("stdout (1,000,000 bytes of its middle were not kept):\n"));
