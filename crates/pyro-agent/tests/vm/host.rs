@@ -3,16 +3,16 @@
 use std::error::Error;
 use std::fs::File;
 use std::future::poll_fn;
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::path::Path;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use h2::client::SendRequest;
 use h2::{RecvStream, SendStream};
 use http::Request;
 use pyro_proto::frame::{self, Decoder};
-use pyro_proto::handshake::{self, AgentHello, HelloReader, HostHello};
+use pyro_proto::handshake::{self, AgentHello, HelloReader, HostHello, NONCE_BYTES};
 use pyro_proto::message::agent_message::Body as Answer;
 use pyro_proto::message::host_message::Body as Ask;
 use pyro_proto::message::{AgentMessage, Ended, Exec, HostMessage, PATH_PREFIX, Verb};
@@ -20,6 +20,9 @@ use pyro_proto::{OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION, STREAM_WINDOW_BYTES}
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
+
+/// How long an answer to a hello may take before the hello is repeated.
+const REPEAT_AFTER: Duration = Duration::from_secs(1);
 
 /// What checks fail with.
 pub(crate) type Failure = Box<dyn Error>;
@@ -59,41 +62,48 @@ pub(crate) struct Given {
     pub(crate) ended: Ended,
 }
 
-/// Opens a byte stream and shakes hands on it.
-pub(crate) async fn shake_hands(socket: &Path) -> Result<(UnixStream, AgentHello), Failure> {
-    let mut stream = loop {
-        match UnixStream::connect(socket).await {
-            Ok(stream) => break stream,
-            Err(_) => tokio::time::sleep(Duration::from_millis(10)).await,
-        }
-    };
-    let hello = greet(&mut stream).await?;
-    Ok((stream, hello))
+/// Opens a byte stream and shakes hands on it; gives what came after the answer, too.
+pub(crate) async fn shake_hands(socket: &Path) -> Result<(UnixStream, AgentHello, BytesMut), Failure> {
+    let mut stream = UnixStream::connect(socket).await?;
+    let (hello, rest) = greet(&mut stream).await?;
+    Ok((stream, hello, rest))
 }
 
-/// Says hello and waits for the answer to it.
-pub(crate) async fn greet(stream: &mut UnixStream) -> Result<AgentHello, Failure> {
-    let mut random = [0; 16];
+/// Makes a hello of a new session.
+pub(crate) fn new_hello() -> Result<HostHello, Failure> {
+    let mut random = [0; NONCE_BYTES];
     File::open("/dev/urandom")?.read_exact(&mut random)?;
-    let session = Bytes::copy_from_slice(&random);
-    let hello = HostHello {
-        session: session.clone(),
+    Ok(HostHello {
+        session: Bytes::copy_from_slice(&random),
         newest_version: PROTOCOL_VERSION,
         oldest_version: OLDEST_PROTOCOL_VERSION,
-    };
-    stream.write_all(&handshake::encode(&hello)).await?;
+    })
+}
+
+/// Says hello until it is answered; gives what came after the answer, too.
+pub(crate) async fn greet(stream: &mut UnixStream) -> Result<(AgentHello, BytesMut), Failure> {
+    let hello = new_hello()?;
     let mut reader = HelloReader::default();
     let mut buffer = [0; 4096];
     loop {
-        let count = stream.read(&mut buffer).await?;
-        if count == 0 {
-            return Err("the guest closed the stream".into());
-        }
-        reader.push(&buffer[..count]);
-        while let Some(answer) = reader.next::<AgentHello>()? {
-            if answer.session == session {
-                return Ok(answer);
+        stream.write_all(&handshake::encode(&hello)).await?;
+        let answered = async {
+            loop {
+                let count = stream.read(&mut buffer).await?;
+                if count == 0 {
+                    return Err("the guest closed the stream".into());
+                }
+                reader.push(&buffer[..count]);
+                while let Some(answer) = reader.next::<AgentHello>()? {
+                    if answer.session == hello.session {
+                        return Ok::<_, Failure>(answer);
+                    }
+                }
             }
+        };
+        // A hello that arrives behind old bytes is lost with them, so it is repeated, as the product does.
+        if let Ok(answer) = tokio::time::timeout(REPEAT_AFTER, answered).await {
+            return Ok((answer?, reader.into_rest()));
         }
     }
 }
@@ -101,7 +111,18 @@ pub(crate) async fn greet(stream: &mut UnixStream) -> Result<AgentHello, Failure
 impl Host {
     /// Connects to an agent.
     pub(crate) async fn connect(socket: &Path) -> Result<Self, Failure> {
-        let (stream, hello) = shake_hands(socket).await?;
+        let (stream, hello, rest) = shake_hands(socket).await?;
+        Self::converse(stream, hello, rest).await
+    }
+
+    /// Begins to converse on a byte stream on which hands were shaken.
+    pub(crate) async fn converse(
+        stream: UnixStream,
+        hello: AgentHello,
+        rest: BytesMut,
+    ) -> Result<Self, Failure> {
+        let (reader, writer) = stream.into_split();
+        let stream = tokio::io::join(AsyncReadExt::chain(Cursor::new(rest), reader), writer);
         let (requests, connection) = h2::client::Builder::new()
             .initial_window_size(STREAM_WINDOW_BYTES)
             .initial_connection_window_size(i32::MAX.unsigned_abs())

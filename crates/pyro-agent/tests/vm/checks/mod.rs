@@ -1,10 +1,11 @@
-//! The claims.
+//! The claims. Each leaves the machine as usable as before, unless it is the last one that its machine stands.
 
-mod commands;
-mod processes;
-mod streams;
+pub(crate) mod commands;
+pub(crate) mod outage;
+pub(crate) mod processes;
+pub(crate) mod root;
+pub(crate) mod streams;
 
-use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
@@ -12,59 +13,25 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use pyro_proto::message::agent_message::Body as Answer;
 use pyro_proto::message::host_message::Body as Ask;
-use pyro_proto::message::{Exec, FaultKind, Outcome, Signal, Verb};
+use pyro_proto::message::{Configure, Exec, FaultKind, Outcome, Signal, Verb};
 
 use crate::host::{Failure, Host};
+use crate::machine::Machine;
 
-type Check = fn(PathBuf) -> Pin<Box<dyn Future<Output = Result<String, Failure>>>>;
+/// Holds a machine to a claim, and gives what it measured.
+pub(crate) type Check = fn(&mut Machine) -> Pin<Box<dyn Future<Output = Result<String, Failure>> + '_>>;
 
+/// Checks with their names.
 macro_rules! checks {
-    ($($module:ident :: $name:ident $is_routine:literal),* $(,)?) => {
-        /// Every check, and whether it leaves the guest as usable as before.
-        pub(crate) const ALL: &[(&str, bool, Check)] =
-            &[$((stringify!($name), $is_routine, |socket| Box::pin($module::$name(socket)))),*];
+    ($($module:ident :: $name:ident),* $(,)?) => {
+        &[$({
+            let check: Check = |machine| Box::pin($module::$name(machine));
+            (stringify!($name), check)
+        }),*]
     };
 }
 
-checks! {
-    commands::ping true,
-    commands::configure true,
-    commands::plain true,
-    commands::ends true,
-    commands::refusals true,
-    commands::users true,
-    commands::environment true,
-    commands::latency true,
-    streams::bulk true,
-    streams::blocked true,
-    streams::stdin true,
-    streams::half_closed true,
-    processes::timeout true,
-    processes::cancel true,
-    processes::signal true,
-    processes::left_running true,
-    processes::kill_all true,
-    processes::parallel true,
-    streams::cut true,
-    streams::reconnect true,
-    streams::hello_inside true,
-    streams::garbage true,
-    commands::rename true,
-    processes::oom false,
-    commands::lean false,
-    processes::power_off false,
-}
-
-/// Runs a shell string and gives what it printed.
-pub(crate) async fn run(socket: &Path, string: &str) -> Result<String, Failure> {
-    let given = Host::connect(socket).await?.run(shell(string)).await?;
-    Ok(format!(
-        "{}{}{:?}",
-        String::from_utf8_lossy(&given.stdout),
-        String::from_utf8_lossy(&given.stderr),
-        given.ended
-    ))
-}
+pub(crate) use checks;
 
 fn ensure(holds: bool, otherwise: impl std::fmt::Debug) -> Result<(), Failure> {
     if holds {
@@ -135,4 +102,22 @@ async fn refusal(host: &Host, exec: Exec) -> Result<FaultKind, Failure> {
 fn median(mut times: Vec<Duration>) -> Duration {
     times.sort();
     times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+/// A configuration as the product gives it.
+fn configuration(hostname: &str, machine_id: &str) -> Result<Configure, Failure> {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
+    Ok(Configure {
+        hostname: hostname.to_owned(),
+        machine_id: machine_id.to_owned(),
+        realtime_ns: u64::try_from(now.as_nanos())?,
+        entropy: Bytes::from_static(&[7; 64]),
+    })
+}
+
+async fn configure(host: &Host, configuration: Configure) -> Result<(), Failure> {
+    let answer = host
+        .ask(Verb::Configure, Some(Ask::Configure(configuration)))
+        .await?;
+    ensure(matches!(answer, Answer::Done(_)), answer)
 }

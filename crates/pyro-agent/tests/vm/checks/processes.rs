@@ -1,17 +1,19 @@
 //! How processes end.
 
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::process::Command;
+use std::time::Instant;
 
 use pyro_proto::message::agent_message::Body as Answer;
 use pyro_proto::message::host_message::Body as Ask;
 use pyro_proto::message::{Exec, Outcome, Verb};
 
 use super::{argv, ensure, output, send_signal, shell, text};
-use crate::host::{Failure, Given, Host};
+use crate::host::{Failure, Given};
+use crate::input;
+use crate::machine::Machine;
 
-pub(super) async fn timeout(socket: PathBuf) -> Result<String, Failure> {
-    let host = Host::connect(&socket).await?;
+pub(crate) async fn timeout(machine: &mut Machine) -> Result<String, Failure> {
+    let host = machine.connect().await?;
     let stubborn = "setsid sh -c 'trap \"\" TERM; while :; do sleep 77; done' & echo begun; yes > /dev/null";
     let begun = Instant::now();
     let given = host
@@ -32,8 +34,8 @@ pub(super) async fn timeout(socket: PathBuf) -> Result<String, Failure> {
     Ok(format!("took {took:?}"))
 }
 
-pub(super) async fn cancel(socket: PathBuf) -> Result<String, Failure> {
-    let host = Host::connect(&socket).await?;
+pub(crate) async fn cancel(machine: &mut Machine) -> Result<String, Failure> {
+    let host = machine.connect().await?;
     let exec = shell("trap 'echo bye; exit' TERM; echo a; sleep 50 & wait");
     let id = exec.request_id.clone();
     let mut call = host.call(Verb::Exec, Some(Ask::Exec(exec)), false).await?;
@@ -52,8 +54,8 @@ pub(super) async fn cancel(socket: PathBuf) -> Result<String, Failure> {
     Ok(String::new())
 }
 
-pub(super) async fn signal(socket: PathBuf) -> Result<String, Failure> {
-    let host = Host::connect(&socket).await?;
+pub(crate) async fn signal(machine: &mut Machine) -> Result<String, Failure> {
+    let host = machine.connect().await?;
     let exec = argv(&["sleep", "50"]);
     let id = exec.request_id.clone();
     let mut call = host.call(Verb::Exec, Some(Ask::Exec(exec)), false).await?;
@@ -67,18 +69,19 @@ pub(super) async fn signal(socket: PathBuf) -> Result<String, Failure> {
     Ok(String::new())
 }
 
-pub(super) async fn left_running(socket: PathBuf) -> Result<String, Failure> {
-    let host = Host::connect(&socket).await?;
+/// What a command leaves running does not hold up its end, and is not harmed by it.
+pub(crate) async fn left_running(machine: &mut Machine) -> Result<String, Failure> {
+    let host = machine.connect().await?;
     let begun = Instant::now();
-    let writer =
-        "(for i in 1 2 3 4 5 6 7 8; do sleep 0.5; echo tick; done; echo alive > /tmp/alive) & echo done";
+    // It writes on after the output was closed, then tells so to whoever opens the other end.
+    let writer = "mkfifo /tmp/alive; \
+                  (for i in 1 2 3 4 5 6; do sleep 0.5; echo tick; done; echo alive > /tmp/alive) & echo done";
     let given = host.run(shell(writer)).await?;
     let took = begun.elapsed();
     ensure(
         given.ended.left_running >= 1 && given.stdout.starts_with(b"done\n"),
         &given,
     )?;
-    tokio::time::sleep(Duration::from_secs(5)).await;
     ensure(
         output(&host, "cat /tmp/alive").await? == "alive",
         "a closed pipe did not kill it",
@@ -89,8 +92,8 @@ pub(super) async fn left_running(socket: PathBuf) -> Result<String, Failure> {
     Ok(format!("ended after {took:?}"))
 }
 
-pub(super) async fn kill_all(socket: PathBuf) -> Result<String, Failure> {
-    let host = Host::connect(&socket).await?;
+pub(crate) async fn kill_all(machine: &mut Machine) -> Result<String, Failure> {
+    let host = machine.connect().await?;
     let given = host.run(shell("kill -9 -1; kill -9 1; kill -9 $$")).await?;
     ensure(
         given.ended.outcome() == Outcome::Signaled && given.ended.signal == 9,
@@ -99,49 +102,54 @@ pub(super) async fn kill_all(socket: PathBuf) -> Result<String, Failure> {
     output(&host, "echo still here").await
 }
 
-pub(super) async fn parallel(socket: PathBuf) -> Result<String, Failure> {
-    let host = Host::connect(&socket).await?;
+pub(crate) async fn parallel(machine: &mut Machine) -> Result<String, Failure> {
+    let host = machine.connect().await?;
     let mut calls = Vec::new();
-    for _ in 0..60 {
-        calls.push(
-            host.call(Verb::Exec, Some(Ask::Exec(shell("sleep 1; echo x"))), false)
-                .await?,
-        );
+    for _ in 0..30 {
+        let exec = shell("sleep 1; echo x");
+        calls.push(host.call(Verb::Exec, Some(Ask::Exec(exec)), false).await?);
     }
     for call in &mut calls {
         let mut given = Given::default();
         call.answers.collect(&mut given).await?;
         ensure(given.stdout == b"x\n", &given)?;
     }
-    let left = output(&host, "ls -d /sys/fs/cgroup/commands/*/ | wc -l").await?;
-    Ok(format!("cgroups left, with this one: {left}"))
+    // The cgroup of an ended command goes soon after it; that of this one is left.
+    let swept = "until [ \"$(ls -d /sys/fs/cgroup/commands/*/ | wc -l)\" = 1 ]; do sleep 0.1; done";
+    output(&host, swept).await
 }
 
-pub(super) async fn oom(socket: PathBuf) -> Result<String, Failure> {
-    let host = Host::connect(&socket).await?;
+pub(crate) async fn oom(machine: &mut Machine) -> Result<String, Failure> {
+    let host = machine.connect().await?;
     let given = host.run(shell("tail /dev/zero")).await?;
     ensure(given.ended.oom_killed, &given.ended)?;
     output(&host, "echo survived").await
 }
 
-pub(super) async fn power_off(socket: PathBuf) -> Result<String, Failure> {
-    let host = Host::connect(&socket).await?;
-    let left = shell("trap 'echo end > /tmp/trapped; exit' TERM; sleep 1000 & wait");
-    let _call = host.call(Verb::Exec, Some(Ask::Exec(left)), false).await?;
+/// The machine ends after everything is on disk; what is left running is told before.
+pub(crate) async fn power_off(machine: &mut Machine) -> Result<String, Failure> {
+    let host = machine.connect().await?;
+    let left = shell("trap 'echo end > /trapped; exit' TERM; echo begun; sleep 1000 & wait");
+    let mut call = host.call(Verb::Exec, Some(Ask::Exec(left)), false).await?;
+    while !matches!(call.answers.next().await?, Some(Answer::Stdout(_))) {}
+    output(&host, "echo not synchronised > /written").await?;
     let begun = Instant::now();
     let answer = host.ask(Verb::PowerOff, None).await?;
     let answered = begun.elapsed();
     ensure(matches!(answer, Answer::Done(_)), answer)?;
     drop(host);
-    wait_until_gone(&socket).await;
-    Ok(format!(
-        "answered after {answered:?}, gone after {:?}",
-        begun.elapsed()
-    ))
-}
-
-async fn wait_until_gone(socket: &Path) {
-    while tokio::net::UnixStream::connect(socket).await.is_ok() {
-        tokio::time::sleep(Duration::from_millis(20)).await;
+    ensure(machine.ended().await?.success(), "QEMU ends well")?;
+    let gone = begun.elapsed();
+    let disk = machine.disk();
+    input::output(
+        Command::new(input::program("e2fsck", "e2fsprogs")?)
+            .arg("-fn")
+            .arg(&disk),
+    )?;
+    for (file, content) in [("trapped", "end\n"), ("written", "not synchronised\n")] {
+        let mut debugfs = Command::new(input::program("debugfs", "e2fsprogs")?);
+        let seen = input::output(debugfs.args(["-R", &format!("cat /upper/{file}")]).arg(&disk))?;
+        ensure(seen == content.as_bytes(), text(&seen))?;
     }
+    Ok(format!("answered after {answered:?}, gone after {gone:?}"))
 }
