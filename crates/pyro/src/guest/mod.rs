@@ -71,7 +71,8 @@ impl Diagnosis for GuestError {
                 "name a user and a directory that the image has; `cat /etc/passwd; ls /` shows them".into(),
             ),
             ErrorCode::ShellMissing => Some(
-                "run one program with plain or quoted words alone, or choose an environment with a shell".into(),
+                "run one program with plain or quoted words alone, or choose an environment with a shell"
+                    .into(),
             ),
             ErrorCode::VersionMismatch => {
                 Some("reinstall pyro, so that program and agent are of one version".into())
