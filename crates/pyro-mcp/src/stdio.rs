@@ -13,6 +13,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::Sleep;
 use tokio_util::sync::{CancellationToken, PollSender};
 
 /// The most that one read takes.
@@ -23,6 +24,13 @@ const WAITING_INPUT: usize = 16;
 
 /// Chunks of output that may wait, each at least one message.
 const WAITING_OUTPUT: usize = 64;
+
+/// Lines handed on before their answers get a turn. A session prefers input that is there to answers that are ready, so
+/// a flood of requests would be in memory as a whole before the first answer is written.
+const LINES_AT_ONCE: usize = 64;
+
+/// How long a turn is at least.
+const TURN: Duration = Duration::from_millis(1);
 
 /// How long requests of a client that left may lie untaken before they are given up; the server must be gone after 1 s.
 const UNTAKEN_FOR: Duration = Duration::from_millis(100);
@@ -40,6 +48,9 @@ pub(crate) struct Input {
     chunks: mpsc::Receiver<io::Result<Vec<u8>>>,
     current: io::Cursor<Vec<u8>>,
     answers: PollSender<Vec<u8>>,
+    /// Lines handed on since the last pause.
+    lines: usize,
+    pause: Option<Pin<Box<Sleep>>>,
 }
 
 /// Standard output.
@@ -62,6 +73,8 @@ pub(crate) fn take_over(hung_up: CancellationToken) -> io::Result<(Input, Output
         chunks,
         current: io::Cursor::default(),
         answers: output.chunks.clone(),
+        lines: 0,
+        pause: None,
     };
     Ok((input, output, written))
 }
@@ -149,16 +162,31 @@ fn write_all(mut chunks: mpsc::Receiver<Vec<u8>>) {
     }
 }
 
+impl Input {
+    fn count(&mut self, piece: &[u8]) {
+        self.lines += piece.iter().filter(|byte| **byte == b'\n').count();
+        if self.lines >= LINES_AT_ONCE {
+            self.lines = 0;
+            self.pause = Some(Box::pin(tokio::time::sleep(TURN)));
+        }
+    }
+}
+
 impl AsyncRead for Input {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(context));
+            self.pause = None;
+        }
         let before = buffer.filled().len();
         loop {
             ready!(Pin::new(&mut self.current).poll_read(context, buffer))?;
             if buffer.filled().len() > before || buffer.remaining() == 0 {
+                self.count(&buffer.filled()[before..]);
                 return Poll::Ready(Ok(()));
             }
             // The end of input passes in any case.
