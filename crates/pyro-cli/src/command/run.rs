@@ -10,7 +10,7 @@ use pyro::argument::{self, DEFAULT_VM_TTL};
 use pyro::object::{ExecOutcome, VmExec};
 use pyro::{Command, ErrorCode, Pyro, Result, RunControl, RunEvent, RunRequest};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -66,6 +66,9 @@ pub(crate) struct Run {
     exec: ExecOptions,
 }
 
+/// How long the last output may take to be written, once the user has given the run up.
+const LAST_WRITE: Duration = Duration::from_secs(1);
+
 /// Runs the command, with its streams on the host's.
 pub(crate) fn execute(run: Run, pyro: &Pyro, ui: Ui) -> Result<Exit> {
     let request = request(run, pyro)?;
@@ -105,7 +108,7 @@ async fn follow(pyro: &Pyro, request: RunRequest, ui: Ui) -> Result<Option<VmExe
     let control = run.control();
     let (gave_up, giving_up) = watch::channel(false);
 
-    let steer = steer(signals, &control, &gave_up);
+    let mut steer = std::pin::pin!(steer(signals, &control, &gave_up));
     let reader_left = async {
         output.watch().closed().await;
         control.cancel();
@@ -122,9 +125,12 @@ async fn follow(pyro: &Pyro, request: RunRequest, ui: Ui) -> Result<Option<VmExe
     let result = tokio::select! {
         result = show => result,
         never = reader_left => match never {},
-        never = steer => match never {},
+        never = &mut steer => match never {},
     };
-    conclude(result, output, giving_up).await
+    tokio::select! {
+        concluded = conclude(result, output, giving_up) => concluded,
+        never = steer => match never {},
+    }
 }
 
 /// Turns signals into requests to the run, the second and later ones more urgent than the first.
@@ -169,10 +175,17 @@ async fn conclude(
     output: Output,
     giving_up: watch::Receiver<bool>,
 ) -> Result<Option<VmExec>> {
-    match unless_given_up(output.finish(), giving_up).await {
+    let mut finish = std::pin::pin!(output.finish());
+    let written = match unless_given_up(&mut finish, giving_up).await {
+        Some(written) => Some(written),
+        None => timeout(LAST_WRITE, finish).await.ok(),
+    };
+    match written {
         Some(Err(error)) if error.kind() == io::ErrorKind::BrokenPipe => Ok(None),
         Some(Err(error)) => Err(Failure::host("cannot write to standard output")(error).into()),
-        Some(Ok(())) | None => result.map(Some),
+        Some(Ok(())) => result.map(Some),
+        // The command ended, but the user would not wait until its output was read.
+        None => result.map(|result| Some(result).filter(|result| result.cancelled)),
     }
 }
 

@@ -217,9 +217,20 @@ impl Ended {
 /// An invocation under way.
 #[derive(Debug)]
 pub(crate) struct Running {
-    child: Child,
+    child: Owned,
     stdout: BufReader<ChildStdout>,
     stderr: JoinHandle<String>,
+}
+
+/// A child that does not outlive a test that fails.
+#[derive(Debug)]
+struct Owned(Child);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        let _ended_already = self.0.kill();
+        let _status = self.0.wait();
+    }
 }
 
 impl Running {
@@ -237,14 +248,14 @@ impl Running {
             text
         });
         Self {
-            child,
+            child: Owned(child),
             stdout,
             stderr,
         }
     }
 
     pub(crate) fn stdin(&mut self) -> ChildStdin {
-        self.child.stdin.take().unwrap()
+        self.child.0.stdin.take().unwrap()
     }
 
     pub(crate) fn stdout(&mut self) -> &mut impl BufRead {
@@ -262,21 +273,21 @@ impl Running {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        kill_process(Pid::from_child(&self.child.0), signal).unwrap();
     }
 
     pub(crate) fn has_ended(&mut self) -> bool {
-        self.child.try_wait().unwrap().is_some()
+        self.child.0.try_wait().unwrap().is_some()
     }
 
     /// Its descendants: the VMM, mainly.
     pub(crate) fn descendants(&self) -> Vec<Watched> {
-        process::descendants(self.child.id())
+        process::descendants(self.child.0.id())
     }
 
     /// The most memory that it ever used, in bytes, up to now.
     pub(crate) fn peak_memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.0.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
         let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
         kib.parse::<u64>().unwrap() << 10
@@ -285,7 +296,7 @@ impl Running {
     /// Stops reading standard output.
     pub(crate) fn leave(mut self) -> Ended {
         drop(self.stdout);
-        let status = self.child.wait().unwrap();
+        let status = self.child.0.wait().unwrap();
         let stderr = self.stderr.join().unwrap();
         Ended::from(Output {
             status,
@@ -294,12 +305,17 @@ impl Running {
         })
     }
 
+    /// Waits for its end, while nobody reads standard output.
+    pub(crate) fn wait_without_reading(mut self) -> Option<i32> {
+        self.child.0.wait().unwrap().code()
+    }
+
     /// Waits for its end, with the rest of its output.
     pub(crate) fn finish(mut self) -> Ended {
-        drop(self.child.stdin.take());
+        drop(self.child.0.stdin.take());
         let mut stdout = Vec::new();
         self.stdout.read_to_end(&mut stdout).unwrap();
-        let status = self.child.wait().unwrap();
+        let status = self.child.0.wait().unwrap();
         let stderr = self.stderr.join().unwrap();
         Ended::from(Output {
             status,
@@ -310,7 +326,7 @@ impl Running {
 
     /// Kills it and whatever it has no time to end.
     pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.child.0.kill().unwrap();
+        self.child.0.wait().unwrap();
     }
 }

@@ -1,5 +1,7 @@
 //! What a run takes from the process that it runs in, and what that process may lack.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails must fail the test")]
+
 use pyro::{ErrorCode, Pyro, RunEvent};
 
 use crate::support::{Host, shell};
