@@ -52,7 +52,6 @@ pub(crate) async fn serve(wire: &mut Wire, medium: Medium, agent: &Rc<Agent>) ->
     if !shake_hands(wire, medium, agent).await? {
         return Ok(Sequel::NextConversation);
     }
-    wire.begin_conversation();
     Ok(answer_calls(wire, agent).await)
 }
 
@@ -76,10 +75,12 @@ async fn shake_hands(wire: &mut Wire, medium: Medium, agent: &Agent) -> io::Resu
                 (count, _) => reader.push(&buffer[..count]),
             }
         };
+        let greeting = handshake::encode(&hello);
         let answer = answer_to(hello, agent);
         wire.write_all(&handshake::encode(&answer)).await?;
         if answer.version != 0 {
             wire.push_back(reader.into_rest());
+            wire.begin_conversation(greeting);
             return Ok(true);
         }
     }

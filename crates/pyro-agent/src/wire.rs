@@ -74,7 +74,8 @@ pub(crate) struct Wire {
     descriptor: OwnedFd,
     /// Bytes that were read and belong to whoever reads next.
     unread: BytesMut,
-    is_conversing: bool,
+    /// The hello that began the conversation.
+    answered: Option<Vec<u8>>,
     outgoing: Vec<u8>,
 }
 
@@ -86,7 +87,7 @@ impl Wire {
             writable: Edges::new(&descriptor, epoll::EventFlags::OUT)?,
             descriptor,
             unread: BytesMut::new(),
-            is_conversing: false,
+            answered: None,
             outgoing: Vec::new(),
         })
     }
@@ -108,17 +109,37 @@ impl Wire {
         self.unread = bytes;
     }
 
-    /// From here on until [`end_conversation`](Self::end_conversation) a new hello ends the stream.
+    /// From here on until [`end_conversation`](Self::end_conversation) a hello other than `answered` ends the stream.
     ///
+    /// `answered` itself comes again when the host repeated it before the answer arrived; that is passed over.
     /// When the host's end of a port is opened anew before its end was noticed, as after a restored snapshot, the only
     /// sign is a hello where a frame should be. It always begins a buffer of the port, and so a read.
-    pub(crate) fn begin_conversation(&mut self) {
-        self.is_conversing = true;
+    pub(crate) fn begin_conversation(&mut self, answered: Vec<u8>) {
+        self.answered = Some(answered);
     }
 
     /// Makes the stream readable again after its end.
     pub(crate) fn end_conversation(&mut self) {
-        self.is_conversing = false;
+        self.answered = None;
+    }
+
+    fn pass_over_repeated_hellos(&mut self) {
+        if let Some(answered) = &self.answered {
+            while self.unread.starts_with(answered) {
+                self.unread.advance(answered.len());
+            }
+        }
+    }
+
+    /// Reads what of a hello did not fit into the reader's buffer; one buffer of the port holds all of it.
+    fn read_rest_of_hello(&mut self) {
+        let begun = self.unread.len();
+        let whole = self.answered.as_ref().map_or(0, Vec::len);
+        if begun < whole {
+            self.unread.resize(whole, 0);
+            let count = rustix::io::read(&self.descriptor, &mut self.unread[begun..]).unwrap_or(0);
+            self.unread.truncate(begun + count);
+        }
     }
 
     fn write_now(&self, bytes: &[u8], context: &mut Context<'_>) -> Poll<io::Result<usize>> {
@@ -139,25 +160,26 @@ impl AsyncRead for Wire {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        if !self.unread.is_empty() {
-            if !(self.is_conversing && self.unread.starts_with(&MAGIC)) {
-                let count = self.unread.len().min(buffer.remaining());
-                buffer.put_slice(&self.unread[..count]);
-                self.unread.advance(count);
-            }
-            return Poll::Ready(Ok(()));
-        }
         loop {
+            self.pass_over_repeated_hellos();
+            if !self.unread.is_empty() {
+                if !(self.answered.is_some() && self.unread.starts_with(&MAGIC)) {
+                    let count = self.unread.len().min(buffer.remaining());
+                    buffer.put_slice(&self.unread[..count]);
+                    self.unread.advance(count);
+                }
+                return Poll::Ready(Ok(()));
+            }
             match rustix::io::read(&self.descriptor, buffer.initialize_unfilled()) {
                 Ok(count) => {
                     let fresh = &buffer.initialize_unfilled()[..count];
-                    if self.is_conversing && fresh.starts_with(&MAGIC) {
-                        let fresh = BytesMut::from(fresh);
-                        self.unread = fresh;
-                    } else {
+                    if !(self.answered.is_some() && fresh.starts_with(&MAGIC)) {
                         buffer.advance(count);
+                        return Poll::Ready(Ok(()));
                     }
-                    return Poll::Ready(Ok(()));
+                    let fresh = BytesMut::from(fresh);
+                    self.unread = fresh;
+                    self.read_rest_of_hello();
                 }
                 Err(Errno::AGAIN) => ready!(self.readable.poll_next(context))?,
                 Err(Errno::INTR) => {}

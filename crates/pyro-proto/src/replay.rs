@@ -33,6 +33,16 @@ impl Replay {
         self.kept.drain(..excess);
     }
 
+    /// Forgets the bytes that are kept, and gives their memory back.
+    pub fn forget(&mut self) {
+        self.kept = VecDeque::new();
+    }
+
+    /// The memory that the kept bytes take.
+    pub fn memory(&self) -> usize {
+        self.kept.capacity()
+    }
+
     /// All bytes ever pushed.
     pub fn end(&self) -> u64 {
         self.end
@@ -100,5 +110,8 @@ mod tests {
         replay.push(b"abcdefg");
         assert_eq!(replay.since(2), None);
         assert_eq!(replay.since(8), None);
+        replay.forget();
+        assert_eq!((replay.since(6), replay.memory()), (None, 0));
+        assert_eq!(replay.since(7).unwrap(), b"");
     }
 }

@@ -87,6 +87,19 @@ impl Command {
         }
     }
 
+    /// Forgets its output, unless a call is about to give it to the host.
+    pub(crate) fn forget_output(&self) {
+        if self.followers.receiver_count() == 0 {
+            self.stdout.forget();
+            self.stderr.forget();
+        }
+    }
+
+    /// The memory that its output takes.
+    pub(crate) fn output_memory(&self) -> usize {
+        self.stdout.memory() + self.stderr.memory()
+    }
+
     /// Makes signals reach its processes.
     pub(crate) fn hold(&self, cgroup: Rc<Cgroup>) {
         *self.cgroup.borrow_mut() = Some(cgroup);

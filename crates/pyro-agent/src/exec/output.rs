@@ -50,6 +50,16 @@ impl Output {
         self.state.borrow().replay.end()
     }
 
+    /// Forgets what was read, but not how much.
+    pub(crate) fn forget(&self) {
+        self.state.borrow_mut().replay.forget();
+    }
+
+    /// The memory that what was read takes.
+    pub(crate) fn memory(&self) -> usize {
+        self.state.borrow().replay.memory()
+    }
+
     /// Whether a host that has `offset` bytes can be given the rest.
     pub(crate) fn reaches_back_to(&self, offset: u64) -> bool {
         self.state.borrow().replay.chunk(offset, 0).is_some()

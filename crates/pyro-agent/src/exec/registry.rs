@@ -16,6 +16,9 @@ use crate::setup::Machine;
 /// How many ended commands can still be asked about.
 const ENDED_KEPT: usize = 64;
 
+/// How much memory the output of ended commands may take, all together: enough for the last few of the loudest.
+const ENDED_OUTPUT_BYTES: usize = 4 * 1024 * 1024;
+
 /// All commands that run, and the last that ended.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
@@ -83,6 +86,14 @@ impl State {
         ended.push_back(id.to_owned());
         if ended.len() > ENDED_KEPT {
             ended.pop_front().and_then(|oldest| commands.remove(&oldest));
+        }
+        let mut room = ENDED_OUTPUT_BYTES;
+        for command in ended.iter().rev().filter_map(|id| commands.get(id)) {
+            let memory = command.output_memory();
+            if memory > room {
+                command.forget_output();
+            }
+            room = room.saturating_sub(memory);
         }
     }
 }

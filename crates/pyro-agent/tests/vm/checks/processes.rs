@@ -105,7 +105,7 @@ pub(crate) async fn kill_all(machine: &mut Machine) -> Result<String, Failure> {
 pub(crate) async fn parallel(machine: &mut Machine) -> Result<String, Failure> {
     let host = machine.connect().await?;
     let mut calls = Vec::new();
-    for _ in 0..30 {
+    for _ in 0..20 {
         let exec = shell("sleep 1; echo x");
         calls.push(host.call(Verb::Exec, Some(Ask::Exec(exec)), false).await?);
     }
