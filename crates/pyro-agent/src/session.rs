@@ -119,6 +119,8 @@ async fn answer_calls(wire: &mut Wire, agent: &Rc<Agent>) -> Sequel {
                 Some(Ok((request, respond))) => {
                     calls.spawn_local(call::answer(request, respond, Rc::clone(agent)));
                 }
+                // The host may hang up in the very moment in which it has its answer.
+                Some(Err(_)) | None if *agent.is_off.borrow() => return Sequel::End,
                 Some(Err(_)) | None => return Sequel::NextConversation,
             },
             Some(_) = calls.join_next(), if !calls.is_empty() => {}
@@ -126,7 +128,8 @@ async fn answer_calls(wire: &mut Wire, agent: &Rc<Agent>) -> Sequel {
         }
     }
     connection.graceful_shutdown();
-    let farewell = async { while connection.accept().await.is_some() {} };
+    // A broken connection fails again each time it is asked, so the first failure is its end.
+    let farewell = async { while let Some(Ok(_)) = connection.accept().await {} };
     // The machine ends in any case; the host may have closed already.
     drop(tokio::time::timeout(FAREWELL, farewell).await);
     Sequel::End

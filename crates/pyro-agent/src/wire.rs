@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
 use pyro_proto::handshake::MAGIC;
-use rustix::event::{Timespec, epoll};
+use rustix::event::{PollFd, PollFlags, Timespec, epoll};
 use rustix::io::Errno;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
@@ -146,11 +146,25 @@ impl Wire {
         loop {
             match rustix::io::write(&self.descriptor, bytes) {
                 Ok(count) => return Poll::Ready(Ok(count)),
+                // A port whose host is away takes nothing until another one comes, for which this is not meant.
+                Err(Errno::AGAIN) if self.answered.is_some() && self.is_hung_up()? => {
+                    return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
+                }
                 Err(Errno::AGAIN) => ready!(self.writable.poll_next(context))?,
                 Err(Errno::INTR) => {}
                 Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
+    }
+
+    fn is_hung_up(&self) -> io::Result<bool> {
+        let mut state = [PollFd::new(&self.descriptor, PollFlags::empty())];
+        let now = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        rustix::event::poll(&mut state, Some(&now))?;
+        Ok(state[0].revents().contains(PollFlags::HUP))
     }
 }
 

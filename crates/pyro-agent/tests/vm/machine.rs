@@ -102,7 +102,11 @@ impl Machine {
     /// Waits for the end of QEMU.
     pub(crate) async fn ended(&mut self) -> Result<ExitStatus, Failure> {
         let status = tokio::time::timeout(END, self.qemu.wait()).await;
-        Ok(status.map_err(|_| "QEMU does not end")??)
+        let state = self
+            .qemu
+            .id()
+            .map(|id| fs::read_to_string(format!("/proc/{id}/status")));
+        Ok(status.map_err(|_| format!("QEMU does not end: {state:?}"))??)
     }
 
     /// The end of what the machine's console and QEMU said.

@@ -57,9 +57,13 @@ fn processes_end_when_and_as_they_should() {
         processes::left_running,
         processes::kill_all,
         processes::parallel,
-        processes::power_off,
     ];
     hold(Image::Environment, Disk::Own, 512, checks);
+}
+
+#[test]
+fn a_machine_ends_with_everything_on_disk() {
+    hold(Image::Environment, Disk::Own, 256, checks![processes::power_off]);
 }
 
 #[test]
