@@ -1,7 +1,7 @@
 //! The MCP server of pyro: profiles, tools and how results are rendered.
 //!
 //! [`serve_stdio`] is what `pyro mcp serve` does. A program with a transport of its own makes a [`Server`] and hands it
-//! to [`serve`], or to rmcp directly. Both eras of the protocol, the handshake revisions from 2024-11-05 to 2025-11-25
+//! to [`serve()`], or to rmcp directly. Both eras of the protocol, the handshake revisions from 2024-11-05 to 2025-11-25
 //! and the stateless 2026-07-28, are answered by the same server.
 //!
 //! Nothing but protocol messages is ever written to the transport; diagnostics are `tracing` events.

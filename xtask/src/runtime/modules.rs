@@ -12,16 +12,13 @@ use fs_err as fs;
 use crate::runtime::elf::Elf;
 
 /// What the agent uses of the kernel. What is built in needs no file.
-pub(crate) const WANTED: [&str; 9] = [
+pub(crate) const WANTED: [&str; 6] = [
     "virtio_pci",
-    "virtio_mmio",
     "virtio_blk",
     "virtio_console",
-    "vmw_vsock_virtio_transport",
     "erofs",
     "ext4",
     "overlay",
-    "tun",
 ];
 
 /// The modules of one kernel.

@@ -14,7 +14,7 @@ pub(crate) use ring::Ring;
 pub(crate) use spawn::spawn;
 
 /// Lets the kernel kill the command's process when this one ends, however it ends, and keeps the terminal's Ctrl-C
-/// from it. Such a command must be started by [`spawn`].
+/// from it. Such a command must be started by [`spawn()`].
 pub(crate) fn bind_to_owner(command: &mut Command) {
     use std::os::unix::process::CommandExt;
 
