@@ -90,7 +90,7 @@ fn an_image_of_one_static_program_runs_it() {
         "{told:#}"
     );
     assert!(
-        told["error"]["hint"].as_str().unwrap().contains("after `--`"),
+        told["error"]["hint"].as_str().unwrap().contains("shell"),
         "{told:#}"
     );
 

@@ -156,7 +156,7 @@ fn a_directory_that_is_not_the_users_own_is_refused() {
     };
     let file = home.path().join("file");
     fs::write(&file, "in the way").unwrap();
-    for (dir, hint) in [(&open, "chmod go-w"), (&foreign, "chown"), (&file, "mv ")] {
+    for dir in [&open, &foreign, &file] {
         for variable in ["PYRO_HOME", "PYRO_CACHE_DIR"] {
             let mut command = home.run_command(&["--json"], &["true"]);
             let ended = Ended::from(command.env(variable, dir).output().unwrap());
@@ -168,7 +168,10 @@ fn a_directory_that_is_not_the_users_own_is_refused() {
                     .contains(&*dir.to_string_lossy()),
                 "{error:#}"
             );
-            assert!(error["hint"].as_str().unwrap().contains(hint), "{error:#}");
+            assert!(
+                error["hint"].as_str().unwrap().contains("PYRO_CACHE_DIR"),
+                "{error:#}"
+            );
         }
     }
     assert_eq!(
