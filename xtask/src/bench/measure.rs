@@ -203,7 +203,15 @@ impl<'a> Bench<'a> {
             isolation,
             ..
         } = self.options;
-        command.args(["run", "--isolation", isolation, environment]);
+        // A gigabyte through an emulated guest takes longer than the default limit.
+        command.args([
+            "run",
+            "--isolation",
+            isolation,
+            "--timeout-seconds",
+            "600",
+            environment,
+        ]);
         command
     }
 }
