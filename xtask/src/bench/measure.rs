@@ -223,7 +223,7 @@ impl RunReport {
             let phase = key.strip_prefix("phase.")?.strip_suffix("_ms")?;
             Some((phase.replace('_', " "), value.parse().ok()?))
         });
-        [("boot", self.boot_ms), ("command", self.duration_ms)]
+        [("boot", self.boot_ms), ("command in the guest", self.duration_ms)]
             .map(|(name, time)| (name.to_owned(), time))
             .into_iter()
             .chain(more)
