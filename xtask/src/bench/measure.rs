@@ -248,7 +248,11 @@ mod tests {
         let json = r#"{"isolation": "emulated", "boot_ms": 2100, "duration_ms": 50,
             "metadata": {"phase.guest_kernel_ms": "1900", "vmm_version": "7.2", "phase.bad_ms": "soon"}}"#;
         let report: RunReport = serde_json::from_str(json).unwrap();
-        let expected = [("boot", 2100.0), ("command", 50.0), ("guest kernel", 1900.0)];
+        let expected = [
+            ("boot", 2100.0),
+            ("command in the guest", 50.0),
+            ("guest kernel", 1900.0),
+        ];
         assert_eq!(
             report.phases(),
             expected.map(|(name, time)| (name.to_owned(), time))
