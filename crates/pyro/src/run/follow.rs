@@ -25,6 +25,9 @@ pub(super) const GRACE: Duration = Duration::from_secs(2);
 /// What the host allows the guest on top of its own limits, before it takes matters into its own hands.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long what an ended VM sent may take to be read; it is all here, so this is not waited for.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// How often in a row a connection may break without anything having arrived.
 const MAX_FRUITLESS_RECONNECTS: u32 = 5;
 
@@ -128,7 +131,7 @@ impl<'a> Follower<'a> {
                 Step::Message(Err(error)) => return Err(error.into()),
                 Step::Wish(wish) => self.obey(wish).await,
                 Step::InterruptOver => self.obey(Wish::Cancel).await,
-                Step::VmEnded(how) => return Err(self.vm.lost(&how).await.into()),
+                Step::VmEnded(how) => return self.last_messages(receiver, feeder, &how).await.map(Some),
                 Step::Deadline => {
                     return Ok(Some(End::Forced {
                         cancelled: self.wish != Wish::GoOn,
@@ -137,6 +140,21 @@ impl<'a> Follower<'a> {
                 Step::StdinOver => feeder.wait_for_position(),
             }
         }
+    }
+
+    /// Takes what the VM still sent before it ended: perhaps the command's end is among it.
+    async fn last_messages(
+        &mut self,
+        receiver: &mut CallReceiver,
+        feeder: &mut Feeder,
+        how: &str,
+    ) -> Result<End> {
+        while let Ok(Ok(Some(body))) = tokio::time::timeout(LAST_WORDS, receiver.next()).await {
+            if let Some(end) = self.take(body, feeder).await? {
+                return Ok(end);
+            }
+        }
+        Err(self.vm.lost(how).await.into())
     }
 
     async fn next_step(

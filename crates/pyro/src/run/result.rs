@@ -93,6 +93,7 @@ pub(super) fn assemble(parts: Parts) -> VmExec {
     let is_one_quoted_line =
         matches!(&command, Command::Argv(words) if words[0].to_string_lossy().contains(' '));
     warnings.extend(ending.warning);
+    warnings.extend(facts.machine.warning);
     if ending.outcome == ExecOutcome::NotStarted && is_one_quoted_line {
         warnings.push(
             "several words are a program and its arguments; one word alone is a line for the shell".into(),

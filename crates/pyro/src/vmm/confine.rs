@@ -34,6 +34,10 @@ pub(super) struct Confinement {
 #[derive(Debug)]
 pub(super) struct Layers(std::io::PipeReader);
 
+/// The layers in force around a VMM.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InForce(u8);
+
 /// A layer that may be missing, as a bit of the report.
 #[derive(Debug, Clone, Copy)]
 #[repr(u8)]
@@ -98,14 +102,22 @@ pub(super) fn apply(command: &mut Command, confinement: Confinement) -> std::io:
 }
 
 impl Layers {
-    /// The layers in force, for people. Call it once the VMM was started.
-    pub(super) fn describe(mut self, seccomp: bool) -> String {
+    /// What is in force. Call it once the VMM was started.
+    pub(super) fn read(mut self) -> InForce {
         let mut byte = [0];
-        let layers = if self.0.read_exact(&mut byte).is_ok() {
+        // A child that reported nothing did not get that far, and is not a VMM.
+        InForce(if self.0.read_exact(&mut byte).is_ok() {
             byte[0]
         } else {
             0
-        };
+        })
+    }
+}
+
+impl InForce {
+    /// The layers, for people.
+    pub(super) fn describe(self, seccomp: bool) -> String {
+        let Self(layers) = self;
         let mut names = vec!["no-new-privileges", "closed-descriptors", "no-core-dumps"];
         let optional = [
             (Layer::User, "own-user"),
@@ -122,6 +134,13 @@ impl Layers {
             names.push("system-call-filter");
         }
         names.join(", ")
+    }
+
+    /// What the user of a VM should know.
+    pub(super) fn warning(self) -> Option<String> {
+        let Self(layers) = self;
+        let root = getuid().is_root() && layers & Layer::User as u8 == 0;
+        root.then(|| "the VMM of this VM runs as root, which it could not give up".to_owned())
     }
 }
 

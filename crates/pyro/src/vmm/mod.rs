@@ -77,6 +77,8 @@ pub(crate) struct MachineFacts {
     pub(crate) execution_mode: ExecutionMode,
     /// What keeps the VMM itself from the host; named layers that are in force.
     pub(crate) confinement: String,
+    /// What the user should know of that.
+    pub(crate) warning: Option<String>,
 }
 
 /// The driver's own connection to its VMM.

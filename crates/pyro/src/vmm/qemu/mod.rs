@@ -86,6 +86,7 @@ impl Qemu {
         };
         let child = process::spawn(command).await.map_err(failed)?;
         let child = OwnedChild::own(child, messages).map_err(failed)?;
+        let in_force = layers.read();
         Ok(Machine {
             process: child,
             console: Ring::read(console),
@@ -94,7 +95,8 @@ impl Qemu {
             facts: MachineFacts {
                 vmm: VmmKind::Qemu,
                 execution_mode: ExecutionMode::GuestSerial,
-                confinement: layers.describe(true),
+                confinement: in_force.describe(true),
+                warning: in_force.warning(),
             },
         })
     }
