@@ -56,3 +56,28 @@ fn children_left_behind_hold_nothing_up() {
     let ended = home.run(&[], &[script]);
     assert_eq!((ended.status, ended.text()), (4, "done\n"), "{}", ended.stderr);
 }
+
+#[test]
+fn a_guest_that_ends_its_machine_is_lost_with_its_last_words_heard() {
+    let home = Home::new();
+    let script = "echo before; sleep 1; echo b > /proc/sysrq-trigger; sleep 60";
+    let (status, result) = home.json(&[], &[script]);
+    let error = &result["error"];
+    assert_eq!(
+        (status, &error["code"]),
+        (125, &"guest-lost".into()),
+        "{result:#}"
+    );
+    assert!(
+        error["hint"].is_string() && error["details"]["console"].is_string(),
+        "{error:#}"
+    );
+
+    let ended = home.run(&[], &[script]);
+    assert_eq!(
+        (ended.status, ended.text()),
+        (125, "before\n"),
+        "{}",
+        ended.stderr
+    );
+}
