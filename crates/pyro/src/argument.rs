@@ -94,16 +94,10 @@ pub fn variable_name(name: &str) -> Result<(), InvalidArgument> {
     if starts_well && goes_on_well && name.len() <= 64 {
         return Ok(());
     }
-    let given = name
-        .chars()
-        .take(80)
-        .collect::<String>()
-        .escape_debug()
-        .to_string();
     Err(InvalidArgument::Malformed {
         name: "env",
         problem: "needs names of letters, digits and `_`",
-        given,
+        given: excerpt(name),
     })
 }
 
@@ -115,17 +109,20 @@ pub fn no_nul(name: &'static str, value: &[u8]) -> Result<(), InvalidArgument> {
     if !value.contains(&0) {
         return Ok(());
     }
-    let given = String::from_utf8_lossy(value)
-        .chars()
-        .take(80)
-        .collect::<String>()
-        .escape_debug()
-        .to_string();
     Err(InvalidArgument::Malformed {
         name,
         problem: "must not contain a NUL byte",
-        given,
+        given: excerpt(&String::from_utf8_lossy(value)),
     })
+}
+
+/// As much of a refused value as fits into a sentence, with everything unprintable escaped.
+pub(crate) fn excerpt(text: &str) -> String {
+    text.chars()
+        .take(80)
+        .collect::<String>()
+        .escape_debug()
+        .to_string()
 }
 
 /// The time a command may take: 1–86,400 seconds.

@@ -63,7 +63,8 @@ pub(super) async fn drive(
     tracing::debug!(%vm_id, ?end, "the command ended");
     clock.lap("command");
 
-    super::tell(&events, RunEvent::Phase(Phase::Removing)).await;
+    // A VM is not kept for a caller who takes no events.
+    let _untold = events.try_send(RunEvent::Phase(Phase::Removing));
     let facts = result::VmFacts::of(&mut vm, isolation, &end).await;
     vm.kill().await;
     drop(reservation);

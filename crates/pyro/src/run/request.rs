@@ -164,12 +164,7 @@ fn empty() -> InvalidArgument {
 }
 
 fn nul(given: &str) -> InvalidArgument {
-    let given = given
-        .chars()
-        .take(80)
-        .collect::<String>()
-        .escape_debug()
-        .to_string();
+    let given = argument::excerpt(given);
     InvalidArgument::Malformed {
         name: "command",
         problem: "must not contain a NUL byte",
