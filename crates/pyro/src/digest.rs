@@ -1,6 +1,8 @@
-//! SHA-256 of whole files.
+//! How files are known again: by digest in full, by identity at a glance.
 
+use std::fs::Metadata;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 
 use sha2::{Digest, Sha256};
 
@@ -30,4 +32,9 @@ pub(crate) fn sha256(mut source: impl Read) -> io::Result<(String, u64)> {
             .collect(),
         length,
     ))
+}
+
+/// When a file's content or attributes last changed, in nanoseconds since the Unix epoch. No program can set it back.
+pub(crate) fn changed_ns(metadata: &Metadata) -> i128 {
+    i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec())
 }

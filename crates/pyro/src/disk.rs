@@ -14,6 +14,7 @@ use rustix::fs::{Mode, OFlags, SeekFrom};
 
 use crate::dirs;
 use crate::error::{Diagnosis, ErrorCode};
+use crate::process::find_program;
 
 /// Changed whenever the file system is made in another way.
 const RECIPE: u32 = 2;
@@ -111,12 +112,7 @@ impl DiskSource<'_> {
     }
 
     fn format(&self, path: &Path, disk_gib: u32) -> Result<(), DiskError> {
-        let mke2fs = self
-            .search_path
-            .iter()
-            .map(|dir| dir.join("mke2fs"))
-            .find(|program| program.is_file());
-        let mke2fs = mke2fs.ok_or(DiskError::NoMke2fs)?;
+        let mke2fs = find_program(self.search_path, "mke2fs").ok_or(DiskError::NoMke2fs)?;
         let file = File::options()
             .write(true)
             .create_new(true)

@@ -225,7 +225,7 @@ fn identity(path: &Path) -> Result<Identity, RuntimeError> {
         size: metadata.len(),
         device: metadata.dev(),
         inode: metadata.ino(),
-        changed_ns: i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec()),
+        changed_ns: digest::changed_ns(&metadata),
     })
 }
 

@@ -94,7 +94,9 @@ impl Lack {
     pub(super) fn advice(&self) -> String {
         let otherwise = match self.resource {
             Resource::Memory => "lower `--mem-mib`",
-            Resource::Disk => "free space: `pyro env prune` removes unused environments",
+            Resource::Disk => {
+                "free space where PYRO_HOME is, or name a place with more: `--home DIR`; `pyro env prune` removes unused environments"
+            }
         };
         match self.holders.first() {
             Some(Holder { vm_id, bytes }) => {

@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use super::finding::{pass, warn};
 use super::program;
-use crate::isolation::find_program;
 use crate::object::DoctorCheck;
+use crate::process::find_program;
 use crate::settings::Settings;
 
 /// What was found.

@@ -1,8 +1,8 @@
 //! The programs that build environments where no registry can be reached.
 
 use super::finding::{pass, warn};
-use crate::isolation::find_program;
 use crate::object::DoctorCheck;
+use crate::process::find_program;
 use crate::settings::Settings;
 
 /// Each program with the package that has it.

@@ -132,11 +132,7 @@ pub(super) async fn build(
     cache_dir: &Path,
     blobs: &BlobStore,
 ) -> Result<Image, PackagesError> {
-    let program = settings
-        .search_path
-        .iter()
-        .map(|dir| dir.join("mmdebstrap"))
-        .find(|program| program.is_file());
+    let program = process::find_program(&settings.search_path, "mmdebstrap");
     let program = program.ok_or(PackagesError::NotInstalled)?;
     let scratch = Scratch::create(cache_dir).map_err(PackagesError::Start)?;
     let (mut child, tar) = start(&program, recipe, settings, &scratch)
@@ -183,11 +179,7 @@ async fn start(
 /// As root, mmdebstrap mounts file systems and starts programs: in namespaces of its own, all of that ends with it.
 /// Without privileges it makes such namespaces by itself.
 fn in_namespaces(program: &Path, settings: &Settings) -> Command {
-    let unshare = settings
-        .search_path
-        .iter()
-        .map(|dir| dir.join("unshare"))
-        .find(|program| program.is_file());
+    let unshare = process::find_program(&settings.search_path, "unshare");
     match unshare {
         Some(unshare) if rustix::process::getuid().is_root() => {
             let mut command = Command::new(unshare);

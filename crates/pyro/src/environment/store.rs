@@ -25,6 +25,7 @@ use serde::de::DeserializeOwned;
 use super::error::EnvironmentError;
 use super::record::{FORMAT, InstallRecord, NameRecord, RootRecord};
 use super::selector::EnvironmentName;
+use crate::digest::changed_ns;
 use crate::dirs;
 
 /// The name of the root file system image within an install.
@@ -180,10 +181,6 @@ pub(super) fn root_record(path: &Path, digest: String) -> Result<RootRecord, Env
         inode: metadata.ino(),
         changed_ns: changed_ns(&metadata),
     })
-}
-
-fn changed_ns(metadata: &std::fs::Metadata) -> i128 {
-    i128::from(metadata.ctime()) * 1_000_000_000 + i128::from(metadata.ctime_nsec())
 }
 
 /// Whether nobody uses the file at this moment; if so, nobody can begin to while the result lives.

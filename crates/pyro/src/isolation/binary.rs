@@ -3,10 +3,10 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, CWD};
 use serde::{Deserialize, Serialize};
 
 use crate::object::VmmKind;
+use crate::process::find_program;
 
 /// The name of QEMU's program for guests of this architecture.
 pub(crate) const QEMU: &str = "qemu-system-x86_64";
@@ -63,14 +63,6 @@ impl FileIdentity {
             modified: (metadata.mtime(), metadata.mtime_nsec()),
         })
     }
-}
-
-/// Finds a program that this user may execute in the directories, in their order.
-pub(crate) fn find_program(search_path: &[PathBuf], name: &str) -> Option<PathBuf> {
-    let executable = |path: &PathBuf| {
-        path.is_file() && rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_ok()
-    };
-    search_path.iter().map(|dir| dir.join(name)).find(executable)
 }
 
 #[cfg(test)]

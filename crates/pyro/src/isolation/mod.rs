@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::argument::InvalidArgument;
 
-pub(crate) use binary::{QEMU, VmmBinary, find_program};
+pub(crate) use binary::{QEMU, VmmBinary};
 pub(crate) use kvm::{DEVICE, KvmProbe, KvmVerdict};
 pub(crate) use select::{Choice, choose, select};
 

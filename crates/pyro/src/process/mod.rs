@@ -5,8 +5,10 @@ mod ring;
 mod spawn;
 pub(crate) mod sys;
 
+use std::path::PathBuf;
 use std::process::Command;
 
+use rustix::fs::{Access, AtFlags, CWD};
 use rustix::process::{Signal, getppid};
 
 pub(crate) use child::OwnedChild;
@@ -29,4 +31,12 @@ pub(crate) fn bind_to_owner(command: &mut Command) {
             Err(rustix::io::Errno::SRCH.into())
         }
     });
+}
+
+/// Finds a program that this user may execute in the directories, in their order.
+pub(crate) fn find_program(search_path: &[PathBuf], name: &str) -> Option<PathBuf> {
+    let executable = |path: &PathBuf| {
+        path.is_file() && rustix::fs::accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS).is_ok()
+    };
+    search_path.iter().map(|dir| dir.join(name)).find(executable)
 }
