@@ -158,7 +158,8 @@ pub(crate) async fn kept_output(machine: &mut Machine) -> Result<String, Failure
         host.run(first.clone()).await?.stdout == given.stdout,
         "the output is kept",
     )?;
-    for _ in 0..12 {
+    // Half as much again as is kept of all ended commands together, however little each takes of memory.
+    for _ in 0..21 {
         host.run(shell("head -c 300000 /dev/zero")).await?;
     }
     ensure(
