@@ -1,10 +1,11 @@
 //! The server: sets the machine up, finds the host and converses with it until the machine goes off.
 
-use std::cell::OnceCell;
+use std::cell::{OnceCell, RefCell};
 use std::io;
 use std::process::ExitCode;
 use std::rc::Rc;
 
+use bytes::Bytes;
 use pyro_proto::handshake::NONCE_BYTES;
 use pyro_proto::message::{Fault, FaultKind};
 use rustix::time::ClockId;
@@ -25,8 +26,8 @@ pub(crate) struct Agent {
     pub(crate) machine: Result<Rc<Machine>, String>,
     /// The commands.
     pub(crate) commands: Registry,
-    /// The nonce of this boot, from the kernel's command line.
-    pub(crate) boot_nonce: Vec<u8>,
+    /// What proves to the host that this is its machine: from the kernel's command line, until the host gives another.
+    pub(crate) nonce: RefCell<Bytes>,
     /// Turns true when everything is on disk and the machine may end.
     pub(crate) is_off: watch::Sender<bool>,
     ready_after_us: OnceCell<u64>,
@@ -78,9 +79,7 @@ fn serve(uevents: &Uevents, machine: Result<Rc<Machine>, String>) -> io::Result<
     let agent = Rc::new(Agent {
         machine,
         commands: Registry::default(),
-        boot_nonce: setup::kernel_parameter("pyro.nonce")
-            .and_then(|hex| nonce(&hex))
-            .unwrap_or_default(),
+        nonce: RefCell::new(nonce_of_boot().into()),
         is_off: watch::Sender::new(false),
         ready_after_us: OnceCell::new(),
     });
@@ -103,6 +102,12 @@ async fn converse(mut channel: Channel, agent: &Rc<Agent>) -> io::Result<()> {
             Err(error) => log::error(&format!("the channel to the host failed: {error}")),
         }
     }
+}
+
+fn nonce_of_boot() -> Vec<u8> {
+    setup::kernel_parameter("pyro.nonce")
+        .and_then(|hex| nonce(&hex))
+        .unwrap_or_default()
 }
 
 fn nonce(hex: &str) -> Option<Vec<u8>> {

@@ -6,6 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
+use pyro_proto::handshake::NONCE_BYTES;
 use pyro_proto::message::{Configure, Fault, FaultKind};
 use rustix::fs::OFlags;
 use rustix::time::{ClockId, Timespec};
@@ -30,12 +31,19 @@ pub(crate) async fn apply(configure: Configure, agent: &Agent) -> Result<(), Fau
         machine_id,
         realtime_ns,
         entropy,
+        nonce,
     } = configure;
     let machine = agent.machine()?;
     if !machine_id.is_empty() && !is_machine_id(&machine_id) {
         return Err(fault(
             FaultKind::InvalidArgument,
             "a machine id is 32 lowercase hexadecimal digits",
+        ));
+    }
+    if !nonce.is_empty() && nonce.len() != NONCE_BYTES {
+        return Err(fault(
+            FaultKind::InvalidArgument,
+            format!("a nonce has {NONCE_BYTES} bytes"),
         ));
     }
     if !entropy.is_empty() {
@@ -57,6 +65,9 @@ pub(crate) async fn apply(configure: Configure, agent: &Agent) -> Result<(), Fau
         written
             .flatten()
             .map_err(|error| failed("write the machine id", &error))?;
+    }
+    if !nonce.is_empty() {
+        *agent.nonce.borrow_mut() = nonce;
     }
     Ok(())
 }

@@ -91,7 +91,7 @@ fn answer_to(hello: HostHello, agent: &Agent) -> AgentHello {
     let theirs = (hello.oldest_version, hello.newest_version);
     AgentHello {
         session: hello.session,
-        boot_nonce: Bytes::copy_from_slice(&agent.boot_nonce),
+        boot_nonce: agent.nonce.borrow().clone(),
         version: handshake::common_version(ours, theirs).unwrap_or(0),
         agent_version: env!("CARGO_PKG_VERSION").to_owned(),
         kernel_release: rustix::system::uname().release().to_string_lossy().into_owned(),

@@ -23,6 +23,9 @@ const MAX_HELLO_BYTES: usize = 16 * 1024;
 pub const NONCE_BYTES: usize = 16;
 
 /// What the host says first.
+///
+/// A hello with no version (both 0) has nothing in common with any agent: it is answered with version 0, and the agent
+/// then waits for another hello. So a host learns that an agent is idle, before the machine is saved.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct HostHello {
     /// Random bytes that mark this byte stream.

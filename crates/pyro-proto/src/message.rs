@@ -176,6 +176,9 @@ pub struct Configure {
     /// Fresh random bytes for the kernel's generator (random(4), `RNDADDENTROPY`).
     #[prost(bytes = "bytes", tag = "4")]
     pub entropy: Bytes,
+    /// From now on hellos are answered with this nonce; empty leaves the old one. Clones of one template differ by it.
+    #[prost(bytes = "bytes", tag = "5")]
+    pub nonce: Bytes,
 }
 
 /// A command to start.

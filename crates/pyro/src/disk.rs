@@ -85,11 +85,30 @@ impl DiskSource<'_> {
     /// # Errors
     /// [`DiskError`]; nothing is left behind.
     pub(crate) fn scratch(&self, disk_gib: u32) -> Result<OwnedFd, DiskError> {
-        let blank_path = self.blank(disk_gib)?;
-        let blank = File::open(&blank_path).map_err(host("open", &blank_path))?;
+        self.copy_of(&self.open_blank(disk_gib)?)
+    }
+
+    /// Makes a disk without a name that begins as another is.
+    ///
+    /// # Errors
+    /// [`DiskError`]; nothing is left behind.
+    pub(crate) fn copy_of(&self, image: &File) -> Result<OwnedFd, DiskError> {
         let disk = nameless(self.disk_dir).map_err(host("create a disk in", self.disk_dir))?;
-        copy_sparse(&blank, &disk).map_err(host("write a disk in", self.disk_dir))?;
+        copy_sparse(image, &disk).map_err(host("write a disk in", self.disk_dir))?;
         Ok(disk.into())
+    }
+
+    /// Makes an empty disk of a file.
+    ///
+    /// # Errors
+    /// [`DiskError`]; the file is then of no use.
+    pub(crate) fn make_empty(&self, disk: &File, disk_gib: u32) -> Result<(), DiskError> {
+        copy_sparse(&self.open_blank(disk_gib)?, disk).map_err(host("write a disk in", self.disk_dir))
+    }
+
+    fn open_blank(&self, disk_gib: u32) -> Result<File, DiskError> {
+        let path = self.blank(disk_gib)?;
+        File::open(&path).map_err(host("open", &path))
     }
 
     /// The empty file system of a size, made if it is not there yet.

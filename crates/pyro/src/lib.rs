@@ -23,7 +23,9 @@ mod resources;
 mod run;
 mod runtime;
 mod settings;
+mod start;
 mod sys;
+mod template;
 mod vm;
 mod vmm;
 

@@ -147,6 +147,14 @@ impl Runtime {
         &self.manifest
     }
 
+    /// The digests of kernel and initramfs, as the manifest says.
+    pub(crate) fn digests(&self) -> [&str; 2] {
+        [KERNEL, INITRAMFS].map(|name| {
+            let entry = self.manifest.files.get(name);
+            entry.map_or("", |entry| &entry.sha256)
+        })
+    }
+
     /// The uncompressed kernel.
     pub(crate) fn kernel(&self) -> PathBuf {
         self.dir.join(KERNEL)

@@ -1,7 +1,9 @@
 //! A machine whose agent answers.
 
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use pyro_proto::handshake::NONCE_BYTES;
 use serde_json::{Map, Value};
 
 use crate::error::{Diagnosis, ErrorCode};
@@ -9,7 +11,7 @@ use crate::guest::{self, Connection, GuestError, Repeat};
 use crate::id::VmId;
 use crate::isolation::Isolation;
 use crate::vmm::qemu::Qemu;
-use crate::vmm::{LastWords, Machine, MachineFacts, MachineSpec, VmmError};
+use crate::vmm::{LastWords, Machine, MachineFacts, MachineSpec, Origin, VmmError};
 
 /// How long a guest may take until its agent answers; some twenty times of what it takes on a slow host.
 fn boot_bound(isolation: Isolation) -> Duration {
@@ -18,6 +20,9 @@ fn boot_bound(isolation: Isolation) -> Duration {
         Isolation::Emulated => Duration::from_secs(120),
     }
 }
+
+/// How long a restored guest may take until its agent answers; some hundred times of what it takes.
+const RESTORE_BOUND: Duration = Duration::from_secs(15);
 
 /// How long a VMM may take to hand over a new byte stream, and the agent to answer on it.
 const RECONNECT_BOUND: Duration = Duration::from_secs(30);
@@ -143,11 +148,25 @@ impl LiveVm {
     ///
     /// # Errors
     /// [`VmError`]; nothing is left running.
-    pub(crate) async fn boot(driver: &Qemu, spec: MachineSpec) -> Result<Self, VmError> {
-        let (vm_id, bound) = (spec.vm_id, boot_bound(spec.isolation));
+    pub(crate) async fn start(driver: &Qemu, spec: MachineSpec) -> Result<Self, VmError> {
+        let mut vm = Self::start_anonymous(driver, spec).await?;
+        vm.configure().await?;
+        Ok(vm)
+    }
+
+    /// Starts a machine and waits for its agent. It is nobody's yet: it may be saved, and must not be used.
+    ///
+    /// # Errors
+    /// [`VmError`]; nothing is left running.
+    pub(crate) async fn start_anonymous(driver: &Qemu, spec: MachineSpec) -> Result<Self, VmError> {
+        let vm_id = spec.vm_id;
+        let bound = match &spec.origin {
+            Origin::Boot | Origin::BootToSave { .. } => boot_bound(spec.isolation),
+            Origin::Restore(_) => RESTORE_BOUND,
+        };
         let boot_nonce = decode_hex(&spec.boot_nonce);
         let started = Instant::now();
-        let mut machine = driver.boot(spec).await?;
+        let mut machine = driver.start(spec).await?;
         let spawn = started.elapsed();
         tracing::debug!(%vm_id, ?spawn, confinement = machine.facts().confinement, "the VMM runs");
         let connection = match first_answer(&mut machine, &boot_nonce, bound).await {
@@ -157,26 +176,64 @@ impl LiveVm {
         let connect = started.elapsed() - spawn;
         tracing::debug!(%vm_id, ?connect, hello = ?connection.hello(), "the agent answered");
         let guest_ready = Duration::from_micros(connection.hello().ready_after_us);
-        let timing = StartTiming {
-            spawn,
-            connect,
-            configure: Duration::ZERO,
-            guest_ready,
-        };
-        let configured = connection.configure(guest::configuration(vm_id)).await;
-        let mut vm = Self {
+        Ok(Self {
             vm_id,
             machine,
             connection: Some(connection),
             boot_nonce,
-            timing,
+            timing: StartTiming {
+                spawn,
+                connect,
+                configure: Duration::ZERO,
+                guest_ready,
+            },
+        })
+    }
+
+    async fn configure(&mut self) -> Result<(), VmError> {
+        let started = Instant::now();
+        let mut nonce = vec![0; NONCE_BYTES];
+        crate::random::fill(&mut nonce);
+        let configuration = guest::configuration(self.vm_id, &nonce);
+        let outcome = match self.connection() {
+            Ok(connection) => connection.configure(configuration).await,
+            Err(error) => Err(error),
         };
-        if let Err(source) = configured {
-            let last_words = vm.machine.last_words().await;
-            return Err(VmError::Unfit { source, last_words });
+        match outcome {
+            Ok(()) => {
+                self.boot_nonce = nonce;
+                self.timing.configure = started.elapsed();
+                Ok(())
+            }
+            Err(source) => Err(self.unfit(source).await),
         }
-        vm.timing.configure = started.elapsed() - spawn - connect;
-        Ok(vm)
+    }
+
+    async fn unfit(&mut self, source: GuestError) -> VmError {
+        let last_words = self.machine.last_words().await;
+        VmError::Unfit { source, last_words }
+    }
+
+    /// Ends the conversation with the agent and saves the machine, whose devices' state goes to `devices`. Its memory
+    /// is then complete in the file that it was started with; the machine itself is killed.
+    ///
+    /// # Errors
+    /// [`VmError`] if the guest or its VMM does not go along.
+    pub(crate) async fn save(mut self, devices: OwnedFd) -> Result<(), VmError> {
+        if let Some(connection) = self.connection.take() {
+            connection.close().await;
+        }
+        // Kept open beyond the saving: so the guest need not learn, once restored, that the host went and came.
+        let mut stream = self.machine.reopen_channel().await?;
+        let idle = guest::wait_until_idle(&mut stream, &self.boot_nonce);
+        match tokio::time::timeout(RECONNECT_BOUND, idle).await {
+            Ok(Ok(())) => {}
+            Ok(Err(source)) => return Err(self.unfit(source).await),
+            Err(_) => return Err(self.lost("its agent fell silent").await),
+        }
+        self.machine.save(devices).await?;
+        self.machine.kill().await;
+        Ok(())
     }
 
     /// The connection to its agent.

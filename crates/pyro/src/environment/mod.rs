@@ -130,6 +130,11 @@ impl BootableEnvironment {
         })
     }
 
+    /// The digest of the root file system image.
+    pub(crate) fn root_digest(&self) -> &str {
+        &self.install.root.digest
+    }
+
     /// Opens the root file system image for a VM, which thereby holds it too.
     ///
     /// # Errors

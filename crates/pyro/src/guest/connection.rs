@@ -57,7 +57,8 @@ impl Connection {
         boot_nonce: &[u8],
         repeat: Repeat,
     ) -> Result<Self, GuestError> {
-        let (hello, rest) = greet(&mut stream, repeat).await?;
+        let versions = (OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION);
+        let (hello, rest) = greet(&mut stream, versions, repeat).await?;
         check(&hello, boot_nonce)?;
         let (reader, writer) = stream.into_split();
         let stream = tokio::io::join(std::io::Cursor::new(rest).chain(reader), writer);
@@ -134,13 +135,30 @@ impl Connection {
     }
 }
 
-async fn greet(stream: &mut UnixStream, repeat: Repeat) -> Result<(AgentHello, bytes::BytesMut), GuestError> {
+/// Waits until the agent at the other end has ended every conversation and waits for the next hello.
+///
+/// # Errors
+/// [`GuestError`] if the stream ended or something else than this boot's agent answered.
+pub(crate) async fn wait_until_idle(stream: &mut UnixStream, boot_nonce: &[u8]) -> Result<(), GuestError> {
+    let (hello, _) = greet(stream, (0, 0), Repeat::UntilAnswered).await?;
+    if hello.boot_nonce == boot_nonce {
+        Ok(())
+    } else {
+        Err(GuestError::Impostor)
+    }
+}
+
+async fn greet(
+    stream: &mut UnixStream,
+    (oldest_version, newest_version): (u32, u32),
+    repeat: Repeat,
+) -> Result<(AgentHello, bytes::BytesMut), GuestError> {
     let mut session = [0; handshake::NONCE_BYTES];
     crate::random::fill(&mut session);
     let hello = HostHello {
         session: Bytes::copy_from_slice(&session),
-        newest_version: PROTOCOL_VERSION,
-        oldest_version: OLDEST_PROTOCOL_VERSION,
+        newest_version,
+        oldest_version,
     };
     let greeting = handshake::encode(&hello);
     stream.write_all(&greeting).await.map_err(broken)?;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use pyro_proto::message::{Attach, Configure, Exec, Fault, FaultKind, Signal, Verb, host_message::Body};
 
 pub(crate) use self::call::{CallReceiver, CallSender};
-pub(crate) use self::connection::{Connection, Repeat, printable};
+pub(crate) use self::connection::{Connection, Repeat, printable, wait_until_idle};
 use crate::error::{Diagnosis, ErrorCode};
 
 /// A conversation that cannot go on, or a request that the agent refused.
@@ -123,8 +123,8 @@ pub(crate) fn request_id() -> String {
     crate::random::hex::<16>()
 }
 
-/// What makes a booted or restored guest different from every other.
-pub(crate) fn configuration(vm_id: crate::VmId) -> Configure {
+/// What makes a booted or restored guest different from every other; `nonce` is its own from then on.
+pub(crate) fn configuration(vm_id: crate::VmId, nonce: &[u8]) -> Configure {
     let mut entropy = [0; 64];
     crate::random::fill(&mut entropy);
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
@@ -134,5 +134,6 @@ pub(crate) fn configuration(vm_id: crate::VmId) -> Configure {
         machine_id: crate::random::hex::<16>(),
         realtime_ns: seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0),
         entropy: Bytes::copy_from_slice(&entropy),
+        nonce: Bytes::copy_from_slice(nonce),
     }
 }

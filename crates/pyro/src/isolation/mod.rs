@@ -7,16 +7,16 @@ mod select;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::argument::InvalidArgument;
 
-pub(crate) use binary::{QEMU, VmmBinary};
+pub(crate) use binary::{FileIdentity, QEMU, VmmBinary};
 pub(crate) use kvm::{DEVICE, KvmProbe, KvmVerdict};
 pub(crate) use select::{Choice, choose, select};
 
 /// The strength of the wall around a guest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Isolation {
     /// A VM on KVM.

@@ -12,7 +12,7 @@ pub use environment::{
 };
 pub use vm_exec::{Cleanup, CleanupReason, ExecOutcome, StreamInfo, TextEncoding, VmExec};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// How the host talks to the guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -28,7 +28,7 @@ pub enum ExecutionMode {
 }
 
 /// The program that runs the guest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum VmmKind {

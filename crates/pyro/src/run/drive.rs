@@ -2,16 +2,16 @@
 
 use tokio::sync::mpsc;
 
-use super::clock::Clock;
 use super::control::Wishes;
 use super::follow::{End, Follower};
-use super::start::{Started, start};
+use super::start::{Ready, start};
 use super::{Phase, RunEvent, RunRequest, exec, result};
 use crate::Pyro;
 use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::id::VmId;
 use crate::object::VmExec;
 use crate::output::KeptOutput;
+use crate::start::{Clock, StartedVm};
 
 /// The caller ended the run before its command ran.
 #[derive(Debug, thiserror::Error)]
@@ -43,13 +43,17 @@ pub(super) async fn drive(
         started = start(&pyro, &request, vm_id, &events, &mut clock) => started,
         () = wishes.wish.any() => Err(CancelledEarly.into()),
     };
-    let Started {
+    let Ready {
         environment,
+        started,
+        reservation,
+    } = started?;
+    let StartedVm {
         mut vm,
         isolation,
-        reservation,
+        kind,
         warnings,
-    } = started?;
+    } = started;
 
     super::tell(&events, RunEvent::Phase(Phase::Running)).await;
     let limit = request
@@ -65,18 +69,18 @@ pub(super) async fn drive(
 
     // A VM is not kept for a caller who takes no events.
     let _untold = events.try_send(RunEvent::Phase(Phase::Removing));
-    let facts = result::VmFacts::of(&mut vm, isolation, &end).await;
+    let facts = result::VmFacts::of(&mut vm, (isolation, kind), &end).await;
     vm.kill().await;
     drop(reservation);
     clock.lap("remove");
     Ok(result::assemble(result::Parts {
         vm_id,
+        warnings: environment.warnings.iter().cloned().chain(warnings).collect(),
         environment,
         command,
         end,
         kept,
         facts,
-        warnings,
         clock,
     }))
 }

@@ -1,6 +1,5 @@
 //! One command in a one-shot VM: what is asked, what happens meanwhile, what came of it.
 
-mod clock;
 mod control;
 mod drive;
 mod exec;

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use pyro_proto::message::{Ended, Outcome};
 
 use super::Command;
-use super::clock::Clock;
 use super::follow::End;
 use crate::environment::BootableEnvironment;
 use crate::guest;
@@ -13,6 +12,7 @@ use crate::id::VmId;
 use crate::isolation::Isolation;
 use crate::object::{Cleanup, CleanupReason, ExecOutcome, VmExec};
 use crate::output::KeptOutput;
+use crate::start::{Clock, StartKind};
 use crate::vm::LiveVm;
 use crate::vmm::MachineFacts;
 
@@ -33,10 +33,10 @@ pub(super) struct VmFacts {
 
 impl VmFacts {
     /// Asks what has to be asked while the VM runs.
-    pub(super) async fn of(vm: &mut LiveVm, isolation: Isolation, end: &End) -> Self {
+    pub(super) async fn of(vm: &mut LiveVm, (isolation, kind): (Isolation, StartKind), end: &End) -> Self {
         let machine = vm.facts().clone();
         let mut metadata: BTreeMap<String, String> = [
-            ("start_kind".to_owned(), "cold".to_owned()),
+            ("start_kind".to_owned(), kind.as_str().to_owned()),
             ("confinement".to_owned(), machine.confinement.clone()),
         ]
         .into();

@@ -3,18 +3,21 @@
 //! Every layer that the kernel grants is put in force between fork and exec; the child reports which they were. Only
 //! those that must never be missing (dying with the owner, no new privileges, closed descriptors) make the start fail.
 
-use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::FdFlags;
-use rustix::process::{Resource, Rlimit, Signal, getppid, getuid};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, getuid};
 use rustix::thread::{Gid, Uid, UnshareFlags};
+use tokio::net::UnixStream;
 
+use super::gate::{self, Gate, Offer, Scope};
+use super::report::{Report, Reporter};
 use crate::id::VmId;
-use crate::process::sys;
+use crate::process::sys::{self, FilterInstruction};
+use crate::process::{self, OwnedChild};
 
 /// Users from here on run VMMs when pyro runs as root, one for each VM, so that none may signal or trace another.
 const FIRST_VMM_UID: u32 = 2_000_000_000;
@@ -24,15 +27,24 @@ const FIRST_VMM_UID: u32 = 2_000_000_000;
 pub(super) struct Confinement {
     /// Descriptors that the VMM gets, under their own numbers.
     pub(super) inherited: Vec<OwnedFd>,
+    /// Files that it gets when it opens their paths, and the calls that are looked at for that.
+    pub(super) offers: Option<(Scope, Vec<Offer>)>,
     /// The VM, which picks the user when pyro runs as root.
     pub(super) vm_id: VmId,
     /// A device that the VMM must be able to open.
     pub(super) device: Option<&'static str>,
 }
 
-/// Tells which layers are in force, once the VMM was started.
+/// A VMM that was started, in its confinement.
 #[derive(Debug)]
-pub(super) struct Layers(std::io::PipeReader);
+pub(super) struct Confined {
+    /// Its process.
+    pub(super) process: OwnedChild,
+    /// What keeps it from the host.
+    pub(super) in_force: InForce,
+    /// What gives it the files that it opens by path.
+    pub(super) gate: Option<Gate>,
+}
 
 /// The layers in force around a VMM.
 #[derive(Debug, Clone, Copy)]
@@ -54,27 +66,57 @@ struct Identity {
     device_group: Option<u32>,
 }
 
-/// Arranges for the command to confine itself before it becomes the VMM.
+/// Starts the command, which confines itself before it becomes the VMM. What the VMM says goes to `messages`.
 ///
 /// # Errors
-/// If the pipe for the report cannot be made.
-pub(super) fn apply(command: &mut Command, confinement: Confinement) -> std::io::Result<Layers> {
-    let (reader, writer) = std::io::pipe()?;
-    let report = OwnedFd::from(writer);
-    let Confinement {
-        inherited,
-        vm_id,
-        device,
-    } = confinement;
-    let identity = vmm_identity(vm_id, device);
-    let user_map = format!("{0} {0} 1", getuid().as_raw());
-    let owner = rustix::process::getpid();
+/// If a layer that must never be missing is refused, or the program cannot be executed. Nothing is left running.
+pub(super) async fn start(
+    mut command: Command,
+    confinement: Confinement,
+    messages: UnixStream,
+) -> std::io::Result<Confined> {
+    let (report, reporter) = Report::pair()?;
+    let (scope, offers) = match confinement.offers {
+        Some((scope, offers)) => (Some(scope), offers),
+        None => (None, Vec::new()),
+    };
     // The terminal's Ctrl-C is for pyro, which then ends the VM in order.
     command.process_group(0);
-    sys::before_exec(command, move || {
+    let steps = Steps {
+        inherited: confinement.inherited,
+        identity: vmm_identity(confinement.vm_id, confinement.device),
+        user_map: format!("{0} {0} 1", getuid().as_raw()),
+        owner: rustix::process::getpid(),
+        filter: scope.map(Scope::filter),
+        reporter,
+    };
+    sys::before_exec(&mut command, move || steps.take());
+    let process = OwnedChild::own(process::spawn(command).await?, messages)?;
+    let (layers, listener) = report.receive();
+    let gate = listener.map(|listener| Gate::keep(listener, offers));
+    Ok(Confined {
+        process,
+        in_force: InForce(layers),
+        gate: gate.transpose()?,
+    })
+}
+
+/// What the child does to itself between fork and exec.
+struct Steps {
+    inherited: Vec<OwnedFd>,
+    identity: Option<Identity>,
+    user_map: String,
+    owner: Pid,
+    filter: Option<[FilterInstruction; gate::FILTER_LENGTH]>,
+    reporter: Reporter,
+}
+
+impl Steps {
+    /// Makes system calls only.
+    fn take(&self) -> std::io::Result<()> {
         sys::close_all_on_exec()?;
-        let mut layers = leave_host(identity, user_map.as_bytes());
-        if let Some(identity) = identity
+        let mut layers = leave_host(self.identity, self.user_map.as_bytes());
+        if let Some(identity) = self.identity
             && become_user(identity).is_ok()
         {
             layers |= Layer::User as u8;
@@ -87,30 +129,16 @@ pub(super) fn apply(command: &mut Command, confinement: Confinement) -> std::io:
             },
         )?;
         rustix::thread::set_no_new_privs(true)?;
-        // A change of user clears this, so it comes last; the owner may have ended before it was set.
+        // A change of user clears this, so it comes after; the owner may have ended before it was set.
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-        if getppid() != Some(owner) {
+        if getppid() != Some(self.owner) {
             return Err(rustix::io::Errno::SRCH.into());
         }
-        for descriptor in &inherited {
+        for descriptor in &self.inherited {
             rustix::io::fcntl_setfd(descriptor, FdFlags::empty())?;
         }
-        rustix::io::write(&report, &[layers])?;
-        Ok(())
-    });
-    Ok(Layers(reader))
-}
-
-impl Layers {
-    /// What is in force. Call it once the VMM was started.
-    pub(super) fn read(mut self) -> InForce {
-        let mut byte = [0];
-        // A child that reported nothing did not get that far, and is not a VMM.
-        InForce(if self.0.read_exact(&mut byte).is_ok() {
-            byte[0]
-        } else {
-            0
-        })
+        let listener = self.filter.as_ref().map(|filter| sys::install_filter(filter));
+        self.reporter.send(layers, listener.transpose()?.as_ref())
     }
 }
 

@@ -4,7 +4,9 @@
 //! come as open files, so that a machine needs no place of its own on disk and its VMM no leave to open anything.
 
 mod confine;
+mod gate;
 pub(crate) mod qemu;
+mod report;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
@@ -36,6 +38,32 @@ pub(crate) struct MachineSpec {
     pub(crate) boot_nonce: String,
     /// Its disks, in the order in which the guest sees them.
     pub(crate) disks: Vec<Disk>,
+    /// Where it begins.
+    pub(crate) origin: Origin,
+}
+
+/// How a machine comes to life.
+#[derive(Debug, Default)]
+pub(crate) enum Origin {
+    /// Its kernel is started.
+    #[default]
+    Boot,
+    /// Its kernel is started, with the guest's memory in this file: such a machine can be saved.
+    BootToSave {
+        /// An empty file, open for reading and writing.
+        memory: OwnedFd,
+    },
+    /// It goes on from where another machine of the same make was saved.
+    Restore(SavedMachine),
+}
+
+/// What a machine was when it was saved, besides its disks. No machine that is restored from it changes it.
+#[derive(Debug)]
+pub(crate) struct SavedMachine {
+    /// The guest's memory, open for reading.
+    pub(crate) memory: OwnedFd,
+    /// The state of its devices, open for reading.
+    pub(crate) devices: OwnedFd,
 }
 
 /// A disk: an open raw image.
@@ -66,6 +94,8 @@ pub(crate) struct Machine {
     channel: Option<UnixStream>,
     control: Control,
     facts: MachineFacts,
+    // Lives as long as the VMM may open something.
+    _gate: Option<gate::Gate>,
 }
 
 /// What stays true of a machine for as long as it runs.
@@ -163,6 +193,17 @@ impl Machine {
         LastWords {
             console: self.console.tail().await,
             vmm: self.process.stderr_tail().await,
+        }
+    }
+
+    /// Pauses the machine for good and writes the state of its devices into `devices`; its memory is then complete in the
+    /// file that it was started with. The machine is of no use afterwards but to be killed.
+    ///
+    /// # Errors
+    /// [`VmmError`] if the VMM is gone or refuses.
+    pub(crate) async fn save(&mut self, devices: OwnedFd) -> Result<(), VmmError> {
+        match &mut self.control {
+            Control::Qemu(qmp) => qmp.save(devices).await,
         }
     }
 

@@ -112,6 +112,7 @@ fn configuration(hostname: &str, machine_id: &str) -> Result<Configure, Failure>
         machine_id: machine_id.to_owned(),
         realtime_ns: u64::try_from(now.as_nanos())?,
         entropy: Bytes::from_static(&[7; 64]),
+        nonce: Bytes::new(),
     })
 }
 

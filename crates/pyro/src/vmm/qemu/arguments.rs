@@ -8,13 +8,26 @@ use crate::isolation::Isolation;
 /// The descriptors that QEMU gets, by number.
 #[derive(Debug)]
 pub(super) struct Parts {
-    pub(super) kernel: RawFd,
-    pub(super) initramfs: RawFd,
+    pub(super) begin: Begin,
+    /// Whether the guest's memory is the file that opening [`MEMORY`] gives.
+    pub(super) has_memory_file: bool,
     pub(super) console: RawFd,
     pub(super) channel: RawFd,
     pub(super) monitor: RawFd,
     pub(super) disks: Vec<(RawFd, DiskAccess)>,
 }
+
+/// What the guest begins with.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Begin {
+    /// Its kernel's entry.
+    Kernel { kernel: RawFd, initramfs: RawFd },
+    /// The state that another machine of the same make was saved in.
+    Saved { devices: RawFd },
+}
+
+/// Where QEMU opens the file of the guest's memory; there is no such path.
+pub(super) const MEMORY: &str = "/pyro/memory";
 
 /// The id of the character device that carries the agent's byte stream.
 pub(super) const CHANNEL: &str = "agent";
@@ -32,10 +45,17 @@ pub(super) fn arguments(spec: &MachineSpec, parts: &Parts) -> Vec<String> {
         "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
     );
     processor(&mut list, spec);
-    list.pair("-m", format!("{}M", spec.resources.mem_mib()));
-    list.pair("-kernel", format!("/proc/self/fd/{}", parts.kernel));
-    list.pair("-initrd", format!("/proc/self/fd/{}", parts.initramfs));
-    list.pair("-append", kernel_command_line(spec));
+    memory(&mut list, spec, parts);
+    match parts.begin {
+        Begin::Kernel { kernel, initramfs } => {
+            list.pair("-kernel", format!("/proc/self/fd/{kernel}"));
+            list.pair("-initrd", format!("/proc/self/fd/{initramfs}"));
+            list.pair("-append", kernel_command_line(spec));
+        }
+        Begin::Saved { devices } => {
+            list.pair("-incoming", format!("fd:{devices}"));
+        }
+    }
     stream(&mut list, "console", parts.console);
     list.pair("-serial", "chardev:console");
     stream(&mut list, "monitor", parts.monitor);
@@ -67,6 +87,26 @@ fn processor(list: &mut Arguments, spec: &MachineSpec) {
         }
     }
     list.pair("-smp", spec.resources.vcpu_count().to_string());
+}
+
+fn memory(list: &mut Arguments, spec: &MachineSpec, parts: &Parts) {
+    let size = spec.resources.mem_mib();
+    list.pair("-m", format!("{size}M"));
+    if !parts.has_memory_file {
+        return;
+    }
+    // Shared, the guest's memory ends up in the file; private, it begins as what is there.
+    let share = match parts.begin {
+        Begin::Kernel { .. } => "on",
+        Begin::Saved { .. } => "off",
+    };
+    list.pair(
+        "-object",
+        format!("memory-backend-file,id=memory,size={size}M,mem-path={MEMORY},share={share}"),
+    );
+    list.pair("-machine", "memory-backend=memory");
+    // The file is the memory, so it is no part of the saved state.
+    list.pair("-global", "migration.x-ignore-shared=on");
 }
 
 fn kernel_command_line(spec: &MachineSpec) -> String {
@@ -131,11 +171,17 @@ impl Arguments {
 
 #[cfg(test)]
 mod tests {
+    use super::super::super::Origin;
     use super::*;
     use crate::id::VmId;
     use crate::resources::Resources;
 
-    fn command_line(isolation: Isolation) -> String {
+    const KERNEL: Begin = Begin::Kernel {
+        kernel: 3,
+        initramfs: 4,
+    };
+
+    fn command_line(isolation: Isolation, begin: Begin, has_memory_file: bool) -> String {
         let spec = MachineSpec {
             vm_id: VmId::random(),
             resources: Resources::new(2, 512, 10, 4096).unwrap(),
@@ -144,11 +190,12 @@ mod tests {
             initramfs: "/i".into(),
             boot_nonce: "00ff".to_owned(),
             disks: Vec::new(),
+            origin: Origin::Boot,
         };
         let disks = vec![(8, DiskAccess::ReadOnly), (9, DiskAccess::Scratch)];
         let parts = Parts {
-            kernel: 3,
-            initramfs: 4,
+            begin,
+            has_memory_file,
             console: 5,
             channel: 6,
             monitor: 7,
@@ -159,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_machine_has_its_size_and_no_network() {
-        let line = command_line(Isolation::Emulated);
+        let line = command_line(Isolation::Emulated, KERNEL, false);
         assert!(line.contains("-smp 2") && line.contains("-m 512M"), "{line}");
         assert!(
             line.contains("-accel tcg") && line.contains("pyro.nonce=00ff"),
@@ -170,12 +217,25 @@ mod tests {
 
     #[test]
     fn the_image_is_read_only_and_no_path_of_the_users_is_named() {
-        let line = command_line(Isolation::Hardware);
+        let line = command_line(Isolation::Hardware, KERNEL, false);
         assert!(line.contains("node-name=disk0,read-only=on"), "{line}");
         assert!(line.contains("accel=kvm") && line.contains("-cpu host"), "{line}");
         assert!(
             !line.contains("/k ") && line.contains("-kernel /proc/self/fd/3"),
             "{line}"
+        );
+    }
+
+    #[test]
+    fn only_a_machine_that_is_saved_writes_to_the_file_of_its_memory() {
+        let saved = command_line(Isolation::Emulated, KERNEL, true);
+        assert!(saved.contains("mem-path=/pyro/memory,share=on"), "{saved}");
+        let begin = Begin::Saved { devices: 10 };
+        let restored = command_line(Isolation::Emulated, begin, true);
+        assert!(restored.contains("mem-path=/pyro/memory,share=off"), "{restored}");
+        assert!(
+            restored.contains("-incoming fd:10") && !restored.contains("-kernel"),
+            "{restored}"
         );
     }
 }

@@ -12,13 +12,14 @@ use std::process::{Command, Stdio};
 
 use tokio::net::UnixStream;
 
-use self::arguments::Parts;
+use self::arguments::{Begin, MEMORY, Parts};
 pub(super) use self::qmp::Qmp;
-use super::confine::{self, Confinement};
-use super::{Control, Machine, MachineFacts, MachineSpec, VmmError};
+use super::confine::{self, Confined, Confinement};
+use super::gate::{Offer, Scope};
+use super::{Control, Machine, MachineFacts, MachineSpec, Origin, VmmError};
 use crate::isolation::Isolation;
 use crate::object::{ExecutionMode, VmmKind};
-use crate::process::{self, OwnedChild, Ring};
+use crate::process::Ring;
 
 /// Starts machines with one QEMU binary.
 #[derive(Debug, Clone)]
@@ -36,59 +37,45 @@ impl Qemu {
     ///
     /// # Errors
     /// [`VmmError`] if a part cannot be opened or QEMU not be started. Nothing is left running.
-    pub(crate) async fn boot(&self, spec: MachineSpec) -> Result<Machine, VmmError> {
-        let kernel = open(&spec.kernel)?;
-        let initramfs = open(&spec.initramfs)?;
+    pub(crate) async fn start(&self, mut spec: MachineSpec) -> Result<Machine, VmmError> {
         let (console, console_end) = pair()?;
         let (messages, messages_end) = pair()?;
         let (channel, channel_end) = pair()?;
         let (monitor, monitor_end) = pair()?;
-
+        let mut handed = vec![console_end, channel_end, monitor_end];
+        let [console_end, channel_end, monitor_end] = [0, 1, 2].map(|index| confine::number(&handed[index]));
+        let (begin, memory) = begin(std::mem::take(&mut spec.origin), &spec, &mut handed)?;
+        let disks = std::mem::take(&mut spec.disks);
         let parts = Parts {
-            kernel: confine::number(&kernel),
-            initramfs: confine::number(&initramfs),
-            console: confine::number(&console_end),
-            channel: confine::number(&channel_end),
-            monitor: confine::number(&monitor_end),
-            disks: spec
-                .disks
+            begin,
+            has_memory_file: memory.is_some(),
+            console: console_end,
+            channel: channel_end,
+            monitor: monitor_end,
+            disks: disks
                 .iter()
                 .map(|disk| (confine::number(&disk.image), disk.access))
                 .collect(),
         };
-        let mut command = Command::new(&self.program);
-        command
-            .args(arguments::arguments(&spec, &parts))
-            .env_clear()
-            .current_dir("/");
-        command.stdin(Stdio::null());
-        let duplicate = messages_end.try_clone().map_err(VmmError::Channel)?;
-        command
-            .stdout(Stdio::from(duplicate))
-            .stderr(Stdio::from(messages_end));
-
-        let mut inherited = vec![kernel, initramfs, console_end, channel_end, monitor_end];
-        inherited.extend(spec.disks.into_iter().map(|disk| disk.image));
-        let device = (spec.isolation == Isolation::Hardware).then_some("/dev/kvm");
-        let layers = confine::apply(
-            &mut command,
-            Confinement {
-                inherited,
-                vm_id: spec.vm_id,
-                device,
-            },
-        )
-        .map_err(VmmError::Channel)?;
-
-        let failed = |source| VmmError::Spawn {
+        handed.extend(disks.into_iter().map(|disk| disk.image));
+        let command = self.command(arguments::arguments(&spec, &parts), messages_end)?;
+        let confinement = Confinement {
+            inherited: handed,
+            offers: memory.map(|file| (Scope::Writing, vec![Offer { path: MEMORY, file }])),
+            vm_id: spec.vm_id,
+            device: (spec.isolation == Isolation::Hardware).then_some("/dev/kvm"),
+        };
+        let started = confine::start(command, confinement, messages).await;
+        let Confined {
+            process,
+            in_force,
+            gate,
+        } = started.map_err(|source| VmmError::Spawn {
             program: self.program.clone(),
             source,
-        };
-        let child = process::spawn(command).await.map_err(failed)?;
-        let child = OwnedChild::own(child, messages).map_err(failed)?;
-        let in_force = layers.read();
+        })?;
         Ok(Machine {
-            process: child,
+            process,
             console: Ring::read(console),
             channel: Some(channel),
             control: Control::Qemu(Qmp::new(monitor)),
@@ -98,8 +85,46 @@ impl Qemu {
                 confinement: in_force.describe(true),
                 warning: in_force.warning(),
             },
+            _gate: gate,
         })
     }
+
+    fn command(&self, arguments: Vec<String>, messages: OwnedFd) -> Result<Command, VmmError> {
+        let duplicate = messages.try_clone().map_err(VmmError::Channel)?;
+        let mut command = Command::new(&self.program);
+        command
+            .args(arguments)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::from(duplicate))
+            .stderr(Stdio::from(messages));
+        Ok(command)
+    }
+}
+
+/// What the machine begins with, and the file of its memory if it has one; adds to the descriptors that QEMU gets.
+fn begin(
+    origin: Origin,
+    spec: &MachineSpec,
+    handed: &mut Vec<OwnedFd>,
+) -> Result<(Begin, Option<OwnedFd>), VmmError> {
+    let mut hand = |part: OwnedFd| {
+        let number = confine::number(&part);
+        handed.push(part);
+        number
+    };
+    let memory = match origin {
+        Origin::Boot => None,
+        Origin::BootToSave { memory } => Some(memory),
+        Origin::Restore(saved) => {
+            let devices = hand(saved.devices);
+            return Ok((Begin::Saved { devices }, Some(saved.memory)));
+        }
+    };
+    let kernel = hand(open(&spec.kernel)?);
+    let initramfs = hand(open(&spec.initramfs)?);
+    Ok((Begin::Kernel { kernel, initramfs }, memory))
 }
 
 fn open(path: &Path) -> Result<OwnedFd, VmmError> {

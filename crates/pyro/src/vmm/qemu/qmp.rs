@@ -19,7 +19,7 @@ use super::{arguments, pair};
 const MAX_LINE_BYTES: usize = 1024 * 1024;
 
 /// The name under which QEMU keeps a passed descriptor for a moment.
-const PASSED: &str = "channel";
+const PASSED: &str = "passed";
 
 /// A connection to QEMU's monitor.
 #[derive(Debug)]
@@ -27,6 +27,8 @@ pub(crate) struct Qmp {
     stream: BufReader<UnixStream>,
     greeting: Option<Value>,
     ready: bool,
+    /// How far the saving of the machine has come, as QEMU told last.
+    migration: Option<String>,
 }
 
 impl Qmp {
@@ -35,6 +37,7 @@ impl Qmp {
             stream: BufReader::new(stream),
             greeting: None,
             ready: false,
+            migration: None,
         }
     }
 
@@ -71,6 +74,33 @@ impl Qmp {
         )
         .await?;
         Ok(ours)
+    }
+
+    /// Pauses the guest and writes the state of its devices to `devices`.
+    ///
+    /// # Errors
+    /// [`VmmError`] if QEMU is gone or refuses.
+    pub(crate) async fn save(&mut self, devices: OwnedFd) -> Result<(), VmmError> {
+        let capabilities = json!({"capabilities": [{"capability": "events", "state": true}]});
+        self.execute("migrate-set-capabilities", &capabilities, None)
+            .await?;
+        self.execute("getfd", &json!({"fdname": PASSED}), Some(devices))
+            .await?;
+        self.execute("migrate", &json!({"uri": format!("fd:{PASSED}")}), None)
+            .await?;
+        // The event may come before the answer to the command.
+        loop {
+            match self.migration.as_deref() {
+                Some("completed") => return Ok(()),
+                Some(status @ ("failed" | "cancelled")) => {
+                    return Err(VmmError::Refused {
+                        request: "migrate",
+                        answer: status.to_owned(),
+                    });
+                }
+                _ => drop(self.read().await?),
+            }
+        }
     }
 
     async fn greeting(&mut self) -> Result<Value, VmmError> {
@@ -121,6 +151,13 @@ impl Qmp {
         }
     }
 
+    fn note_migration(&mut self, message: &Value) {
+        if message["event"] == "MIGRATION" {
+            let status = message.pointer("/data/status").and_then(Value::as_str);
+            self.migration = status.map(str::to_owned);
+        }
+    }
+
     async fn write(&mut self, mut bytes: &[u8], mut descriptor: Option<OwnedFd>) -> Result<(), VmmError> {
         let stream = self.stream.get_ref();
         while !bytes.is_empty() {
@@ -151,7 +188,10 @@ impl Qmp {
             line.extend_from_slice(&available[..taken]);
             self.stream.consume(taken);
             if end.is_some() || line.len() > MAX_LINE_BYTES {
-                return serde_json::from_slice(&line).map_err(|error| VmmError::Channel(error.into()));
+                let message =
+                    serde_json::from_slice(&line).map_err(|error| VmmError::Channel(error.into()))?;
+                self.note_migration(&message);
+                return Ok(message);
             }
         }
     }

@@ -1,17 +1,17 @@
-//! Where the time of a run went.
+//! Where the time went.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Measures consecutive phases.
 #[derive(Debug)]
-pub(super) struct Clock {
+pub(crate) struct Clock {
     last: Instant,
     phases: Vec<(&'static str, Duration)>,
 }
 
 impl Clock {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self {
             last: Instant::now(),
             phases: Vec::new(),
@@ -19,19 +19,19 @@ impl Clock {
     }
 
     /// Ends the phase that began with the last call.
-    pub(super) fn lap(&mut self, name: &'static str) {
+    pub(crate) fn lap(&mut self, name: &'static str) {
         let now = Instant::now();
         self.phases.push((name, now - self.last));
         self.last = now;
     }
 
     /// Adds a phase that was measured elsewhere.
-    pub(super) fn add(&mut self, name: &'static str, duration: Duration) {
+    pub(crate) fn add(&mut self, name: &'static str, duration: Duration) {
         self.phases.push((name, duration));
     }
 
     /// The phases as `phase.{name}_ms`, in milliseconds with three decimals.
-    pub(super) fn into_metadata(self) -> BTreeMap<String, String> {
+    pub(crate) fn into_metadata(self) -> BTreeMap<String, String> {
         let entry = |(name, duration): (&str, Duration)| {
             (
                 format!("phase.{name}_ms"),

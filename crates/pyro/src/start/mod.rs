@@ -1,0 +1,283 @@
+//! From an environment and a size to a VM whose agent answers: restored from a template where there is one.
+//!
+//! Without a template one is made first: a machine is booted, saved and thrown away, and the VM is restored from it like
+//! every later one. Whatever goes wrong with a template, the VM boots cold, and the user sees a note.
+
+mod clock;
+mod make;
+
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use pyro_proto::handshake::NONCE_BYTES;
+
+use crate::Pyro;
+use crate::disk::DiskSource;
+use crate::environment::BootableEnvironment;
+use crate::error::{Error, Result};
+use crate::id::VmId;
+use crate::isolation::{Choice, Isolation, IsolationFloor, KvmProbe};
+use crate::resources::Resources;
+use crate::runtime::Runtime;
+use crate::template::Template;
+use crate::vm::{LiveVm, VmError};
+use crate::vmm::qemu::Qemu;
+use crate::vmm::{Disk, DiskAccess, MachineSpec, Origin, SavedMachine};
+
+pub(crate) use self::clock::Clock;
+
+/// What VMs are started from.
+#[derive(Debug)]
+pub(crate) struct Starter<'a> {
+    pub(crate) pyro: &'a Pyro,
+    pub(crate) runtime: &'a Runtime,
+    pub(crate) environment: &'a BootableEnvironment,
+    pub(crate) resources: Resources,
+    /// The directory on whose file system the VMs' own disks are made.
+    pub(crate) disk_dir: &'a Path,
+}
+
+/// A VM that is ready for its first command.
+#[derive(Debug)]
+pub(crate) struct StartedVm {
+    pub(crate) vm: LiveVm,
+    pub(crate) isolation: Isolation,
+    pub(crate) kind: StartKind,
+    /// What was degraded on the way.
+    pub(crate) warnings: Vec<String>,
+}
+
+/// How a VM came to life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum StartKind {
+    /// Its kernel was booted.
+    Cold,
+    /// It was restored from a template that was there.
+    Restore,
+    /// It was restored from a template that was made for it.
+    Made,
+}
+
+impl StartKind {
+    /// Its name in results.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Cold => "cold",
+            Self::Restore => "restore",
+            Self::Made => "template-made",
+        }
+    }
+}
+
+impl Starter<'_> {
+    /// Starts a VM as chosen. Where the demand allows it, one that KVM does not start is started without KVM.
+    ///
+    /// # Errors
+    /// Whatever kept the VM from booting; nothing is left running.
+    pub(crate) async fn start(
+        &self,
+        vm_id: VmId,
+        floor: IsolationFloor,
+        choice: &Choice,
+        clock: &mut Clock,
+    ) -> Result<StartedVm> {
+        let failure = match self.start_in_tier(vm_id, choice, clock).await {
+            Ok(started) => {
+                if started.kind != StartKind::Restore
+                    && let Some(probe) = self.probe(choice)
+                {
+                    probe.confirm();
+                }
+                return Ok(started);
+            }
+            Err(failure) => failure,
+        };
+        let (error, probe) = match (failure, self.probe(choice)) {
+            (NotStarted::NoBoot(error), Some(probe)) => (error, probe),
+            (failure, _) => return Err(failure.into_error()),
+        };
+        probe.withdraw(&error.to_string());
+        if floor != IsolationFloor::Auto {
+            return Err(error.into());
+        }
+        let emulated = Choice {
+            isolation: Isolation::Emulated,
+            ..choice.clone()
+        };
+        let started = self.start_in_tier(vm_id, &emulated, clock).await;
+        let mut started = started.map_err(NotStarted::into_error)?;
+        let warning = format!("KVM did not start the guest ({error}); it runs emulated instead");
+        started.warnings.push(warning);
+        Ok(started)
+    }
+
+    /// What keeps the verdict on KVM, if the choice depends on it.
+    fn probe(&self, choice: &Choice) -> Option<KvmProbe> {
+        let cache_dir = &self.pyro.settings().cache_dir;
+        (choice.isolation == Isolation::Hardware).then(|| KvmProbe::new(cache_dir, Some(choice.vmm.clone())))
+    }
+
+    async fn start_in_tier(
+        &self,
+        vm_id: VmId,
+        choice: &Choice,
+        clock: &mut Clock,
+    ) -> Result<StartedVm, NotStarted> {
+        let started = |vm, kind, warnings| StartedVm {
+            vm,
+            isolation: choice.isolation,
+            kind,
+            warnings,
+        };
+        let unusable = match self.start_from_template(vm_id, choice, clock).await {
+            Ok((vm, kind)) => return Ok(started(vm, kind, Vec::new())),
+            // To boot another would take as long, and end alike.
+            Err(failure @ NotStarted::NoBoot(_)) => return Err(failure),
+            Err(NotStarted::Other(error)) => error,
+        };
+        tracing::debug!(error = &unusable as &dyn std::error::Error, "no template");
+        let vm = self.boot(vm_id, choice, clock).await?;
+        let warning = format!("the VM was booted cold, as its template could not be used: {unusable}");
+        Ok(started(vm, StartKind::Cold, vec![warning]))
+    }
+
+    async fn start_from_template(
+        &self,
+        vm_id: VmId,
+        choice: &Choice,
+        clock: &mut Clock,
+    ) -> Result<(LiveVm, StartKind), NotStarted> {
+        let found = self.find_or_make(vm_id, choice).await;
+        clock.lap("template");
+        let (template, kind) = found?;
+        let vm = self.restore(vm_id, choice, template, clock).await?;
+        Ok((vm, kind))
+    }
+
+    /// A template that does not restore is removed.
+    async fn restore(
+        &self,
+        vm_id: VmId,
+        choice: &Choice,
+        template: Template,
+        clock: &mut Clock,
+    ) -> Result<LiveVm> {
+        let Template {
+            boot_nonce,
+            memory,
+            devices,
+            disk,
+            place,
+        } = template;
+        let disk = self.disks().copy_of(&disk)?;
+        let origin = Origin::Restore(SavedMachine { memory, devices });
+        let spec = self.spec(vm_id, choice, disk, boot_nonce, origin)?;
+        clock.lap("disk");
+        match LiveVm::start(&driver(choice), spec).await {
+            Ok(vm) => {
+                record_timing(&vm, StartKind::Restore, clock);
+                Ok(vm)
+            }
+            Err(error) => {
+                place.discard();
+                Err(error.into())
+            }
+        }
+    }
+
+    async fn boot(&self, vm_id: VmId, choice: &Choice, clock: &mut Clock) -> Result<LiveVm, NotStarted> {
+        let disk = self.disks().scratch(self.resources.disk_gib())?;
+        let spec = self.spec(vm_id, choice, disk, new_boot_nonce(), Origin::Boot)?;
+        clock.lap("disk");
+        let vm = match LiveVm::start(&driver(choice), spec).await {
+            Ok(vm) => vm,
+            Err(error @ (VmError::EndedEarly { .. } | VmError::Silent { .. })) => {
+                return Err(NotStarted::NoBoot(error));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        record_timing(&vm, StartKind::Cold, clock);
+        Ok(vm)
+    }
+
+    fn disks(&self) -> DiskSource<'_> {
+        let settings = self.pyro.settings();
+        DiskSource {
+            cache_dir: &settings.cache_dir,
+            disk_dir: self.disk_dir,
+            search_path: &settings.search_path,
+        }
+    }
+
+    fn spec(
+        &self,
+        vm_id: VmId,
+        choice: &Choice,
+        disk: OwnedFd,
+        boot_nonce: String,
+        origin: Origin,
+    ) -> Result<MachineSpec> {
+        Ok(MachineSpec {
+            vm_id,
+            resources: self.resources,
+            isolation: choice.isolation,
+            kernel: self.runtime.kernel(),
+            initramfs: self.runtime.initramfs(),
+            boot_nonce,
+            disks: vec![
+                Disk {
+                    image: self.environment.open_root()?,
+                    access: DiskAccess::ReadOnly,
+                },
+                Disk {
+                    image: disk,
+                    access: DiskAccess::Scratch,
+                },
+            ],
+            origin,
+        })
+    }
+}
+
+/// Why a VM did not start.
+#[derive(Debug)]
+enum NotStarted {
+    /// A kernel was booted, and its guest never answered: this VMM may not be able to run guests here.
+    NoBoot(VmError),
+    /// Anything else.
+    Other(Error),
+}
+
+impl<E: Into<Error>> From<E> for NotStarted {
+    fn from(error: E) -> Self {
+        Self::Other(error.into())
+    }
+}
+
+impl NotStarted {
+    fn into_error(self) -> Error {
+        match self {
+            Self::NoBoot(error) => error.into(),
+            Self::Other(error) => error,
+        }
+    }
+}
+
+fn driver(choice: &Choice) -> Qemu {
+    Qemu::new(choice.vmm.path.clone())
+}
+
+fn new_boot_nonce() -> String {
+    crate::random::hex::<NONCE_BYTES>()
+}
+
+fn record_timing(vm: &LiveVm, kind: StartKind, clock: &mut Clock) {
+    let timing = *vm.timing();
+    clock.lap("start");
+    clock.add("spawn", timing.spawn);
+    clock.add("connect", timing.connect);
+    clock.add("configure", timing.configure);
+    if kind == StartKind::Cold {
+        clock.add("guest_ready", timing.guest_ready);
+    }
+}
