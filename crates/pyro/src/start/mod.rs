@@ -135,7 +135,7 @@ impl Starter<'_> {
             Err(failure @ NotStarted::NoBoot(_)) => return Err(failure),
             Err(NotStarted::Other(error)) => error,
         };
-        tracing::debug!(error = &unusable as &dyn std::error::Error, "no template");
+        tracing::debug!(error = ?unusable, "no template");
         let vm = self.boot(vm_id, choice, clock).await?;
         let warning = format!("the VM was booted cold, as its template could not be used: {unusable}");
         Ok(started(vm, StartKind::Cold, vec![warning]))

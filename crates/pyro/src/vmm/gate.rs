@@ -47,7 +47,6 @@ pub(super) enum Scope {
     /// Those that open a path for writing.
     Writing,
     /// Those that open any path.
-    #[expect(dead_code, reason = "for a VMM that takes no descriptors")]
     Everything,
 }
 

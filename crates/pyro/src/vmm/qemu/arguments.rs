@@ -52,8 +52,8 @@ pub(super) fn arguments(spec: &MachineSpec, parts: &Parts) -> Vec<String> {
             list.pair("-initrd", format!("/proc/self/fd/{initramfs}"));
             list.pair("-append", kernel_command_line(spec));
         }
-        Begin::Saved { devices } => {
-            list.pair("-incoming", format!("fd:{devices}"));
+        Begin::Saved { .. } => {
+            list.pair("-incoming", "defer");
         }
     }
     stream(&mut list, "console", parts.console);
@@ -105,8 +105,6 @@ fn memory(list: &mut Arguments, spec: &MachineSpec, parts: &Parts) {
         format!("memory-backend-file,id=memory,size={size}M,mem-path={MEMORY},share={share}"),
     );
     list.pair("-machine", "memory-backend=memory");
-    // The file is the memory, so it is no part of the saved state.
-    list.pair("-global", "migration.x-ignore-shared=on");
 }
 
 fn kernel_command_line(spec: &MachineSpec) -> String {
@@ -234,7 +232,7 @@ mod tests {
         let restored = command_line(Isolation::Emulated, begin, true);
         assert!(restored.contains("mem-path=/pyro/memory,share=off"), "{restored}");
         assert!(
-            restored.contains("-incoming fd:10") && !restored.contains("-kernel"),
+            restored.contains("-incoming defer") && !restored.contains("-kernel"),
             "{restored}"
         );
     }

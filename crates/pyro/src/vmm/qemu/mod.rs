@@ -74,11 +74,15 @@ impl Qemu {
             program: self.program.clone(),
             source,
         })?;
+        let mut qmp = Qmp::new(monitor);
+        if let Begin::Saved { devices } = parts.begin {
+            qmp.restore(devices).await?;
+        }
         Ok(Machine {
             process,
             console: Ring::read(console),
             channel: Some(channel),
-            control: Control::Qemu(Qmp::new(monitor)),
+            control: Control::Qemu(qmp),
             facts: MachineFacts {
                 vmm: VmmKind::Qemu,
                 execution_mode: ExecutionMode::GuestSerial,

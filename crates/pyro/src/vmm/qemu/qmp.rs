@@ -5,7 +5,7 @@
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use serde_json::{Value, json};
@@ -27,6 +27,7 @@ pub(crate) struct Qmp {
     stream: BufReader<UnixStream>,
     greeting: Option<Value>,
     ready: bool,
+    last_id: u64,
     /// How far the saving of the machine has come, as QEMU told last.
     migration: Option<String>,
 }
@@ -37,6 +38,7 @@ impl Qmp {
             stream: BufReader::new(stream),
             greeting: None,
             ready: false,
+            last_id: 0,
             migration: None,
         }
     }
@@ -76,13 +78,29 @@ impl Qmp {
         Ok(ours)
     }
 
+    /// Asks QEMU, which may not even run yet, to restore the guest from its descriptor `devices` and to let it run. If that
+    /// fails, QEMU ends.
+    ///
+    /// # Errors
+    /// [`VmmError`] if the monitor's stream is closed.
+    pub(super) async fn restore(&mut self, devices: RawFd) -> Result<(), VmmError> {
+        let uri = format!("fd:{devices}");
+        let lines = [
+            self.line("qmp_capabilities", &json!({})),
+            self.line("migrate-set-capabilities", &migration_capabilities()),
+            self.line("migrate-incoming", &json!({"uri": uri})),
+        ];
+        self.ready = true;
+        // QEMU answers when it comes to it; whoever asks for something else passes those answers over.
+        self.write(lines.concat().as_bytes(), None).await
+    }
+
     /// Pauses the guest and writes the state of its devices to `devices`.
     ///
     /// # Errors
     /// [`VmmError`] if QEMU is gone or refuses.
     pub(crate) async fn save(&mut self, devices: OwnedFd) -> Result<(), VmmError> {
-        let capabilities = json!({"capabilities": [{"capability": "events", "state": true}]});
-        self.execute("migrate-set-capabilities", &capabilities, None)
+        self.execute("migrate-set-capabilities", &migration_capabilities(), None)
             .await?;
         self.execute("getfd", &json!({"fdname": PASSED}), Some(devices))
             .await?;
@@ -103,11 +121,12 @@ impl Qmp {
         }
     }
 
-    async fn greeting(&mut self) -> Result<Value, VmmError> {
-        if self.greeting.is_none() {
-            self.greeting = Some(self.read().await?);
+    /// What QEMU says before anything else; whatever comes after it meanwhile is of no interest.
+    async fn greeting(&mut self) -> Result<&Value, VmmError> {
+        while self.greeting.is_none() {
+            self.read().await?;
         }
-        Ok(self.greeting.clone().unwrap_or_default())
+        Ok(self.greeting.as_ref().expect("it was just read"))
     }
 
     async fn execute(
@@ -117,7 +136,6 @@ impl Qmp {
         descriptor: Option<OwnedFd>,
     ) -> Result<Value, VmmError> {
         if !self.ready {
-            self.greeting().await?;
             self.exchange("qmp_capabilities", &json!({}), None).await?;
             self.ready = true;
         }
@@ -130,10 +148,15 @@ impl Qmp {
         arguments: &Value,
         descriptor: Option<OwnedFd>,
     ) -> Result<Value, VmmError> {
-        let line = format!("{}\n", json!({"execute": command, "arguments": arguments}));
+        let line = self.line(command, arguments);
+        let id = self.last_id;
         self.write(line.as_bytes(), descriptor).await?;
         loop {
             let mut answer = self.read().await?;
+            // An event, or an answer to something else.
+            if answer["id"] != id {
+                continue;
+            }
             if let Some(value) = answer.get_mut("return") {
                 return Ok(value.take());
             }
@@ -147,15 +170,27 @@ impl Qmp {
                     answer: answer.to_owned(),
                 });
             }
-            // Anything else is an event.
         }
     }
 
-    fn note_migration(&mut self, message: &Value) {
+    fn note(&mut self, message: &Value) {
+        if message.get("QMP").is_some() {
+            self.greeting = Some(message.clone());
+        }
         if message["event"] == "MIGRATION" {
             let status = message.pointer("/data/status").and_then(Value::as_str);
             self.migration = status.map(str::to_owned);
         }
+    }
+
+    /// A command as it is sent; its answer carries `last_id`.
+    fn line(&mut self, command: &str, arguments: &Value) -> String {
+        self.last_id += 1;
+        let id = self.last_id;
+        format!(
+            "{}\n",
+            json!({"execute": command, "arguments": arguments, "id": id})
+        )
     }
 
     async fn write(&mut self, mut bytes: &[u8], mut descriptor: Option<OwnedFd>) -> Result<(), VmmError> {
@@ -190,11 +225,17 @@ impl Qmp {
             if end.is_some() || line.len() > MAX_LINE_BYTES {
                 let message =
                     serde_json::from_slice(&line).map_err(|error| VmmError::Channel(error.into()))?;
-                self.note_migration(&message);
+                self.note(&message);
                 return Ok(message);
             }
         }
     }
+}
+
+/// A guest's memory is in its file already, and no part of the saved state; how the saving goes on is told by events.
+fn migration_capabilities() -> Value {
+    let capabilities = ["events", "x-ignore-shared"].map(|name| json!({"capability": name, "state": true}));
+    json!({"capabilities": capabilities})
 }
 
 fn send(stream: &UnixStream, bytes: &[u8], descriptor: Option<&OwnedFd>) -> std::io::Result<usize> {
