@@ -31,6 +31,8 @@ pub struct Settings {
     pub environment: String,
     /// The most output kept per command over both streams, in bytes.
     pub output_limit: u64,
+    /// Whether VMs are restored from templates, which are made where there are none; otherwise each boots cold.
+    pub templates: bool,
     /// How registries are reached.
     pub registry: RegistryAccess,
 }
@@ -109,6 +111,7 @@ impl Settings {
             isolation: IsolationFloor::Auto,
             environment: DEFAULT_ENVIRONMENT.to_owned(),
             output_limit: DEFAULT_OUTPUT_LIMIT_MIB << 20,
+            templates: true,
             registry: RegistryAccess::default(),
         }
     }
@@ -140,6 +143,9 @@ impl Settings {
         }
         if let Some(value) = text(lookup, "PYRO_OUTPUT_LIMIT_MIB")? {
             settings.output_limit = mebibytes(&value).map_err(invalid("PYRO_OUTPUT_LIMIT_MIB"))?;
+        }
+        if let Some(value) = text(lookup, "PYRO_TEMPLATES")? {
+            settings.templates = on_or_off(&value).map_err(invalid("PYRO_TEMPLATES"))?;
         }
         settings.registry = RegistryAccess {
             mirror: text(lookup, "PYRO_REGISTRY_MIRROR")?,
@@ -197,6 +203,18 @@ fn place(
     Ok(Path::new(&home).join(below_home).join("pyro"))
 }
 
+fn on_or_off(text: &str) -> Result<bool, InvalidArgument> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err(InvalidArgument::Malformed {
+            name: "templates",
+            problem: "must be on or off",
+            given: text.to_owned(),
+        }),
+    }
+}
+
 fn mebibytes(value: &str) -> Result<u64, InvalidArgument> {
     let malformed = || InvalidArgument::Malformed {
         name: "output_limit_mib",
@@ -244,6 +262,14 @@ mod tests {
                 variable: "PYRO_HOME"
             })
         ));
+    }
+
+    #[test]
+    fn templates_are_on_unless_they_are_turned_off() {
+        assert!(settings(&[("HOME", "/h")]).unwrap().templates);
+        let off = settings(&[("HOME", "/h"), ("PYRO_TEMPLATES", "off")]).unwrap();
+        assert!(!off.templates);
+        settings(&[("HOME", "/h"), ("PYRO_TEMPLATES", "0")]).unwrap_err();
     }
 
     #[test]

@@ -16,4 +16,5 @@ mod process;
 mod refuse;
 mod stream;
 mod support;
+mod template;
 mod volume;

@@ -129,6 +129,10 @@ impl Starter<'_> {
             kind,
             warnings,
         };
+        if !self.pyro.settings().templates {
+            let vm = self.boot(vm_id, choice, clock).await?;
+            return Ok(started(vm, StartKind::Cold, Vec::new()));
+        }
         let unusable = match self.start_from_template(vm_id, choice, clock).await {
             Ok((vm, kind)) => return Ok(started(vm, kind, Vec::new())),
             // To boot another would take as long, and end alike.
