@@ -66,7 +66,7 @@ pub(crate) struct HeldCall {
 }
 
 /// How a held-up system call goes on.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Verdict<'a> {
     /// It returns a new descriptor of this file.
     Give(&'a OwnedFd),

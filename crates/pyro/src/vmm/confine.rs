@@ -13,7 +13,7 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, getuid};
 use rustix::thread::{Gid, Uid, UnshareFlags};
 use tokio::net::UnixStream;
 
-use super::gate::{self, Gate, Offer, Scope};
+use super::gate::{self, Gate, Offer};
 use super::report::{Report, Reporter};
 use crate::id::VmId;
 use crate::process::sys::{self, FilterInstruction};
@@ -27,8 +27,8 @@ const FIRST_VMM_UID: u32 = 2_000_000_000;
 pub(super) struct Confinement {
     /// Descriptors that the VMM gets, under their own numbers.
     pub(super) inherited: Vec<OwnedFd>,
-    /// Files that it gets when it opens their paths, and the calls that are looked at for that.
-    pub(super) offers: Option<(Scope, Vec<Offer>)>,
+    /// Files that it gets when it opens their paths for writing.
+    pub(super) offers: Vec<Offer>,
     /// The VM, which picks the user when pyro runs as root.
     pub(super) vm_id: VmId,
     /// A device that the VMM must be able to open.
@@ -76,10 +76,7 @@ pub(super) async fn start(
     messages: UnixStream,
 ) -> std::io::Result<Confined> {
     let (report, reporter) = Report::pair()?;
-    let (scope, offers) = match confinement.offers {
-        Some((scope, offers)) => (Some(scope), offers),
-        None => (None, Vec::new()),
-    };
+    let offers = confinement.offers;
     // The terminal's Ctrl-C is for pyro, which then ends the VM in order.
     command.process_group(0);
     let steps = Steps {
@@ -87,7 +84,7 @@ pub(super) async fn start(
         identity: vmm_identity(confinement.vm_id, confinement.device),
         user_map: format!("{0} {0} 1", getuid().as_raw()),
         owner: rustix::process::getpid(),
-        filter: scope.map(Scope::filter),
+        filter: (!offers.is_empty()).then(gate::filter),
         reporter,
     };
     sys::before_exec(&mut command, move || steps.take());

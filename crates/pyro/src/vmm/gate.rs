@@ -2,7 +2,7 @@
 //!
 //! A VMM runs as a user of its own who may open nothing of the user's, and takes what it can as open descriptors. Some
 //! parts it only takes by path: QEMU opens the file behind a guest's memory for writing even if it shall never write
-//! to it, Firecracker opens everything. So a system-call filter holds those calls up (`seccomp_unotify(2)`), and pyro
+//! to it. So a system-call filter holds the calls up that open for writing (`seccomp_unotify(2)`), and pyro
 //! answers each with the descriptor that it has ready under that path, which may well allow less than was asked for. Any
 //! other path is left to the kernel, which decides as if nobody had looked: a gate gives, it never forbids.
 
@@ -41,50 +41,35 @@ pub(super) struct Offer {
     pub(super) file: OwnedFd,
 }
 
-/// Which calls are held up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scope {
-    /// Those that open a path for writing.
-    Writing,
-    /// Those that open any path.
-    Everything,
-}
-
 /// Answers a VMM's calls for as long as it lives.
 #[derive(Debug)]
 pub(super) struct Gate {
     _keeper: AbortOnDropHandle<()>,
 }
 
-impl Scope {
-    /// The filter, for the child to install.
-    pub(super) fn filter(self) -> [FilterInstruction; FILTER_LENGTH] {
-        // Of the access modes, read-only is 0, and none is this large.
-        let let_through = match self {
-            Self::Writing => 0,
-            Self::Everything => u32::MAX,
-        };
-        // A jump goes that many instructions beyond the next one: one for a match, one for none.
-        [
-            load(ARCH),
-            compare(ARCHITECTURE, 0, 8),
-            load(NUMBER),
-            compare(number(libc::SYS_openat), 0, 2),
-            load(ARGUMENTS + 8 * 2),
-            instruction(libc::BPF_JMP | libc::BPF_JA, 2, 0, 0),
-            compare(number(libc::SYS_open), 0, 3),
-            load(ARGUMENTS + 8),
-            instruction(
-                libc::BPF_ALU | libc::BPF_AND | libc::BPF_K,
-                libc::O_ACCMODE.cast_unsigned(),
-                0,
-                0,
-            ),
-            compare(let_through, 0, 1),
-            instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
-            instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_USER_NOTIF, 0, 0),
-        ]
-    }
+/// The filter that holds up every call by which a path is opened for writing, for the child to install.
+pub(super) fn filter() -> [FilterInstruction; FILTER_LENGTH] {
+    // A jump goes that many instructions beyond the next one: one for a match, one for none.
+    [
+        load(ARCH),
+        compare(ARCHITECTURE, 0, 8),
+        load(NUMBER),
+        compare(number(libc::SYS_openat), 0, 2),
+        load(ARGUMENTS + 8 * 2),
+        instruction(libc::BPF_JMP | libc::BPF_JA, 2, 0, 0),
+        compare(number(libc::SYS_open), 0, 3),
+        load(ARGUMENTS + 8),
+        instruction(
+            libc::BPF_ALU | libc::BPF_AND | libc::BPF_K,
+            libc::O_ACCMODE.cast_unsigned(),
+            0,
+            0,
+        ),
+        // Of the access modes, read-only is 0.
+        compare(0, 0, 1),
+        instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
+        instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_USER_NOTIF, 0, 0),
+    ]
 }
 
 fn load(offset: u32) -> FilterInstruction {
@@ -186,7 +171,7 @@ mod tests {
     use crate::vmm::report::Report;
 
     /// What a shell prints that opens `/offered`, which does not exist, through a gate that offers it for reading.
-    async fn through_gate(scope: Scope, script: &'static str) -> String {
+    async fn through_gate(script: &'static str) -> String {
         let offered = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(offered.path(), "from the gate\n").unwrap();
         let file = File::open(offered.path()).unwrap().into();
@@ -197,7 +182,7 @@ mod tests {
         let (report, reporter) = Report::pair().unwrap();
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
-        let filter = scope.filter();
+        let filter = filter();
         before_exec(&mut command, move || {
             rustix::thread::set_no_new_privs(true)?;
             reporter.send(0, Some(&sys::install_filter(&filter)?))
@@ -217,26 +202,14 @@ mod tests {
     async fn a_path_gives_what_is_offered_and_no_more() {
         // The shell opens for reading and writing, gets what only reads, and `cat` fails to write to it.
         let script = "exec 3<>/offered; cat <&3; echo spoilt >&3 2>/dev/null || echo refused";
-        assert_eq!(
-            through_gate(Scope::Writing, script).await,
-            "from the gate\nrefused\n"
-        );
+        assert_eq!(through_gate(script).await, "from the gate\nrefused\n");
     }
 
     #[tokio::test]
     async fn other_paths_are_as_they_are() {
         let script =
             "echo text >/dev/null && cat /offered || echo absent; echo x >/nonexistent/y || echo refused";
-        let through = through_gate(Scope::Writing, script).await;
+        let through = through_gate(script).await;
         assert_eq!(through, "absent\nrefused\n");
-    }
-
-    #[tokio::test]
-    async fn reading_can_be_offered_too() {
-        let script = "cat /offered; cat /proc/self/comm";
-        assert_eq!(
-            through_gate(Scope::Everything, script).await,
-            "from the gate\ncat\n"
-        );
     }
 }

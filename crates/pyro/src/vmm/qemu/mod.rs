@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 use self::arguments::{Begin, MEMORY, Parts};
 pub(super) use self::qmp::Qmp;
 use super::confine::{self, Confined, Confinement};
-use super::gate::{Offer, Scope};
+use super::gate::Offer;
 use super::{Control, Machine, MachineFacts, MachineSpec, Origin, VmmError};
 use crate::isolation::Isolation;
 use crate::object::{ExecutionMode, VmmKind};
@@ -61,7 +61,10 @@ impl Qemu {
         let command = self.command(arguments::arguments(&spec, &parts), messages_end)?;
         let confinement = Confinement {
             inherited: handed,
-            offers: memory.map(|file| (Scope::Writing, vec![Offer { path: MEMORY, file }])),
+            offers: memory
+                .map(|file| Offer { path: MEMORY, file })
+                .into_iter()
+                .collect(),
             vm_id: spec.vm_id,
             device: (spec.isolation == Isolation::Hardware).then_some("/dev/kvm"),
         };
