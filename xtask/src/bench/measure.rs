@@ -9,14 +9,16 @@ use anyhow::{Context as _, Result, ensure};
 use fs_err as fs;
 use serde::Deserialize;
 
-use crate::bench::Options;
 use crate::bench::host::kib;
 use crate::bench::series::Measurement;
+use crate::bench::{Options, idle};
 use crate::child::output;
 use crate::{Context, say};
 
 /// How often what needs no VM is measured.
 const QUICK_RUNS: u32 = 50;
+/// How many VMs are looked at while they wait.
+const IDLE_VMS: usize = 4;
 /// How much a guest prints for its throughput, in MiB.
 const OUTPUT_MIB: u32 = 1024;
 
@@ -107,30 +109,96 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// A command that does nothing, in a VM of its own, with the phases that pyro reports. Cold starts and restores are
-    /// told apart.
+    /// A command that does nothing, in a VM of its own, with the phases that pyro reports: restored from a template, and
+    /// spread in between, booted cold.
     pub(crate) fn runs(&mut self) -> Result<()> {
         let name = format!("run {} -- true", self.options.environment);
+        let Options { runs, cold_runs, .. } = *self.options;
         let mut series: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         say::step(&name, || {
-            for _ in 0..self.options.runs {
-                let started = Instant::now();
-                let text = output(self.run_command().args(["--json", "--", "true"]))?;
-                let elapsed = milliseconds(started.elapsed());
-                let report: RunReport =
-                    serde_json::from_str(&text).context("cannot read what pyro run reports")?;
-                let start = report.metadata.get("start_kind").map_or("", String::as_str);
-                let whole = ("whole process".to_owned(), elapsed);
-                for (phase, time) in std::iter::once(whole).chain(report.phases()) {
-                    let key = [name.as_str(), start, &phase].join(" ");
-                    series.entry(key).or_default().push(time);
+            // The first one makes the template, which is neither.
+            self.run_true(&name, true, &mut BTreeMap::new())?;
+            for index in 0..runs.max(cold_runs) {
+                if index < runs {
+                    self.run_true(&name, true, &mut series)?;
                 }
-                self.tier = Some(report.isolation);
+                if is_among(index, cold_runs, runs.max(cold_runs)) {
+                    self.run_true(&name, false, &mut series)?;
+                }
             }
             Ok(())
         })?;
         for (name, samples) in series {
             self.add(&name, "ms", &samples);
+        }
+        Ok(())
+    }
+
+    fn run_true(
+        &mut self,
+        name: &str,
+        with_template: bool,
+        series: &mut BTreeMap<String, Vec<f64>>,
+    ) -> Result<()> {
+        let mut command = self.run_command();
+        command.args(["--json", "--", "true"]);
+        command.env("PYRO_TEMPLATES", if with_template { "on" } else { "off" });
+        let started = Instant::now();
+        let text = output(&mut command)?;
+        let elapsed = milliseconds(started.elapsed());
+        let report: RunReport = serde_json::from_str(&text).context("cannot read what pyro run reports")?;
+        let start = report.metadata.get("start_kind").map_or("", String::as_str);
+        let whole = ("whole process".to_owned(), elapsed);
+        for (phase, time) in std::iter::once(whole).chain(report.phases()) {
+            let key = [name, start, &phase].join(" ");
+            series.entry(key).or_default().push(time);
+        }
+        self.tier = Some(report.isolation);
+        Ok(())
+    }
+
+    /// The same in several VMs at once: the time of each, and until the last had ended.
+    pub(crate) fn at_once(&mut self) -> Result<()> {
+        let count = self.options.at_once;
+        if count == 0 {
+            return Ok(());
+        }
+        let name = format!("{count} at once");
+        let started = Instant::now();
+        let each = say::step(&name, || {
+            std::thread::scope(|scope| {
+                let runs: Vec<_> = (0..count)
+                    .map(|_| {
+                        scope.spawn(|| -> Result<f64> {
+                            let started = Instant::now();
+                            output(self.run_command().args(["--json", "--", "true"]))?;
+                            Ok(milliseconds(started.elapsed()))
+                        })
+                    })
+                    .collect();
+                let times = runs
+                    .into_iter()
+                    .map(|run| run.join().expect("a run does not panic"));
+                times.collect::<Result<Vec<f64>>>()
+            })
+        })?;
+        let all = milliseconds(started.elapsed());
+        self.add(&format!("{name}: each"), "ms", &each);
+        self.add(&format!("{name}: until the last ended"), "ms", &[all]);
+        Ok(())
+    }
+
+    /// What VMs that wait for input cost in memory.
+    pub(crate) fn idle(&mut self) -> Result<()> {
+        let costs = say::step("idle VMs", || {
+            idle::measure(IDLE_VMS, || {
+                let mut command = self.run_command();
+                command.args(["-q", "-i", "--", "sh", "-c", "echo ready; read -r line"]);
+                command
+            })
+        })?;
+        for (name, samples) in costs {
+            self.add(&format!("idle VM: {name}"), "MiB", &samples);
         }
         Ok(())
     }
@@ -231,6 +299,12 @@ impl RunReport {
     }
 }
 
+/// Whether `chosen` of `total`, spread evenly, have this one among them.
+fn is_among(index: u32, chosen: u32, total: u32) -> bool {
+    let (index, chosen, total) = (u64::from(index), u64::from(chosen), u64::from(total));
+    (index + 1) * chosen / total > index * chosen / total
+}
+
 fn sample(runs: u32, mut once: impl FnMut() -> Result<f64>) -> Result<Vec<f64>> {
     (0..runs).map(|_| once()).collect()
 }
@@ -257,5 +331,13 @@ mod tests {
             report.phases(),
             expected.map(|(name, time)| (name.to_owned(), time))
         );
+    }
+
+    #[test]
+    fn so_many_of_so_many_are_spread_evenly() {
+        let chosen: Vec<u32> = (0..50).filter(|index| is_among(*index, 20, 50)).collect();
+        assert_eq!(chosen.len(), 20);
+        assert!(chosen.windows(2).all(|pair| pair[1] - pair[0] <= 3), "{chosen:?}");
+        assert!(!is_among(0, 0, 50) && is_among(0, 50, 50));
     }
 }

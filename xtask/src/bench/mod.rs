@@ -4,6 +4,7 @@
 //! only what one run measured side by side.
 
 mod host;
+mod idle;
 mod measure;
 mod series;
 
@@ -25,9 +26,15 @@ pub(crate) struct Options {
     /// Also write the report to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// How often to run a command in a VM.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    /// How often to run a command in a VM that is restored.
+    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
     runs: u32,
+    /// How often, in between, to run it in a VM that boots cold.
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    cold_runs: u32,
+    /// How often to run it in so many VMs at once; 0 leaves it out.
+    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(0..=64))]
+    at_once: u32,
     /// How often to measure the throughput of output; 0 leaves it out.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=100))]
     throughput_runs: u32,
@@ -59,6 +66,8 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
     bench.listings()?;
     bench.environment()?;
     bench.runs()?;
+    bench.at_once()?;
+    bench.idle()?;
     bench.throughput()?;
     let report = Report {
         format: 1,
