@@ -56,6 +56,7 @@ impl Starter<'_> {
         let vm = self
             .boot_to_save(vm_id, choice, &draft, boot_nonce.clone())
             .await?;
+        rehearse_identity(&vm).await;
         warm_up(&vm).await;
         tracing::debug!("the template's machine is warm");
         vm.save(draft.devices()?.into()).await?;
@@ -86,6 +87,17 @@ impl Starter<'_> {
             Err(error @ VmError::Silent { .. }) => Err(NotStarted::NoBoot(error)),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Gives the guest an identity that no VM will have, so that all that the first one takes besides writing it, a file
+/// and a mount above all, is done before the machine is saved. The one that each VM gets replaces all of it.
+async fn rehearse_identity(vm: &LiveVm) {
+    // Without a nonce the guest keeps that of its boot, by which the host knows it again.
+    let nobody = guest::configuration(VmId::random(), &[]);
+    let rehearsed = async { vm.connection()?.configure(nobody).await };
+    if let Err(error) = rehearsed.await {
+        tracing::debug!(%error, "the template's machine rehearsed no identity");
     }
 }
 
