@@ -1,14 +1,13 @@
 //! The life of one command, from its start until its last process is gone.
 
 use std::convert::Infallible;
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
 use pyro_proto::message::{Ended, FaultKind, Outcome};
-use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus};
+use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe::Receiver;
@@ -73,7 +72,6 @@ pub(crate) async fn supervise(command: &Command, plan: Plan, machine: &Machine, 
             return refuse(command, &error, note);
         }
     };
-    let pid = pid_in_workload(pid).unwrap_or(0);
     command.hold(Rc::clone(&cgroup));
     command.enter(Phase::Running { pid });
     let ended = running.run(command, limit, &cgroup).await;
@@ -130,13 +128,6 @@ async fn clean_up(command: &Command, cgroup: &Cgroup) {
     }
     command.let_go();
     cgroup.remove();
-}
-
-/// The innermost of the ids in `/proc/PID/status` (proc(5), `NSpid`).
-fn pid_in_workload(pid: Pid) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
-    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
-    ids.split_ascii_whitespace().next_back()?.parse().ok()
 }
 
 impl Running {
