@@ -78,6 +78,8 @@ pub(crate) async fn supervise(command: &Command, plan: Plan, machine: &Machine, 
     command.stdin.close();
     command.enter(Phase::Ended { pid, ended });
     note(End::Ended);
+    // The host learns of the end first: in most VMs nothing comes after it.
+    tokio::task::yield_now().await;
     tokio::join!(
         output::discard(&running.stdout),
         output::discard(&running.stderr),
