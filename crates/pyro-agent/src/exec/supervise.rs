@@ -52,7 +52,7 @@ pub(crate) async fn supervise(command: &Command, plan: Plan, machine: &Machine, 
         timeout: plan.timeout,
         grace: plan.grace,
     };
-    let cgroup = match machine.cgroups.create() {
+    let cgroup = match machine.cgroups.take() {
         Ok(cgroup) => Rc::new(cgroup),
         Err(error) => return refuse(command, &error, note),
     };
@@ -83,7 +83,7 @@ pub(crate) async fn supervise(command: &Command, plan: Plan, machine: &Machine, 
     tokio::join!(
         output::discard(&running.stdout),
         output::discard(&running.stderr),
-        clean_up(command, &cgroup)
+        clean_up(command, &cgroup, machine)
     );
 }
 
@@ -124,7 +124,8 @@ fn not_started(command: &Command, error: SpawnError, note: impl FnOnce(End)) {
     }
 }
 
-async fn clean_up(command: &Command, cgroup: &Cgroup) {
+async fn clean_up(command: &Command, cgroup: &Cgroup, machine: &Machine) {
+    machine.cgroups.keep_spare();
     if let Err(error) = cgroup.emptied().await {
         log::error(&format!("cannot watch the cgroup of a command: {error}"));
     }

@@ -114,9 +114,26 @@ pub(crate) async fn parallel(machine: &mut Machine) -> Result<String, Failure> {
         call.answers.collect(&mut given).await?;
         ensure(given.stdout == b"x\n", &given)?;
     }
-    // The cgroup of an ended command goes soon after it; that of this one is left.
-    let swept = "until [ \"$(ls -d /sys/fs/cgroup/commands/*/ | wc -l)\" = 1 ]; do sleep 0.1; done";
+    // The cgroup of an ended command goes soon after it; that of this one is left, and the one for the next.
+    let swept = "until [ \"$(ls -d /sys/fs/cgroup/commands/*/ | wc -l)\" -le 2 ]; do sleep 0.1; done";
     output(&host, swept).await
+}
+
+/// The cgroup that waits for a command is taken by none but that, and one that was used or removed by none at all.
+pub(crate) async fn spare_cgroup(machine: &mut Machine) -> Result<String, Failure> {
+    let host = machine.connect().await?;
+    let own = "sed s,.*/,, /proc/self/cgroup";
+    let first = output(&host, own).await?;
+    ensure(output(&host, own).await? != first, "each command has a cgroup of its own")?;
+    let for_spare = "cd /sys/fs/cgroup/commands; until grep -l 'populated 0' */cgroup.events; do sleep 0.1; done \
+                     | tail -n 1 | cut -d / -f 1 | { read -r spare;";
+    let used = format!("sleep 44 > /dev/null 2>&1 & {for_spare} echo $! > $spare/cgroup.procs; echo $spare $!; }}");
+    let used = output(&host, &used).await?;
+    let (spare, sleeper) = used.split_once(' ').ok_or_else(|| used.clone())?;
+    let next = output(&host, &format!("{own}; kill {sleeper}")).await?;
+    ensure(next != spare, (next, spare))?;
+    output(&host, &format!("{for_spare} rmdir $spare; }}")).await?;
+    output(&host, "echo runs").await
 }
 
 pub(crate) async fn oom(machine: &mut Machine) -> Result<String, Failure> {
