@@ -87,7 +87,8 @@ pub(crate) fn spawn(plan: Plan, entrance: OwnedFd, outside: &Outside) -> Result<
     });
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let proc = outside.proc.try_clone().map_err(|error| internal(&error))?;
-    let (told, tells) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| internal(&error.into()))?;
+    let (told, tells) =
+        rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| internal(&error.into()))?;
     let preparation = Preparation {
         entrance,
         proc,

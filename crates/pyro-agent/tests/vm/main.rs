@@ -58,6 +58,7 @@ fn processes_end_when_and_as_they_should() {
         processes::kill_all,
         processes::parallel,
         processes::spare_cgroup,
+        processes::rehearsal,
     ];
     hold(Image::Environment, Disk::Own, 512, checks);
 }
