@@ -101,15 +101,17 @@ async fn rehearse_identity(vm: &LiveVm) {
     }
 }
 
-/// Lets the guest start the image's shell once, to do nothing, so that what every first command needs is in the saved
-/// memory: the shell, its libraries, and the agent's own way to them. An image without a shell goes without.
+/// Lets the guest start the image's login shell once, to do nothing, so that what every first command needs is in the
+/// saved memory: the shell, what its profile runs, their libraries, and the agent's own way to them. It is a rehearsal:
+/// whatever the profile does is undone. An image without a shell goes without.
 async fn warm_up(vm: &LiveVm) {
     let exec = Exec {
         request_id: guest::request_id(),
-        argv: [&b"/bin/sh"[..], b"-c", b":"].map(Into::into).into(),
+        shell: Some(b"true"[..].into()),
         cwd: b"/"[..].into(),
         timeout_ms: 10_000,
         grace_ms: 100,
+        rehearsal: true,
         ..Exec::default()
     };
     let run = async {
