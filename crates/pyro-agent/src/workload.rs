@@ -6,13 +6,14 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use rustix::pipe::PipeFlags;
-use rustix::process::{PidfdFlags, Signal};
+use rustix::process::{PidfdFlags, Signal, WaitId, WaitIdOptions};
+use tokio::io::Interest;
 use tokio::sync::oneshot;
 
 use crate::setup::{DuringStep, SetupError, mounts};
@@ -29,32 +30,47 @@ pub(crate) struct Outside {
     pub(crate) null: File,
 }
 
+/// Which root a workload has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Root {
+    /// The machine's own.
+    Machine,
+    /// Another of the same image, which is gone when the workload [ends](Workload::end).
+    Rehearsal,
+}
+
 /// A handle on the workload's namespaces.
 #[derive(Debug)]
 pub(crate) struct Workload {
     jobs: Sender<Job>,
+    thread: JoinHandle<()>,
     init: OwnedFd,
     outside: Arc<Outside>,
 }
 
 impl Workload {
-    /// Makes the namespaces around `/sysroot` and starts their thread and their init.
+    /// Makes the namespaces around a root and starts their thread and their init.
     ///
     /// # Errors
     /// [`SetupError`] with the step that failed.
-    pub(crate) fn enter() -> Result<Self, SetupError> {
+    pub(crate) fn enter(root: Root) -> Result<Self, SetupError> {
         let outside = Arc::new(Outside::open().during(|| "open /proc and /dev/null".to_owned())?);
         let (jobs, queue) = channel::<Job>();
         let (ready, entered) = channel();
-        thread::Builder::new()
+        let thread = thread::Builder::new()
             .name("workload".to_owned())
-            .spawn(move || serve(&ready, &queue))
+            .spawn(move || serve(root, &ready, &queue))
             .during(|| "start the workload's thread".to_owned())?;
         let init = entered
             .recv()
             .map_err(io::Error::other)
             .during(|| "enter the workload".to_owned())??;
-        Ok(Self { jobs, init, outside })
+        Ok(Self {
+            jobs,
+            thread,
+            init,
+            outside,
+        })
     }
 
     /// Runs `job` in the workload's root and gives what it returned.
@@ -72,6 +88,19 @@ impl Workload {
         let job: Job = Box::new(move || drop(answer.send(job(&outside))));
         self.jobs.send(job).map_err(|_| gone())?;
         answered.await.map_err(|_| gone())
+    }
+
+    /// Ends all of its processes, its thread and so its mounts. Its commands must have been waited for.
+    ///
+    /// # Errors
+    /// When its processes cannot be killed or waited for.
+    pub(crate) async fn end(self) -> io::Result<()> {
+        self.kill()?;
+        let init = sys::watch(self.init, Interest::READABLE)?;
+        init.readable().await?.retain_ready();
+        rustix::process::waitid(WaitId::PidFd(init.get_ref().as_fd()), WaitIdOptions::EXITED)?;
+        drop(self.jobs);
+        self.thread.join().map_err(|_| gone())
     }
 
     /// Kills every process of the workload, wherever it hides: the kernel ends a pid namespace with its init.
@@ -99,8 +128,8 @@ fn gone() -> io::Error {
     io::Error::other("the workload's thread is gone")
 }
 
-fn serve(ready: &Sender<Result<OwnedFd, SetupError>>, queue: &Receiver<Job>) {
-    let init = become_workload();
+fn serve(root: Root, ready: &Sender<Result<OwnedFd, SetupError>>, queue: &Receiver<Job>) {
+    let init = become_workload(root);
     let has_failed = init.is_err();
     if ready.send(init).is_err() || has_failed {
         return;
@@ -110,8 +139,12 @@ fn serve(ready: &Sender<Result<OwnedFd, SetupError>>, queue: &Receiver<Job>) {
     }
 }
 
-fn become_workload() -> Result<OwnedFd, SetupError> {
+fn become_workload(root: Root) -> Result<OwnedFd, SetupError> {
     sys::unshare_workload().during(|| "make the workload's namespaces".to_owned())?;
+    mounts::separate()?;
+    if root == Root::Rehearsal {
+        mounts::join_image_and_memory()?;
+    }
     mounts::enter_sysroot()?;
     mounts::furnish()?;
     start_init().during(|| "start the workload's init".to_owned())

@@ -214,6 +214,10 @@ pub struct Exec {
     /// Whether standard input follows; otherwise it is empty.
     #[prost(bool, tag = "10")]
     pub stdin: bool,
+    /// Run it in a root and namespaces of its own, of which no file, process or mount remains once its end is told. What
+    /// remains is in the kernel's caches, and what root sets in the kernel itself, as by sysctl(8).
+    #[prost(bool, tag = "11")]
+    pub rehearsal: bool,
 }
 
 /// A command to find again after the connection broke.

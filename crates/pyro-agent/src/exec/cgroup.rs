@@ -1,9 +1,9 @@
 //! A cgroup (v2) for each command: no process gets out of its reach by a new session or a lost parent.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use rustix::io::Errno;
@@ -14,11 +14,13 @@ use crate::sys;
 
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// The cgroup above all commands.
+/// The cgroup above all commands, and one that waits for the next of them.
 #[derive(Debug)]
 pub(crate) struct Cgroups {
     all: Cgroup,
     last: Cell<u64>,
+    /// Made when nobody waits: the kernel sets up every controller anew for it.
+    spare: RefCell<Option<Cgroup>>,
 }
 
 impl Cgroups {
@@ -30,10 +32,13 @@ impl Cgroups {
         delegate_controllers(Path::new(ROOT));
         fs::create_dir(&all.directory)?;
         delegate_controllers(&all.directory);
-        Ok(Self {
+        let cgroups = Self {
             all,
             last: Cell::new(0),
-        })
+            spare: RefCell::default(),
+        };
+        cgroups.keep_spare();
+        Ok(cgroups)
     }
 
     /// The one above all commands.
@@ -41,8 +46,24 @@ impl Cgroups {
         &self.all
     }
 
-    /// Makes one for a new command.
-    pub(crate) fn create(&self) -> io::Result<Cgroup> {
+    /// Gives one for a new command, with no process in it.
+    pub(crate) fn take(&self) -> io::Result<Cgroup> {
+        match self.spare.take() {
+            // The guest's root user may have removed it, or used it.
+            Some(spare) if spare.is_empty() => Ok(spare),
+            Some(_) | None => self.create(),
+        }
+    }
+
+    /// Makes one ahead of need, if there is none. Call it when nobody waits.
+    pub(crate) fn keep_spare(&self) {
+        if self.spare.borrow().is_none() {
+            // Without one, the next command has the same failure to tell.
+            self.spare.replace(self.create().ok());
+        }
+    }
+
+    fn create(&self) -> io::Result<Cgroup> {
         self.last.set(self.last.get() + 1);
         let directory = self.all.directory.join(self.last.get().to_string());
         fs::create_dir(&directory)?;
@@ -70,6 +91,12 @@ impl Cgroup {
             .write(true)
             .open(self.directory.join("cgroup.procs"))
             .map(Into::into)
+    }
+
+    /// Whether it is there, and no process is in it or below.
+    fn is_empty(&self) -> bool {
+        File::open(self.directory.join("cgroup.events"))
+            .is_ok_and(|events| is_unpopulated(&events).unwrap_or(false))
     }
 
     /// Sends a signal to every process in it and below.
@@ -121,13 +148,8 @@ impl Cgroup {
     pub(crate) async fn emptied(&self) -> io::Result<()> {
         let events = File::open(self.directory.join("cgroup.events"))?;
         let events = sys::watch(events.into(), Interest::PRIORITY)?;
-        let mut text = [0; 256];
         loop {
-            let count = rustix::io::pread(&events, &mut text, 0)?;
-            if text[..count]
-                .split(|byte| *byte == b'\n')
-                .any(|line| line == b"populated 0")
-            {
+            if is_unpopulated(&events)? {
                 return Ok(());
             }
             events.ready(Interest::PRIORITY).await?.clear_ready();
@@ -152,6 +174,15 @@ impl Cgroup {
             drop(fs::remove_dir(directory));
         }
     }
+}
+
+/// Reads from `cgroup.events` whether no process is in the cgroup or below.
+fn is_unpopulated(events: impl AsFd) -> io::Result<bool> {
+    let mut text = [0; 256];
+    let count = rustix::io::pread(events, &mut text, 0)?;
+    Ok(text[..count]
+        .split(|byte| *byte == b'\n')
+        .any(|line| line == b"populated 0"))
 }
 
 fn counts_oom_kill(events: &str) -> bool {

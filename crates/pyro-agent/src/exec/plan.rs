@@ -46,6 +46,8 @@ pub(crate) struct Plan {
     pub(crate) grace: Duration,
     /// Whether standard input follows.
     pub(crate) has_stdin: bool,
+    /// Whether nothing of it may remain.
+    pub(crate) is_rehearsal: bool,
 }
 
 impl TryFrom<Exec> for Plan {
@@ -82,6 +84,7 @@ impl TryFrom<Exec> for Plan {
             timeout: (exec.timeout_ms > 0).then(|| Duration::from_millis(exec.timeout_ms)),
             grace: Duration::from_millis(exec.grace_ms),
             has_stdin: exec.stdin,
+            is_rehearsal: exec.rehearsal,
         })
     }
 }

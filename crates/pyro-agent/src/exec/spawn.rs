@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use pyro_proto::message::{Fault, FaultKind};
 use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
+use rustix::pipe::PipeFlags;
 use rustix::process::{Pid, PidfdFlags, Resource, Rlimit};
 
 use super::plan::{Plan, Program};
@@ -29,8 +30,8 @@ const NOT_FOUND: i32 = 127;
 /// A started process.
 #[derive(Debug)]
 pub(crate) struct Spawned {
-    /// Its id in the agent's pid namespace.
-    pub(crate) pid: Pid,
+    /// Its id in the workload's pid namespace.
+    pub(crate) pid: u32,
     /// A descriptor of it; nobody else may wait for it.
     pub(crate) process: OwnedFd,
     /// Where its standard input is written to, if any was asked for.
@@ -86,24 +87,36 @@ pub(crate) fn spawn(plan: Plan, entrance: OwnedFd, outside: &Outside) -> Result<
     });
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     let proc = outside.proc.try_clone().map_err(|error| internal(&error))?;
-    sys::before_exec(
-        &mut command,
-        Preparation::new(entrance, proc, cwd, &user).into_steps(),
-    );
+    let (told, tells) =
+        rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| internal(&error.into()))?;
+    let preparation = Preparation {
+        entrance,
+        proc,
+        tells,
+        cwd,
+        uid: Uid::from_raw(user.uid),
+        gid: Gid::from_raw(user.gid),
+        groups: user.groups.iter().copied().map(Gid::from_raw).collect(),
+    };
+    sys::before_exec(&mut command, preparation.into_steps());
     let child = command
         .spawn()
         .map_err(|error| not_started(&program.to_string_lossy(), &error))?;
-    opened(child).map_err(|error| internal(&error).into())
+    opened(child, &told).map_err(|error| internal(&error).into())
 }
 
-fn opened(child: std::process::Child) -> io::Result<Spawned> {
+/// Opens what there is of a process that has said its id in `told`.
+fn opened(child: std::process::Child, told: &OwnedFd) -> io::Result<Spawned> {
     let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| io::Error::other("the kernel gave no process id"))?;
+    let mut pid_in_workload = [0; size_of::<u32>()];
+    // It was written before the program was executed, which has happened.
+    rustix::io::read(told, &mut pid_in_workload)?;
     let (Some(stdout), Some(stderr)) = (child.stdout, child.stderr) else {
         return Err(io::Error::other("a pipe is missing"));
     };
     Ok(Spawned {
-        pid,
+        pid: u32::from_ne_bytes(pid_in_workload),
         process: rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK)?,
         stdin: child.stdin.map(Into::into),
         stdout: stdout.into(),
@@ -169,6 +182,8 @@ fn open_cwd(path: &Path, create: bool, user: &User) -> Result<OwnedFd, Fault> {
 struct Preparation {
     entrance: OwnedFd,
     proc: OwnedFd,
+    /// Where it writes its process id: only it can ask for that of its own pid namespace without a file of `/proc`.
+    tells: OwnedFd,
     cwd: OwnedFd,
     uid: Uid,
     gid: Gid,
@@ -176,22 +191,11 @@ struct Preparation {
 }
 
 impl Preparation {
-    fn new(entrance: OwnedFd, proc: OwnedFd, cwd: OwnedFd, user: &User) -> Self {
-        let groups = user.groups.iter().copied().map(Gid::from_raw).collect();
-        Self {
-            entrance,
-            proc,
-            cwd,
-            uid: Uid::from_raw(user.uid),
-            gid: Gid::from_raw(user.gid),
-            groups,
-        }
-    }
-
     /// Only system calls, on values that exist already.
     fn into_steps(self) -> impl FnMut() -> io::Result<()> + Send + Sync + 'static {
         move || {
-            rustix::process::setsid()?;
+            let pid = rustix::process::setsid()?.as_raw_nonzero().get();
+            rustix::io::write(&self.tells, &pid.to_ne_bytes())?;
             rustix::io::write(&self.entrance, b"0")?;
             let flags = OFlags::WRONLY | OFlags::CLOEXEC;
             let score = rustix::fs::openat(&self.proc, c"self/oom_score_adj", flags, Mode::empty())?;

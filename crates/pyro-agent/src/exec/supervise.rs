@@ -1,20 +1,19 @@
 //! The life of one command, from its start until its last process is gone.
 
 use std::convert::Infallible;
-use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
 use pyro_proto::message::{Ended, FaultKind, Outcome};
-use rustix::process::{Pid, WaitId, WaitIdOptions, WaitIdStatus};
+use rustix::process::{WaitId, WaitIdOptions, WaitIdStatus};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe::Receiver;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::cgroup::Cgroup;
+use super::cgroup::{Cgroup, Cgroups};
 use super::command::{Command, Phase};
 use super::output;
 use super::plan::Plan;
@@ -24,6 +23,7 @@ use crate::call::fault;
 use crate::log;
 use crate::setup::Machine;
 use crate::sys;
+use crate::workload::{Root, Workload};
 
 /// How long the output of a command stays open after its end, when other processes hold it.
 const LINGER: Duration = Duration::from_secs(1);
@@ -41,6 +41,8 @@ struct Limit {
 /// A command's process and pipes.
 #[derive(Debug)]
 struct Running {
+    /// Its id in the workload's pid namespace.
+    pid: u32,
     process: AsyncFd<OwnedFd>,
     stdout: Receiver,
     stderr: Receiver,
@@ -53,56 +55,84 @@ pub(crate) async fn supervise(command: &Command, plan: Plan, machine: &Machine, 
         timeout: plan.timeout,
         grace: plan.grace,
     };
-    let cgroup = match machine.cgroups.create() {
-        Ok(cgroup) => Rc::new(cgroup),
-        Err(error) => return refuse(command, &error, note),
+    // It holds everything else up for as long as it takes; nobody asks for it in a machine that is in use.
+    let stage = plan
+        .is_rehearsal
+        .then(|| Workload::enter(Root::Rehearsal))
+        .transpose();
+    let stage = match stage {
+        Ok(stage) => stage,
+        Err(error) => return not_started(command, internal(error), note),
     };
-    let spawned = match start(plan, &cgroup, machine).await {
-        Ok(spawned) => spawned,
+    let workload = stage.as_ref().unwrap_or(&machine.workload);
+    let (running, cgroup) = match begin(command, plan, workload, &machine.cgroups).await {
+        Ok(begun) => begun,
         Err(error) => {
-            cgroup.remove();
+            leave(stage).await;
             return not_started(command, error, note);
         }
     };
-    let pid = spawned.pid;
-    let running = match Running::new(spawned, command) {
-        Ok(running) => running,
-        Err(error) => {
-            // It must not run unsupervised.
-            drop(cgroup.kill());
-            return refuse(command, &error, note);
-        }
-    };
-    let pid = pid_in_workload(pid).unwrap_or(0);
+    let pid = running.pid;
     command.hold(Rc::clone(&cgroup));
     command.enter(Phase::Running { pid });
     let ended = running.run(command, limit, &cgroup).await;
+    leave(stage).await;
     command.stdin.close();
     command.enter(Phase::Ended { pid, ended });
     note(End::Ended);
+    // The host learns of the end first: in most VMs nothing comes after it.
+    tokio::task::yield_now().await;
     tokio::join!(
         output::discard(&running.stdout),
         output::discard(&running.stderr),
-        clean_up(command, &cgroup)
+        clean_up(command, &cgroup, machine)
     );
 }
 
-async fn start(plan: Plan, cgroup: &Cgroup, machine: &Machine) -> Result<Spawned, SpawnError> {
-    let internal = |error: io::Error| fault(FaultKind::Internal, format!("cannot start a process: {error}"));
+/// Starts the process of a command; a failure leaves neither that nor a cgroup behind.
+async fn begin(
+    command: &Command,
+    plan: Plan,
+    workload: &Workload,
+    cgroups: &Cgroups,
+) -> Result<(Running, Rc<Cgroup>), SpawnError> {
+    let cgroup = Rc::new(cgroups.take().map_err(internal)?);
+    let spawned = match start(plan, &cgroup, workload).await {
+        Ok(spawned) => spawned,
+        Err(error) => {
+            cgroup.remove();
+            return Err(error);
+        }
+    };
+    match Running::new(spawned, command) {
+        Ok(running) => Ok((running, cgroup)),
+        Err(error) => {
+            // It must not run unsupervised.
+            drop(cgroup.kill());
+            Err(internal(error))
+        }
+    }
+}
+
+async fn start(plan: Plan, cgroup: &Cgroup, workload: &Workload) -> Result<Spawned, SpawnError> {
     let entrance = cgroup.entrance().map_err(internal)?;
-    machine
-        .workload
+    workload
         .run(move |outside| spawn::spawn(plan, entrance, outside))
         .await
         .map_err(internal)?
 }
 
-fn refuse(command: &Command, error: &io::Error, note: impl FnOnce(End)) {
-    let refusal = fault(
-        FaultKind::Internal,
-        format!("cannot supervise a command: {error}"),
-    );
-    not_started(command, SpawnError::Refused(refusal), note);
+fn internal(error: impl std::fmt::Display) -> SpawnError {
+    fault(FaultKind::Internal, format!("cannot start a process: {error}")).into()
+}
+
+/// Ends the stage of a rehearsal, with all that was left there.
+async fn leave(stage: Option<Workload>) {
+    if let Some(stage) = stage
+        && let Err(error) = stage.end().await
+    {
+        log::error(&format!("cannot end a rehearsal: {error}"));
+    }
 }
 
 fn not_started(command: &Command, error: SpawnError, note: impl FnOnce(End)) {
@@ -124,19 +154,13 @@ fn not_started(command: &Command, error: SpawnError, note: impl FnOnce(End)) {
     }
 }
 
-async fn clean_up(command: &Command, cgroup: &Cgroup) {
+async fn clean_up(command: &Command, cgroup: &Cgroup, machine: &Machine) {
+    machine.cgroups.keep_spare();
     if let Err(error) = cgroup.emptied().await {
         log::error(&format!("cannot watch the cgroup of a command: {error}"));
     }
     command.let_go();
     cgroup.remove();
-}
-
-/// The innermost of the ids in `/proc/PID/status` (proc(5), `NSpid`).
-fn pid_in_workload(pid: Pid) -> Option<u32> {
-    let status = fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).ok()?;
-    let ids = status.lines().find_map(|line| line.strip_prefix("NSpid:"))?;
-    ids.split_ascii_whitespace().next_back()?.parse().ok()
 }
 
 impl Running {
@@ -145,6 +169,7 @@ impl Running {
             command.stdin.open(stdin)?;
         }
         Ok(Self {
+            pid: spawned.pid,
             process: sys::watch(spawned.process, Interest::READABLE)?,
             stdout: Receiver::from_owned_fd(spawned.stdout)?,
             stderr: Receiver::from_owned_fd(spawned.stderr)?,

@@ -12,7 +12,7 @@ use rustix::process::{Resource, Rlimit};
 
 use crate::exec::cgroup::Cgroups;
 use crate::init;
-use crate::workload::Workload;
+use crate::workload::{Root, Workload};
 use devices::Uevents;
 
 /// How long devices may take to appear.
@@ -100,7 +100,7 @@ pub(crate) fn set_up(uevents: &Uevents) -> Result<Machine, SetupError> {
         .ok_or(SetupError::NoRootDisk)?;
     mounts::join_disks(&disks)?;
     let cgroups = Cgroups::open().during(|| "set up cgroups".to_owned())?;
-    let workload = Workload::enter()?;
+    let workload = Workload::enter(Root::Machine)?;
     Ok(Machine { workload, cgroups })
 }
 

@@ -52,6 +52,23 @@ pub(crate) fn join_disks(disks: &Disks) -> Result<(), SetupError> {
             .during(|| format!("mount the machine's disk on {}", node.display()))?,
         None => mount_virtual("tmpfs", DISK, MountFlags::NOATIME, c"mode=0755")?,
     }
+    mount_overlay()
+}
+
+/// Joins the image and a disk in memory to another root at `/sysroot`, which goes with the mount namespace.
+///
+/// The thread must have a mount namespace of its own.
+pub(crate) fn join_image_and_memory() -> Result<(), SetupError> {
+    for machines in [SYSROOT, DISK] {
+        rustix::mount::unmount(machines, UnmountFlags::DETACH)
+            .during(|| format!("take {machines} from a rehearsal"))?;
+    }
+    mount_virtual("tmpfs", DISK, MountFlags::NOATIME, c"mode=0755")?;
+    mount_overlay()
+}
+
+/// Makes `/sysroot` of what is mounted on `/lower` and `/disk`.
+fn mount_overlay() -> Result<(), SetupError> {
     for directory in ["/disk/upper", "/disk/work", SYSROOT] {
         make_directory(directory)?;
     }
@@ -61,12 +78,16 @@ pub(crate) fn join_disks(disks: &Disks) -> Result<(), SetupError> {
         .during(|| "join the image and the machine's disk".to_owned())
 }
 
+/// Keeps what the calling thread mounts and unmounts from now on to its own mount namespace.
+pub(crate) fn separate() -> Result<(), SetupError> {
+    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+    rustix::mount::mount_change("/", private).during(|| "separate the workload's mounts".to_owned())
+}
+
 /// Makes `/sysroot` the root of the calling thread, with nothing of the agent's in reach.
 ///
 /// The thread must have a mount namespace and a root of its own.
 pub(crate) fn enter_sysroot() -> Result<(), SetupError> {
-    let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
-    rustix::mount::mount_change("/", private).during(|| "separate the workload's mounts".to_owned())?;
     for agents in ["/sys/fs/cgroup", "/sys", "/proc", "/dev", LOWER, DISK] {
         rustix::mount::unmount(agents, UnmountFlags::DETACH)
             .during(|| format!("take {agents} from the workload"))?;

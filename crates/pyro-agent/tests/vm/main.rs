@@ -57,6 +57,8 @@ fn processes_end_when_and_as_they_should() {
         processes::left_running,
         processes::kill_all,
         processes::parallel,
+        processes::spare_cgroup,
+        processes::rehearsal,
     ];
     hold(Image::Environment, Disk::Own, 512, checks);
 }

@@ -43,6 +43,7 @@ pub(super) fn prepare(request: RunRequest, defaults: &ImageDefaults) -> (Exec, S
         timeout_ms: request.timeout.map_or(0, super::millis),
         grace_ms: 0,
         stdin: matches!(request.stdin, Stdin::Reader(_)),
+        rehearsal: false,
     };
     (exec, request.stdin)
 }

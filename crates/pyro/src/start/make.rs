@@ -56,6 +56,7 @@ impl Starter<'_> {
         let vm = self
             .boot_to_save(vm_id, choice, &draft, boot_nonce.clone())
             .await?;
+        rehearse_identity(&vm).await;
         warm_up(&vm).await;
         tracing::debug!("the template's machine is warm");
         vm.save(draft.devices()?.into()).await?;
@@ -89,15 +90,28 @@ impl Starter<'_> {
     }
 }
 
-/// Lets the guest start the image's shell once, to do nothing, so that what every first command needs is in the saved
-/// memory: the shell, its libraries, and the agent's own way to them. An image without a shell goes without.
+/// Gives the guest an identity that no VM will have, so that all that the first one takes besides writing it, a file
+/// and a mount above all, is done before the machine is saved. The one that each VM gets replaces all of it.
+async fn rehearse_identity(vm: &LiveVm) {
+    // Without a nonce the guest keeps that of its boot, by which the host knows it again.
+    let nobody = guest::configuration(VmId::random(), &[]);
+    let rehearsed = async { vm.connection()?.configure(nobody).await };
+    if let Err(error) = rehearsed.await {
+        tracing::debug!(%error, "the template's machine rehearsed no identity");
+    }
+}
+
+/// Lets the guest start the image's login shell once, to do nothing, so that what every first command needs is in the
+/// saved memory: the shell, what its profile runs, their libraries, and the agent's own way to them. It is a rehearsal:
+/// whatever the profile does is undone. An image without a shell goes without.
 async fn warm_up(vm: &LiveVm) {
     let exec = Exec {
         request_id: guest::request_id(),
-        argv: [&b"/bin/sh"[..], b"-c", b":"].map(Into::into).into(),
+        shell: Some(b"true"[..].into()),
         cwd: b"/"[..].into(),
         timeout_ms: 10_000,
         grace_ms: 100,
+        rehearsal: true,
         ..Exec::default()
     };
     let run = async {

@@ -8,7 +8,7 @@ use pyro_proto::message::host_message::Body as Ask;
 use pyro_proto::message::{Exec, Outcome, Verb};
 
 use super::{argv, ensure, output, send_signal, shell, text};
-use crate::host::{Failure, Given};
+use crate::host::{Failure, Given, Host};
 use crate::input;
 use crate::machine::Machine;
 
@@ -114,9 +114,70 @@ pub(crate) async fn parallel(machine: &mut Machine) -> Result<String, Failure> {
         call.answers.collect(&mut given).await?;
         ensure(given.stdout == b"x\n", &given)?;
     }
-    // The cgroup of an ended command goes soon after it; that of this one is left.
-    let swept = "until [ \"$(ls -d /sys/fs/cgroup/commands/*/ | wc -l)\" = 1 ]; do sleep 0.1; done";
-    output(&host, swept).await
+    swept(&host).await
+}
+
+/// Waits until no cgroup is left but that of the waiting command, and one for the next.
+async fn swept(host: &Host) -> Result<String, Failure> {
+    let wait = "until [ \"$(ls -d /sys/fs/cgroup/commands/*/ | wc -l)\" -le 2 ]; do sleep 0.1; done";
+    output(host, wait).await
+}
+
+/// The cgroup that waits for the next command is not used if the guest has used or removed it.
+pub(crate) async fn spare_cgroup(machine: &mut Machine) -> Result<String, Failure> {
+    let host = machine.connect().await?;
+    let own = "sed s,.*/,, /proc/self/cgroup";
+    ensure(
+        output(&host, own).await? != output(&host, own).await?,
+        "each has its own",
+    )?;
+    let used = "grep -q 'populated 0' $c/cgroup.events && echo 0 > $c/cgroup.procs";
+    for deed in ["rmdir $c", used] {
+        // While this waits, the next command to end leaves a spare that nobody takes.
+        let wait = shell("mkfifo /tmp/done; echo waits; cat /tmp/done; rm /tmp/done");
+        let mut call = host.call(Verb::Exec, Some(Ask::Exec(wait)), false).await?;
+        while !matches!(call.answers.next().await?, Some(Answer::Stdout(_))) {}
+        let search = format!(
+            "cd /sys/fs/cgroup/commands; \
+             (while :; do for c in *; do [ -d $c ] && {deed} && break 2; done; done; \
+             echo $c > /tmp/done; exec sleep 44) > /dev/null 2>&1 &"
+        );
+        output(&host, &search).await?;
+        let mut given = Given::default();
+        call.answers.collect(&mut given).await?;
+        let spare = text(&given.stdout);
+        ensure(!spare.is_empty(), &given)?;
+        let next = output(&host, own).await?;
+        ensure(next != spare, (next, spare))?;
+        output(&host, "kill $(pidof sleep)").await?;
+    }
+    Ok(String::new())
+}
+
+/// Of a rehearsal nothing remains, whatever it did, and whatever it left running.
+pub(crate) async fn rehearsal(machine: &mut Machine) -> Result<String, Failure> {
+    let host = machine.connect().await?;
+    let state = "cat /proc/mounts; ls -d /proc/[0-9]* | wc -l; ls -lA / /tmp /etc /run /dev /dev/shm";
+    // The first command may have made what each finds there.
+    output(&host, state).await?;
+    let before = output(&host, state).await?;
+    let messy = "echo $$; touch /new /etc/new /tmp/new /run/new /dev/shm/new; rm /etc/passwd; \
+                 mount -t tmpfs none /mnt; mkdir /sys/fs/cgroup$(cut -d : -f 3 /proc/self/cgroup)/new; sleep 1000 & sleep 1000 > /dev/null &";
+    let rehearse = |exec: Exec| Exec {
+        rehearsal: true,
+        timeout_ms: 60_000,
+        ..exec
+    };
+    let given = host.run(rehearse(shell(messy))).await?;
+    ensure(
+        given.ended.outcome() == Outcome::Exited && given.stdout == b"2\n",
+        &given,
+    )?;
+    let missing = host.run(rehearse(argv(&["no-such-program"]))).await?;
+    ensure(missing.ended.status == 127, &missing)?;
+    let after = output(&host, state).await?;
+    ensure(after == before, (before, after))?;
+    swept(&host).await
 }
 
 pub(crate) async fn oom(machine: &mut Machine) -> Result<String, Failure> {
