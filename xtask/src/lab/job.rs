@@ -4,6 +4,8 @@ use crate::lab::tier::Tier;
 
 /// How many tests run at once.
 const THREADS: u32 = 2;
+/// How many runs in a row must leave nothing behind: one of them is killed.
+const RUNS: u32 = 5;
 /// Tests that say nothing about the hardware tier, each with the reason.
 pub(super) const LEFT_OUT: &[(&str, &str)] = &[];
 
@@ -17,7 +19,9 @@ pub(super) fn of_command(tier: Tier, command: &str) -> String {
 
 /// Runs test programs, the same on each tier.
 pub(super) fn of_tests(tiers: &[Tier], programs: &[&str], filters: &[String]) -> String {
-    let mut job = String::from("export PYRO_TEST_BIN=/lab/dist/bin/pyro PYRO_TEST_CACHE=/lab/environments\n");
+    let mut job = format!(
+        "export PYRO_TEST_BIN=/lab/dist/bin/pyro PYRO_TEST_CACHE=/lab/environments PYRO_TEST_RUNS={RUNS}\n"
+    );
     let skipped: String = LEFT_OUT
         .iter()
         .map(|(name, _)| format!(" --skip {}", quote(name)))

@@ -81,7 +81,11 @@ fn run_tests(context: &Context, tiers: &[Tier], filters: &[String], tally: &mut 
         }
     })?
     .judge(context, results.ended())?;
-    results.verdict()
+    let verdict = results.verdict();
+    if verdict.is_err() {
+        context.show_log("lab")?;
+    }
+    verdict
 }
 
 /// Whether the command succeeded.

@@ -3,12 +3,13 @@
 //! It is an environment like any other, so pyro makes it: from the distribution's packages, into one EROFS file.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context as _, Result};
 use fs_err as fs;
 
+use crate::child::output;
 use crate::environments::{inspect, pyro};
-use crate::runtime::kernel::lists_state;
 use crate::{Context, digest, say};
 
 /// The name of the environment, in a cache of its own.
@@ -25,12 +26,17 @@ const PACKAGES: [&str; 6] = [
     "umoci",
 ];
 
-/// The image, made anew when the recipe or the package lists changed.
+/// The image, made anew when the recipe or the packages changed.
 pub(super) fn prepare(context: &Context) -> Result<PathBuf> {
     let _lock = context.layout.lock_cache()?;
     let cache = context.layout.cache.join("lab");
     fs::create_dir_all(&cache)?;
-    let recipe = digest::of_parts([BASE, &lists_state()?].into_iter().chain(PACKAGES));
+    let offered = output(
+        Command::new("apt-cache")
+            .args(["show", "--no-all-versions"])
+            .args(PACKAGES),
+    )?;
+    let recipe = digest::of_parts([BASE, &offered].into_iter().chain(PACKAGES));
     let stamp = cache.join("recipe");
     if fs::read_to_string(&stamp).is_ok_and(|done| done == recipe)
         && let Ok(image) = installed(context, &cache)

@@ -133,7 +133,7 @@ fn dependency(stanza: &str) -> Option<Package> {
 }
 
 /// Names, sizes and times of the package lists.
-pub(crate) fn lists_state() -> Result<String> {
+fn lists_state() -> Result<String> {
     let mut state = BTreeMap::new();
     for entry in fs::read_dir(PACKAGE_LISTS)? {
         let entry = entry?;
