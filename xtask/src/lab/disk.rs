@@ -1,5 +1,6 @@
 //! The work disk: what a run of the lab brings along, and room for what it writes.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -10,8 +11,8 @@ use crate::{Context, environments, packages};
 
 /// Sparse: a run fills a small part of it.
 const SIZE: &str = "24G";
-/// What in a cache of environments is of no use elsewhere: it is large, or about the host.
-const NOT_COPIED: [&str; 3] = ["disks", "downloads", "probe.json"];
+/// What of the environments' cache is taken along: the images and their names. The rest is about the host or made anew.
+const ENVIRONMENTS: [&str; 2] = ["environments", "installs"];
 const MAIN: &str = include_str!("main.sh");
 
 /// What the disk holds besides the built pyro and the environments.
@@ -40,7 +41,13 @@ pub(super) fn build(context: &Context, dir: &Path, contents: &Contents<'_>) -> R
         fs::copy(executable, stage.join("tests").join(name))?;
     }
     copy_tree(&context.layout.dist(), &stage.join("dist"))?;
-    copy_tree(&environments::of_tests(context), &stage.join("environments"))?;
+    let cache = stage.join("environments");
+    // Only its owner may enter: pyro refuses it otherwise.
+    fs::create_dir(&cache)?;
+    fs::set_permissions(&cache, PermissionsExt::from_mode(0o700))?;
+    for name in ENVIRONMENTS {
+        copy_tree(&environments::of_tests(context).join(name), &cache.join(name))?;
+    }
 
     let disk = dir.join("work.ext4");
     if disk.exists() {
@@ -63,9 +70,6 @@ fn copy_tree(from: &Path, to: &Path) -> Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
-        if NOT_COPIED.iter().any(|name| entry.file_name() == *name) {
-            continue;
-        }
         if entry.file_type()?.is_dir() {
             copy_tree(&entry.path(), &target)?;
         } else {
