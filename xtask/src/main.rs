@@ -1,9 +1,12 @@
-//! The build scripting of pyro, and all of it: `cargo xtask quickstart | runtime | test | bench`.
+//! The build scripting of pyro, and all of it: `cargo xtask quickstart | runtime | test | lab | bench`.
 
 mod bench;
 mod child;
 mod digest;
 mod dist;
+mod environments;
+mod firecracker;
+mod lab;
 mod layout;
 mod packages;
 mod quickstart;
@@ -37,6 +40,8 @@ enum Task {
     Runtime,
     /// Run every check that a change must pass.
     Test(test::Options),
+    /// Run the VM tests on the hardware tier, in an emulated machine that has it.
+    Lab(lab::Options),
     /// Measure the built pyro.
     Bench(bench::Options),
 }
@@ -74,6 +79,7 @@ fn run(cli: Cli) -> Result<bool> {
             runtime::build(&context)?;
         }
         Task::Test(options) => return test::run(&context, &options),
+        Task::Lab(options) => return lab::run(&context, &options),
         Task::Bench(options) => bench::run(&context, &options)?,
     }
     Ok(true)

@@ -106,6 +106,22 @@ pub(crate) const TESTS: &[Need] = &[
     },
 ];
 
+/// For the lab.
+pub(crate) const LAB: &[Need] = &[
+    Need {
+        probe: Probe::StaticProgram("busybox"),
+        package: "busybox-static",
+        reason: "is the first root of the lab",
+    },
+    program("python3", "python3", "takes firecracker out of a package"),
+    Need {
+        probe: Probe::PythonModules("pip"),
+        package: "python3-pip",
+        reason: "fetches that package",
+    },
+    program("setpriv", "util-linux", "ends the lab with its owner"),
+];
+
 /// Installs what is missing, and says what and why.
 pub(crate) fn require(context: &Context, needs: &[Need]) -> Result<()> {
     let is_root = is_root()?;
@@ -137,7 +153,7 @@ pub(crate) fn require(context: &Context, needs: &[Need]) -> Result<()> {
 }
 
 /// Where such a program is.
-fn find(program: &str) -> Option<PathBuf> {
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(SYSTEM_PATH.iter().map(Into::into))

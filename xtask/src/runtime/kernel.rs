@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::child::output;
 use crate::runtime::elf::Elf;
-use crate::runtime::modules::{Modules, WANTED};
+use crate::runtime::modules::Modules;
 use crate::runtime::{bzimage, mebibytes};
 use crate::{Context, digest, say};
 
@@ -66,18 +66,18 @@ struct Record {
     modules: Vec<String>,
 }
 
-/// Brings the kernel that the package lists name into the cache.
-pub(crate) fn prepare(context: &Context) -> Result<Kernel> {
+/// Brings the kernel that the package lists name into the cache, with these modules and what they depend on.
+pub(crate) fn prepare(context: &Context, wanted: &[&str]) -> Result<Kernel> {
     let _lock = context.layout.lock_cache()?;
     let cache = context.layout.cache.join("kernel");
     fs::create_dir_all(&cache)?;
     let package = resolve(context, &cache)?;
-    let recipe = digest::of_parts([FORMAT].into_iter().chain(WANTED));
+    let recipe = digest::of_parts([FORMAT].into_iter().chain(wanted.iter().copied()));
     let id = format!("{}_{}_{}", package.name, package.version, &recipe[..8]);
     let dir = cache.join(&id);
     if !dir.join("kernel.json").exists() {
         let archive = download(context, &cache, &package)?;
-        extract(context, &archive, &dir)?;
+        extract(context, &archive, &dir, wanted)?;
     }
     let record: Record = serde_json::from_slice(&fs::read(dir.join("kernel.json"))?)
         .with_context(|| format!("{} is damaged: remove it", dir.display()))?;
@@ -197,7 +197,7 @@ fn archive(dir: &Path, package: &Package) -> Result<Option<PathBuf>> {
 }
 
 /// Takes what a guest needs out of the package.
-fn extract(context: &Context, archive: &Path, dir: &Path) -> Result<()> {
+fn extract(context: &Context, archive: &Path, dir: &Path, wanted: &[&str]) -> Result<()> {
     let unpacked = dir.with_extension("unpacked");
     let new = dir.with_extension("new");
     for leftover in [&unpacked, &new, &dir.to_owned()] {
@@ -218,7 +218,7 @@ fn extract(context: &Context, archive: &Path, dir: &Path) -> Result<()> {
     );
     fs::write(new.join("vmlinux"), &vmlinux)?;
 
-    let found = Modules::scan(&unpacked.join("lib/modules").join(&release))?.closure(&WANTED)?;
+    let found = Modules::scan(&unpacked.join("lib/modules").join(&release))?.closure(wanted)?;
     for (name, file) in &found {
         fs::copy(file, new.join(format!("{name}.ko")))?;
     }

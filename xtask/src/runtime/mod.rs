@@ -2,10 +2,10 @@
 
 mod agent;
 mod bzimage;
-mod cpio;
+pub(crate) mod cpio;
 pub(crate) mod elf;
 mod initramfs;
-mod kernel;
+pub(crate) mod kernel;
 mod modules;
 
 use std::collections::BTreeMap;
@@ -36,7 +36,7 @@ struct Manifest {
 
 /// Brings the runtime directory of the dist tree up to date.
 pub(crate) fn build(context: &Context) -> Result<()> {
-    let kernel = say::step("guest kernel", || kernel::prepare(context))?;
+    let kernel = say::step("guest kernel", || kernel::prepare(context, &modules::WANTED))?;
     let agent = say::step("guest agent", || agent::build(context))?;
     let dir = context.layout.runtime();
     let stamp = context.layout.own().join("runtime.inputs");

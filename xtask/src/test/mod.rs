@@ -10,29 +10,30 @@ use clap::Args;
 
 use crate::child::output;
 use crate::test::clients::Clients;
-use crate::test::tally::Tally;
-use crate::{Context, dist, packages, say};
-
-/// The environment that the tests start VMs from.
-const ENVIRONMENT: &str = "debian:12";
+pub(crate) use crate::test::tally::Tally;
+use crate::{Context, dist, environments, lab, packages, say};
 
 /// How to run the checks.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Run only these checks, of: fmt, clippy, doc, dist, tests.
+    /// Run only these checks, of: fmt, clippy, doc, dist, tests, lab.
     checks: Vec<String>,
 }
 
 type Check = fn(&Context, &mut Tally) -> Result<()>;
 
 /// The cheapest first: what fails soon, fails early.
-const CHECKS: [(&str, Check); 5] = [
+const CHECKS: [(&str, Check); 6] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("doc", doc),
     ("dist", |context, _| dist::build(context)),
     ("tests", tests),
+    ("lab", lab::check),
 ];
+
+/// The tier of the tests on this host: it needs no hardware. The lab has the others.
+const TIER: &str = "emulated/qemu";
 
 /// Whether everything passed.
 pub(crate) fn run(context: &Context, options: &Options) -> Result<bool> {
@@ -41,7 +42,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<bool> {
         .iter()
         .find(|name| CHECKS.iter().all(|(known, _)| known != name))
     {
-        bail!("no check {unknown}; there are fmt, clippy, doc, dist, tests");
+        bail!("no check {unknown}; there are fmt, clippy, doc, dist, tests, lab");
     }
     let mut tally = Tally::default();
     let outcome = prepare(context).and_then(|()| {
@@ -65,7 +66,13 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<bool> {
 fn prepare(context: &Context) -> Result<()> {
     packages::require(
         context,
-        &[packages::RUNTIME, packages::PRODUCT, packages::TESTS].concat(),
+        &[
+            packages::RUNTIME,
+            packages::PRODUCT,
+            packages::TESTS,
+            packages::LAB,
+        ]
+        .concat(),
     )?;
     let missing: Vec<&str> = [("fmt", "rustfmt"), ("clippy", "clippy")]
         .into_iter()
@@ -118,7 +125,7 @@ fn doc(context: &Context, _: &mut Tally) -> Result<()> {
 /// All tests of the workspace, with the built pyro, the clients and an environment at hand.
 fn tests(context: &Context, tally: &mut Tally) -> Result<()> {
     let clients = clients::prepare(context)?;
-    prepare_environment(context)?;
+    environments::prepare(context)?;
     say::step("build tests", || {
         context.run("build tests", &mut test_command(context, &clients, &["--no-run"]))
     })?;
@@ -158,30 +165,9 @@ fn test_command(context: &Context, clients: &Clients, words: &[&str]) -> Command
         .env("PYRO_TEST_PYTHON", &clients.python)
         .env("PYRO_TEST_PYTHON_V1", &clients.python_v1)
         .env("PYRO_TEST_INSPECTOR_DIR", &clients.inspector)
-        .env("PYRO_TEST_CACHE", context.layout.cache.join("environments"));
+        .env("PYRO_TEST_CACHE", environments::of_tests(context))
+        .env("PYRO_TEST_TIER", TIER);
     cargo
-}
-
-/// Puts the tests' environment into a cache that outlives the clone.
-fn prepare_environment(context: &Context) -> Result<()> {
-    let pyro = |words: [&str; 2]| {
-        let mut command = Command::new(context.layout.pyro());
-        command
-            .arg("env")
-            .args(words)
-            .arg("--json")
-            .env("PYRO_CACHE_DIR", context.layout.cache.join("environments"))
-            .env("PYRO_HOME", context.layout.own().join("home"));
-        command
-    };
-    say::step("environment for tests", || {
-        let known = output(&mut pyro(["inspect", ENVIRONMENT])).ok();
-        let known = known.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
-        if known.is_some_and(|environment| environment["installed"] == true) {
-            return Ok(());
-        }
-        context.run("pull environment", &mut pyro(["pull", ENVIRONMENT]))
-    })
 }
 
 fn cargo(context: &Context, name: &str, words: &[&str], variables: &[(&str, &str)]) -> Result<()> {

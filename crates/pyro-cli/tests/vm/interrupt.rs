@@ -9,6 +9,7 @@ use rustix::process::Signal;
 
 use crate::process::{Watched, all_gone};
 use crate::support::{GONE_WITHIN, Home, Running};
+use crate::tier::Tier;
 
 /// Says what it hears and goes on; TERM says how long after the first INT it came.
 const STUBBORN: &str = "trap 'SECONDS=0; echo INT' INT; trap 'echo TERM after $SECONDS; exit 9' TERM
@@ -119,7 +120,10 @@ fn wait_for_vm(running: &mut Running) -> Vec<Watched> {
     while !running.has_ended() {
         // Nothing tells when another process makes one.
         let vm = running.descendants();
-        if vm.iter().any(|process| process.name().starts_with("qemu")) {
+        if vm
+            .iter()
+            .any(|process| process.name().starts_with(Tier::wanted().vmm))
+        {
             return vm;
         }
         std::thread::sleep(Duration::from_millis(5));

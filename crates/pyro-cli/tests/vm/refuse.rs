@@ -124,7 +124,7 @@ fn hardware_isolation_is_what_doctor_says_of_it() {
     let report: Value = serde_json::from_slice(&doctor.stdout).unwrap();
     let checks = report["checks"].as_array().unwrap();
     let kvm = checks.iter().find(|check| check["id"] == "kvm").unwrap();
-    let auto = home.json(&[], &["true"]).1["isolation"].clone();
+    let auto = home.json(&["--isolation", "auto"], &["true"]).1["isolation"].clone();
     if kvm["status"] == "pass" {
         assert_eq!(auto, "hardware");
         assert_eq!(

@@ -19,6 +19,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::process::{self, Watched};
+use crate::tier::Tier;
 
 /// How long a VM may outlive whoever owned it.
 pub(crate) const GONE_WITHIN: Duration = Duration::from_secs(5);
@@ -106,6 +107,7 @@ impl Home {
             .env("PYRO_HOME", self.state())
             .env("PYRO_CACHE_DIR", &self.cache)
             .env("PYRO_ENVIRONMENT", &self.environment)
+            .env("PYRO_ISOLATION", Tier::wanted().isolation)
             .current_dir(self.path())
             .stdin(Stdio::null());
         command
@@ -131,7 +133,12 @@ impl Home {
     /// `pyro run --json OPTIONS -- WORDS` to its end: the exit status and the object.
     pub(crate) fn json<S: AsRef<OsStr>>(&self, options: &[&str], words: &[S]) -> (i32, Value) {
         let ended = self.run(&[&["--json"], options].concat(), words);
-        (ended.status, ended.json())
+        let result = ended.json();
+        // A test that demands a tier of its own looks at it itself.
+        if !options.contains(&"--isolation") {
+            Tier::wanted().assert_is_of(&result);
+        }
+        (ended.status, result)
     }
 
     /// `pyro run OPTIONS -- WORDS`, running.

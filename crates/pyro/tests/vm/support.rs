@@ -11,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pyro::object::VmExec;
-use pyro::{Command, Pyro, Result, Run, RunControl, RunEvent, RunRequest, Settings};
+use pyro::{Command, IsolationFloor, Pyro, Result, Run, RunControl, RunEvent, RunRequest, Settings};
 use tempfile::TempDir;
 
 /// A home, and a runtime like that of the command.
@@ -30,6 +30,29 @@ fn required(variable: &str) -> PathBuf {
     }
 }
 
+/// The isolation and the VMM in `PYRO_TEST_TIER`; unset, those that work on any host.
+fn tier() -> (&'static str, &'static str) {
+    let name = std::env::var("PYRO_TEST_TIER").unwrap_or_else(|_| "emulated/qemu".to_owned());
+    let tiers = [
+        ("emulated", "qemu"),
+        ("hardware", "qemu"),
+        ("hardware", "firecracker"),
+    ];
+    let found = tiers
+        .into_iter()
+        .find(|(isolation, vmm)| name == format!("{isolation}/{vmm}"));
+    found.unwrap_or_else(|| panic!("PYRO_TEST_TIER names no tier: {name}"))
+}
+
+fn assert_is_of_tier(result: &VmExec) {
+    let told = serde_json::to_value(result).unwrap();
+    let (isolation, vmm) = tier();
+    assert_eq!(
+        (&told["isolation"], &told["vmm"]),
+        (&isolation.into(), &vmm.into())
+    );
+}
+
 impl Host {
     pub(crate) fn new() -> Self {
         static ALONE: Mutex<()> = Mutex::new(());
@@ -39,6 +62,10 @@ impl Host {
         let prefix = bin.parent().and_then(Path::parent).unwrap();
         let mut settings = Settings::new(home.path().join("state"), required("PYRO_TEST_CACHE"));
         settings.runtime_dir = Some(prefix.join("lib/pyro"));
+        settings.isolation = match tier().0 {
+            "hardware" => IsolationFloor::Hardware,
+            _ => IsolationFloor::Emulated,
+        };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         Self {
             settings,
@@ -74,7 +101,11 @@ impl Host {
                     watch(&stdout, &control);
                 }
             }
-            (run.finish().await, stdout)
+            let result = run.finish().await;
+            if let Ok(result) = &result {
+                assert_is_of_tier(result);
+            }
+            (result, stdout)
         })
     }
 

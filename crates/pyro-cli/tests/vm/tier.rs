@@ -1,0 +1,52 @@
+//! The tier that the tests run on: what is demanded of every run, and what every result must tell.
+
+#![expect(clippy::panic, reason = "a harness that fails must fail the test")]
+
+use serde_json::Value;
+
+/// A degree of isolation and the VMM that gives it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tier {
+    /// For `PYRO_ISOLATION`.
+    pub(crate) isolation: &'static str,
+    pub(crate) vmm: &'static str,
+}
+
+const TIERS: [Tier; 3] = [
+    Tier {
+        isolation: "emulated",
+        vmm: "qemu",
+    },
+    Tier {
+        isolation: "hardware",
+        vmm: "qemu",
+    },
+    Tier {
+        isolation: "hardware",
+        vmm: "firecracker",
+    },
+];
+
+impl Tier {
+    /// The one in `PYRO_TEST_TIER`; unset, the one that works on any host.
+    pub(crate) fn wanted() -> Self {
+        let Ok(name) = std::env::var("PYRO_TEST_TIER") else {
+            return TIERS[0];
+        };
+        let found = TIERS
+            .into_iter()
+            .find(|tier| name == format!("{}/{}", tier.isolation, tier.vmm));
+        found.unwrap_or_else(|| panic!("PYRO_TEST_TIER names no tier: {name}"))
+    }
+
+    /// Fails if a result comes from another tier. A failure comes from none.
+    pub(crate) fn assert_is_of(self, result: &Value) {
+        if result.get("error").is_none_or(Value::is_null) {
+            assert_eq!(
+                (&result["isolation"], &result["vmm"]),
+                (&self.isolation.into(), &self.vmm.into()),
+                "{result:#}"
+            );
+        }
+    }
+}
