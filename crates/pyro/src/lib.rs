@@ -15,14 +15,17 @@ mod error;
 mod guest;
 mod id;
 mod isolation;
+mod leftover;
 pub mod object;
 mod output;
 mod process;
+mod prune;
 mod random;
 mod resources;
 mod run;
 mod runtime;
 mod settings;
+mod space;
 mod start;
 mod sys;
 mod template;
@@ -38,6 +41,7 @@ pub use environment::{
 pub use error::{Diagnosis, Error, ErrorCode, Result};
 pub use id::{InvalidId, VmId};
 pub use isolation::{Isolation, IsolationFloor};
+pub use prune::PruneRequest;
 pub use resources::{DISK_GIB, MIN_MEM_MIB, Resources, VCPU_COUNT};
 pub use run::{Command, Phase, Run, RunControl, RunEvent, RunRequest, Stdin};
 pub use settings::{DEFAULT_ENVIRONMENT, RegistryAccess, Settings, SettingsError};
@@ -86,6 +90,14 @@ impl Pyro {
     /// Checks everything that pyro needs on this host.
     pub async fn doctor(&self, request: &DoctorRequest) -> object::DoctorReport {
         doctor::examine(self, request).await
+    }
+
+    /// Removes leftovers, and templates that no longer serve. What is in use keeps its files.
+    ///
+    /// # Errors
+    /// `runtime-damaged` if what VMs boot now is not known, `host-io` if something cannot be read or removed.
+    pub fn prune(&self, request: &PruneRequest) -> Result<object::Pruning> {
+        prune::prune(self, request)
     }
 
     /// All the memory that the host has, in MiB: the upper limit of a VM's.

@@ -12,6 +12,7 @@ mod record;
 mod selector;
 mod store;
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
 
 pub use self::selector::ImportSource;
@@ -262,6 +263,25 @@ impl Environments {
     /// `host-io` if the cache cannot be changed.
     pub fn prune(&self, scope: PruneScope, dry_run: bool) -> Result<PruneReport> {
         Ok(prune::prune(&self.store, scope, dry_run)?)
+    }
+
+    /// The names of what is installed, by the digest of the root file system image; several are joined by commas.
+    ///
+    /// # Errors
+    /// If the cache cannot be read.
+    pub(crate) fn roots(&self) -> Result<BTreeMap<String, String>> {
+        let mut roots: BTreeMap<String, String> = BTreeMap::new();
+        for record in self.store.all_names()? {
+            let Some(install) = self.store.install_record(&record.digest)? else {
+                continue;
+            };
+            let names = roots.entry(install.root.digest).or_default();
+            if !names.is_empty() {
+                names.push_str(", ");
+            }
+            names.push_str(&record.name);
+        }
+        Ok(roots)
     }
 
     /// An environment ready to start from; fetched first if it is not in the cache.

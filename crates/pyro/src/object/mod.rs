@@ -4,12 +4,14 @@
 
 mod doctor;
 mod environment;
+mod prune;
 mod vm_exec;
 
 pub use doctor::{DoctorCheck, DoctorIssue, DoctorReport, KvmState, Severity, Status, TierState};
 pub use environment::{
     EnvironmentInfo, EnvironmentList, EnvironmentOrigin, EnvironmentPaths, EnvironmentState, PruneReport,
 };
+pub use prune::{KeptItem, PruneKind, PrunedItem, Pruning};
 pub use vm_exec::{Cleanup, CleanupReason, ExecOutcome, StreamInfo, TextEncoding, VmExec};
 
 use serde::{Deserialize, Serialize};
