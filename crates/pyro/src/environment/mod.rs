@@ -14,6 +14,7 @@ mod store;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 pub use self::selector::ImportSource;
 
@@ -282,6 +283,30 @@ impl Environments {
             names.push_str(&record.name);
         }
         Ok(roots)
+    }
+
+    /// The directories of all installs, with their names for people.
+    ///
+    /// # Errors
+    /// If the cache cannot be read.
+    pub(crate) fn installs(&self) -> Result<Vec<(String, PathBuf)>> {
+        let records = self.store.all_names()?;
+        let named = |dir: PathBuf| {
+            let names: Vec<&str> = records
+                .iter()
+                .filter(|record| self.store.install_dir(&record.digest) == dir)
+                .map(|record| record.name.as_str())
+                .collect();
+            let own = dir.file_name().unwrap_or_default().to_string_lossy();
+            let name = if names.is_empty() {
+                own.into_owned()
+            } else {
+                names.join(", ")
+            };
+            (name, dir)
+        };
+        let dirs = store::list(&self.store.installs_dir())?;
+        Ok(dirs.into_iter().map(named).collect())
     }
 
     /// An environment ready to start from; fetched first if it is not in the cache.

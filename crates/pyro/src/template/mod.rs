@@ -11,7 +11,7 @@ mod store;
 use std::path::PathBuf;
 
 pub(crate) use self::inputs::TemplateInputs;
-pub(crate) use self::prune::{Serving, leftovers, prune};
+pub(crate) use self::prune::{Serving, leftovers, list, prune};
 pub(crate) use self::store::{Draft, Maker, Template, TemplateStore};
 use crate::dirs::DirError;
 use crate::error::{Diagnosis, ErrorCode};

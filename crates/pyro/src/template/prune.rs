@@ -59,6 +59,28 @@ pub(crate) fn prune(
     Ok(pruner.report)
 }
 
+/// All templates, finished or not, with their names for people.
+///
+/// # Errors
+/// If the store is there and cannot be read.
+pub(crate) fn list(
+    templates: &TemplateStore,
+    roots: &BTreeMap<String, String>,
+) -> Result<Vec<(String, PathBuf)>, TemplateError> {
+    let found = Found::look(templates.dir())?;
+    let finished = found.keys.iter().map(|key| templates.dir().join(key));
+    let drafts = found.keys.iter().map(|key| draft_path(templates, key));
+    let dirs = finished.chain(drafts).chain(found.gone.iter().cloned());
+    let named = dirs.filter(|dir| dir.exists()).map(|dir| {
+        let record = store::read_record(&dir);
+        (
+            record.map_or_else(|_| name_of(&dir), |record| name(&record, roots)),
+            dir,
+        )
+    });
+    Ok(named.collect())
+}
+
 /// What killed processes left: drafts that nobody makes and removals that nobody finishes.
 pub(crate) fn leftovers(templates: &TemplateStore) -> Vec<PathBuf> {
     let Ok(found) = Found::look(templates.dir()) else {
@@ -228,7 +250,7 @@ impl Serving<'_> {
 }
 
 /// What a template is called, for people.
-pub(super) fn name(record: &TemplateRecord, roots: &BTreeMap<String, String>) -> String {
+fn name(record: &TemplateRecord, roots: &BTreeMap<String, String>) -> String {
     let machine = record.inputs.describe();
     match roots.get(&record.inputs.root) {
         Some(environment) => format!("{environment}: {machine}"),
@@ -236,7 +258,7 @@ pub(super) fn name(record: &TemplateRecord, roots: &BTreeMap<String, String>) ->
     }
 }
 
-pub(super) fn name_of(path: &Path) -> String {
+fn name_of(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default();
     name.to_string_lossy().into_owned()
 }
@@ -425,17 +447,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_waits_for_a_lock_that_goes_makes_the_template_all_the_same() {
+    async fn who_waits_for_a_lock_that_goes_gets_one_that_others_wait_for() {
         let (_cache, store) = store();
-        for _ in 0..20 {
-            let making = tokio::spawn({
-                let store = store.clone();
-                async move { make(&store, inputs()).await }
-            });
-            prune_with(&store, ["newer", "initramfs"], &roots(), false);
-            making.await.unwrap();
-            assert!(store.open(&inputs()).unwrap().is_some());
-        }
+        drop(store.lock(inputs()).await.unwrap());
+        let path = store.lock_path(&inputs().key());
+        let held = store::open_lock(&path).unwrap();
+        held.lock().unwrap();
+        let waiting = tokio::spawn({
+            let store = store.clone();
+            async move { store.lock(inputs()).await.unwrap() }
+        });
+        // On this one thread, the other task now runs until it waits for the lock.
+        tokio::task::yield_now().await;
+        std::fs::remove_file(&path).unwrap();
+        drop(held);
+        let _maker = waiting.await.unwrap();
+        assert!(matches!(try_lock(&path), Ok(Lock::Busy)));
     }
 
     #[test]

@@ -162,6 +162,11 @@ impl TemplateStore {
         }
     }
 
+    /// Whether there is something under a key. Says nothing of what it is.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.dir.join(key).exists()
+    }
+
     /// Where the lock of a key is.
     pub(super) fn lock_path(&self, key: &str) -> PathBuf {
         self.dir.join(format!("{key}{LOCK}"))
