@@ -136,8 +136,10 @@ mod tests {
         for path in [&old, &blank] {
             File::open(path).unwrap().set_times(long_ago).unwrap();
         }
-        let mut request = PruneRequest::default();
-        request.dry_run = true;
+        let mut request = PruneRequest {
+            dry_run: true,
+            ..PruneRequest::default()
+        };
         let tried = pyro.prune(&request).unwrap();
         assert!(tried.dry_run && old.exists());
         request.dry_run = false;

@@ -1,5 +1,7 @@
 //! The commands around space, where there is nothing yet.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails must fail the test")]
+
 use serde_json::{Value, json};
 
 use crate::harness::{Ended, Home, ended};

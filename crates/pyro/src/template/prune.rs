@@ -373,38 +373,39 @@ mod tests {
 
     #[tokio::test]
     async fn what_serves_no_more_goes_with_its_lock() {
-        let none = BTreeMap::new();
         let usual = ["kernel", "initramfs"];
         let age = |dir: &Path| {
             let times = FileTimes::new().set_modified(SystemTime::now() - WEEK - Duration::from_secs(60));
-            File::open(dir.join("template.json"))
-                .unwrap()
-                .set_times(times)
-                .unwrap();
+            let record = File::open(dir.join("template.json")).unwrap();
+            record.set_times(times).unwrap();
         };
         let spoil = |dir: &Path| std::fs::write(dir.join("template.json"), "{").unwrap();
-        let nothing = |_: &Path| {};
-        let (with, nothing): (_, &dyn Fn(&Path)) = (roots(), &nothing);
-        let cases: [(&dyn Fn(&Path), [&str; 2], _, &str); 5] = [
-            (nothing, ["newer", "initramfs"], &with, "another"),
-            (nothing, ["kernel", "newer"], &with, "another"),
-            (nothing, usual, &none, "not installed"),
-            (&age, usual, &with, "not used for 7 days"),
-            (&spoil, usual, &with, "cannot be read"),
-        ];
-        for (change, runtime, roots, reason) in cases {
-            let (_cache, store) = store();
-            make(&store, inputs()).await;
-            change(&store.dir().join(inputs().key()));
-            let tried = prune_with(&store, runtime, roots, true);
-            assert!(store.dir().join(inputs().key()).exists(), "a dry run removed it");
-            let report = prune_with(&store, runtime, roots, false);
-            assert_eq!(report.removed, tried.removed);
-            assert_eq!(report.removed.len(), 1, "{report:?}");
-            assert!(report.removed[0].reason.contains(reason), "{report:?}");
-            assert_eq!(report.removed[0].bytes, report.freed_bytes);
-            assert!(report.freed_bytes > 0 && is_empty(&store));
-        }
+        assert_goes(|_| {}, ["newer", "initramfs"], &roots(), "another").await;
+        assert_goes(|_| {}, ["kernel", "newer"], &roots(), "another").await;
+        assert_goes(|_| {}, usual, &BTreeMap::new(), "not installed").await;
+        assert_goes(age, usual, &roots(), "not used for 7 days").await;
+        assert_goes(spoil, usual, &roots(), "cannot be read").await;
+    }
+
+    /// Makes a template, changes it, and sees it go.
+    async fn assert_goes(
+        change: impl Fn(&Path),
+        runtime: [&str; 2],
+        roots: &BTreeMap<String, String>,
+        reason: &str,
+    ) {
+        let (_cache, store) = store();
+        make(&store, inputs()).await;
+        let dir = store.dir().join(inputs().key());
+        change(&dir);
+        let tried = prune_with(&store, runtime, roots, true);
+        assert!(dir.exists(), "a dry run removed it");
+        let report = prune_with(&store, runtime, roots, false);
+        assert_eq!(report.removed, tried.removed);
+        assert_eq!(report.removed.len(), 1, "{report:?}");
+        assert!(report.removed[0].reason.contains(reason), "{report:?}");
+        assert_eq!(report.removed[0].bytes, report.freed_bytes);
+        assert!(report.freed_bytes > 0 && is_empty(&store));
     }
 
     #[tokio::test]
@@ -416,7 +417,7 @@ mod tests {
         let report = prune_now(&store);
         assert_eq!(report.removed, []);
         assert_eq!(report.kept[0].kind, PruneKind::Draft);
-        assert_eq!(leftovers(&store), [PathBuf::new(); 0]);
+        assert_eq!(leftovers(&store), Vec::<PathBuf>::new());
         std::mem::forget(draft);
         drop(maker);
         assert_eq!(leftovers(&store), [draft_path(&store, &inputs().key())]);
@@ -434,7 +435,7 @@ mod tests {
         std::fs::write(store.dir().join(".gone-0011/memory"), "memory").unwrap();
         std::fs::write(store.dir().join("a file of the user's"), "").unwrap();
         // It may be under way.
-        assert_eq!(leftovers(&store), [PathBuf::new(); 0]);
+        assert_eq!(leftovers(&store), Vec::<PathBuf>::new());
         let kinds: Vec<_> = prune_now(&store).removed.iter().map(|item| item.kind).collect();
         assert_eq!(kinds, [PruneKind::Lock, PruneKind::Template]);
         let left: Vec<_> = store
