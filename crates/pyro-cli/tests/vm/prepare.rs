@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails must fail the test")]
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -19,25 +18,20 @@ fn runtime_dir() -> PathBuf {
     prefix.expect("the binary is in `bin`").join("lib/pyro")
 }
 
-/// A runtime that boots as the program's own does, and is another: zeros after an archive are no part of it.
-fn other_runtime(home: &Home) -> PathBuf {
+/// A runtime like the program's own, but with another initramfs.
+fn other_runtime(home: &Home, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
     let dir = home.path().join("runtime");
     fs::create_dir(&dir).unwrap();
-    for name in ["vmlinux", "initramfs.cpio"] {
-        fs::copy(runtime_dir().join(name), dir.join(name)).unwrap();
-    }
-    let initramfs = dir.join("initramfs.cpio");
-    let mut file = fs::File::options().append(true).open(&initramfs).unwrap();
-    file.write_all(&[0; 512]).unwrap();
-    let bytes = fs::read(&initramfs).unwrap();
-    let digest: String = Sha256::digest(&bytes)
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    fs::copy(runtime_dir().join("vmlinux"), dir.join("vmlinux")).unwrap();
+    let mut initramfs = fs::read(runtime_dir().join("initramfs.cpio")).unwrap();
+    change(&mut initramfs);
+    fs::write(dir.join("initramfs.cpio"), &initramfs).unwrap();
+    let digest = Sha256::digest(&initramfs);
+    let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     let manifest = fs::read(runtime_dir().join("manifest.json")).unwrap();
     let mut manifest: Value = serde_json::from_slice(&manifest).unwrap();
     manifest["files"]["initramfs.cpio"]["sha256"] = digest.into();
-    manifest["files"]["initramfs.cpio"]["size"] = bytes.len().into();
+    manifest["files"]["initramfs.cpio"]["size"] = initramfs.len().into();
     fs::write(dir.join("manifest.json"), manifest.to_string()).unwrap();
     dir
 }
@@ -118,7 +112,8 @@ fn a_template_is_prepared_once_measured_and_removed_when_another_runtime_boots()
         (0, &template["name"])
     );
 
-    let other = other_runtime(&home);
+    // Zeros after an archive are no part of it, so this one boots as the other does.
+    let other = other_runtime(&home, |initramfs| initramfs.extend([0; 512]));
     let words = ["prune", "--dry-run", "--json"];
     let tried = object(&home, &words, Some(&other));
     assert_eq!(tried["removed"][0]["path"], template["path"], "{tried:#}");
@@ -131,4 +126,32 @@ fn a_template_is_prepared_once_measured_and_removed_when_another_runtime_boots()
     assert_eq!(start_kind(&home, Some(&other)), "restore");
     // A proof does not outlive its template.
     assert_eq!(object(&home, &["prepare", "--json"], None)["reused"], false);
+}
+
+#[test]
+fn a_vm_that_does_not_boot_is_a_finding_that_names_the_step() {
+    let home = home_with_static_image();
+    // A kernel without an agent.
+    let broken = other_runtime(&home, |initramfs| initramfs.fill(0));
+    let mut command = home.pyro(["prepare", "--json"]);
+    command.env("PYRO_RUNTIME_DIR", &broken);
+    let ended = Ended::from(command.output().unwrap());
+    let report = ended.json();
+    assert_eq!(
+        (ended.status, &report["status"]),
+        (1, &"fail".into()),
+        "{report:#}"
+    );
+    assert_eq!(report["prepared_at"], Value::Null);
+    let last = report["steps"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&last["name"], &last["error"]["code"]),
+        (&"template".into(), &"boot-failed".into())
+    );
+    assert!(
+        object(&home, &["df", "--json"], None)["templates"]
+            .as_array()
+            .unwrap()
+            .is_empty()
+    );
 }
