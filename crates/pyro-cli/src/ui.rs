@@ -142,6 +142,20 @@ impl Ui {
         let _ignored = io::stderr().write_all(format!("{line}\n").as_bytes());
     }
 
+    /// Asks a question on stderr that is answered by `y` or anything else, from standard input.
+    ///
+    /// # Errors
+    /// If standard input cannot be read.
+    pub(crate) fn ask(&self, question: &str) -> Result<bool> {
+        // Without a line end, so that the answer stands beside it; where stderr is gone nobody answers either.
+        let _ignored = io::stderr().write_all(format!("{question} [y/N] ").as_bytes());
+        let mut answer = String::new();
+        io::stdin()
+            .read_line(&mut answer)
+            .map_err(Failure::host("cannot read standard input"))?;
+        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+    }
+
     /// Shows how a command ended, if it failed, and gives the status for it.
     pub(crate) fn conclude(&self, outcome: Result<Exit>) -> ExitCode {
         match outcome {

@@ -82,6 +82,23 @@ pub fn in_range(name: &'static str, given: u64, range: &RangeInclusive<u64>) -> 
     })
 }
 
+/// Reads a duration such as `7d`, `12h` or `1d 12h`; a day has 24 hours, a week 7 days.
+///
+/// # Errors
+/// [`InvalidArgument::Malformed`] if it is none, or less than nothing.
+pub fn duration(name: &'static str, text: &str) -> Result<Duration, InvalidArgument> {
+    let parse = || {
+        let span: jiff::Span = text.parse().ok()?;
+        let duration = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).ok()?;
+        Duration::try_from(duration).ok()
+    };
+    parse().ok_or_else(|| InvalidArgument::Malformed {
+        name,
+        problem: "must be a duration such as `7d` or `12h`",
+        given: excerpt(text),
+    })
+}
+
 /// Checks the name of an environment variable: `[A-Za-z_][A-Za-z0-9_]{0,63}`.
 ///
 /// # Errors
@@ -142,3 +159,23 @@ pub const MAX_SHELL_BYTES: usize = 131_071;
 
 /// The longest argument vector, in bytes over all words.
 pub const MAX_ARGV_BYTES: usize = 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_numbers_with_units() {
+        let seconds = |text| duration("older_than", text).unwrap().as_secs();
+        assert_eq!(seconds("7d"), 7 * 86_400);
+        assert_eq!(seconds("2w"), 14 * 86_400);
+        assert_eq!(seconds("1d 12h"), 36 * 3_600);
+        assert_eq!(seconds("90m"), 5_400);
+        assert_eq!(seconds("0s"), 0);
+        for text in ["", "7", "d", "-1d", "1 month", "soon", "1d\u{1b}"] {
+            let error = duration("older_than", text).unwrap_err();
+            assert!(error.to_string().starts_with("`older_than` must be"), "{error}");
+            assert!(!error.to_string().contains(char::is_control));
+        }
+    }
+}

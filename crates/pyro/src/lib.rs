@@ -9,20 +9,25 @@ pub mod argument;
 mod digest;
 mod dirs;
 mod disk;
+mod disk_usage;
 mod doctor;
 mod environment;
 mod error;
 mod guest;
 mod id;
 mod isolation;
+mod leftover;
 pub mod object;
 mod output;
+mod prepare;
 mod process;
+mod prune;
 mod random;
 mod resources;
 mod run;
 mod runtime;
 mod settings;
+mod space;
 mod start;
 mod sys;
 mod template;
@@ -38,6 +43,8 @@ pub use environment::{
 pub use error::{Diagnosis, Error, ErrorCode, Result};
 pub use id::{InvalidId, VmId};
 pub use isolation::{Isolation, IsolationFloor};
+pub use prepare::PrepareRequest;
+pub use prune::PruneRequest;
 pub use resources::{DISK_GIB, MIN_MEM_MIB, Resources, VCPU_COUNT};
 pub use run::{Command, Phase, Run, RunControl, RunEvent, RunRequest, Stdin};
 pub use settings::{DEFAULT_ENVIRONMENT, RegistryAccess, Settings, SettingsError};
@@ -86,6 +93,38 @@ impl Pyro {
     /// Checks everything that pyro needs on this host.
     pub async fn doctor(&self, request: &DoctorRequest) -> object::DoctorReport {
         doctor::examine(self, request).await
+    }
+
+    /// Fetches an environment if it is not there, makes the template of a VM of the default size, and proves that VMs
+    /// are restored from it. What was proved before is not proved again, unless that is forced.
+    ///
+    /// Must be called within a tokio runtime. Dropping the future ends the VM that it started.
+    ///
+    /// # Errors
+    /// What keeps the environment or the tier from being had, and `unsupported` for the network. A VM that does not
+    /// start is a finding of the report.
+    pub async fn prepare(
+        &self,
+        request: &PrepareRequest,
+        progress: OnProgress<'_>,
+    ) -> Result<object::PrepareReport> {
+        prepare::prepare(self, request, progress).await
+    }
+
+    /// Measures what everything that pyro keeps takes on disk. Changes and hashes nothing.
+    ///
+    /// # Errors
+    /// `host-io` if the cache cannot be read.
+    pub fn disk_usage(&self) -> Result<object::DiskUsage> {
+        disk_usage::measure(self)
+    }
+
+    /// Removes leftovers, and templates that no longer serve. What is in use keeps its files.
+    ///
+    /// # Errors
+    /// `runtime-damaged` if what VMs boot now is not known, `host-io` if something cannot be read or removed.
+    pub fn prune(&self, request: &PruneRequest) -> Result<object::Pruning> {
+        prune::prune(self, request)
     }
 
     /// All the memory that the host has, in MiB: the upper limit of a VM's.

@@ -20,7 +20,8 @@ names the thing and the limit, `hint` the next step, `details` an object for pro
   `{\"ok\": false, \"error\": {…}}` on stdout, usage errors included.
 * An MCP tool answers with `isError: true` and the text `error CODE: message`, then `hint: …`.
 
-A guest command that fails is a result, not an error, and so is a `pyro doctor` that finds something wrong.
+A guest command that fails is a result, not an error, and so is a `pyro doctor` or `pyro prepare` that finds something
+wrong.
 
 ## Codes
 
@@ -35,7 +36,7 @@ const AFTER: &str = "
 | --- | --- | --- |
 | the guest's own, 0–255 | `pyro run` | the command ended: its status, 128+N after signal N; 127 or 126 when its program was not found or is not executable |
 | 0 | all others | done |
-| 1 | `pyro doctor` | at least one check failed |
+| 1 | `pyro doctor`, `pyro prepare` | at least one check or step failed |
 | 2 | all | a usage error, or an argument refused before any work |
 | 124 | all | a time limit ran out |
 | 125 | all | pyro could not do it |

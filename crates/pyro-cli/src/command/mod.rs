@@ -1,8 +1,11 @@
 //! The commands: one file each, with its arguments, whose comments are the help, and then what it does.
 
+mod df;
 mod doctor;
 mod env;
 mod mcp;
+mod prepare;
+mod prune;
 mod run;
 
 use std::ffi::OsString;
@@ -39,6 +42,9 @@ struct Cli {
 enum Command {
     Run(run::Run),
     Env(env::Env),
+    Prepare(prepare::Prepare),
+    Df(df::Df),
+    Prune(prune::Prune),
     Doctor(doctor::Doctor),
     Mcp(mcp::Mcp),
 }
@@ -70,6 +76,9 @@ fn execute(cli: Cli, ui: Ui) -> Result<Exit> {
     match cli.command {
         Command::Run(run) => run::execute(run, &pyro()?, ui),
         Command::Env(env) => env::execute(env, &pyro()?, ui),
+        Command::Prepare(prepare) => prepare::execute(prepare, &pyro()?, ui),
+        Command::Df(df) => df::execute(&df, &pyro()?, ui),
+        Command::Prune(prune) => prune::execute(&prune, &pyro()?, ui),
         Command::Doctor(doctor) => doctor::execute(doctor, &pyro()?, ui),
         Command::Mcp(mcp) => mcp::execute(mcp, &pyro()?),
     }

@@ -3,4 +3,5 @@
 mod harness;
 mod help;
 mod quiet;
+mod space;
 mod usage;

@@ -37,6 +37,12 @@ const CASES: &[&[&str]] = &[
     &["mcp", "serve", "--profile", "workspace-full"],
     &["mcp", "serve", "--transport", "http"],
     &["doctor", "--platform", "plan9"],
+    &["prune"],
+    &["prune", "--yes", "--older-than", "soon"],
+    &["prune", "--yes", "--older-than", "-1d"],
+    &["prune", "debian:12"],
+    &["df", "--all"],
+    &["prepare", "--isolation", "host"],
     &["--color", "sometimes", "doctor"],
 ];
 

@@ -13,6 +13,7 @@ mod image;
 mod interrupt;
 mod limit;
 mod many;
+mod prepare;
 mod process;
 mod refuse;
 mod stream;

@@ -13,6 +13,7 @@ use crate::dirs;
 use crate::error::Diagnosis;
 use crate::object::DoctorCheck;
 use crate::settings::Settings;
+use crate::space::{existing, free_bytes};
 
 /// Free space under which a VM soon has none to write to, in bytes.
 const SCARCE: u64 = 2 * DISK_MARGIN;
@@ -61,20 +62,13 @@ fn below_a_file(path: &Path) -> bool {
     !existing(path).is_dir()
 }
 
-/// The directory itself, or the nearest one above it that exists.
-fn existing(path: &Path) -> &Path {
-    path.ancestors()
-        .find(|ancestor| ancestor.exists())
-        .unwrap_or_else(|| Path::new("/"))
-}
-
 fn space(home: &Path) -> DoctorCheck {
     let id = "disk-space";
     let see = format!(
         "free some: `pyro env prune --all`, `df -h {}`",
         dirs::quoted(existing(home))
     );
-    let Some(free) = free_bytes(home) else {
+    let Ok(free) = free_bytes(home) else {
         return warn(id, "the file system does not tell its free space", see);
     };
     let mebibytes = free >> 20;
@@ -95,18 +89,13 @@ fn space(home: &Path) -> DoctorCheck {
     }
 }
 
-fn free_bytes(path: &Path) -> Option<u64> {
-    let volume = rustix::fs::statvfs(existing(path)).ok()?;
-    Some(volume.f_bavail.saturating_mul(volume.f_frsize))
-}
-
 fn describe(path: &Path) -> Value {
     let base = existing(path);
     let kind = rustix::fs::statfs(base).ok().map(|volume| volume.f_type);
     json!({
         "path": path,
         "exists": path.is_dir(),
-        "free_bytes": free_bytes(path),
+        "free_bytes": free_bytes(path).ok(),
         "file_system": kind.map(|kind| {
             file_system(u64::try_from(kind).unwrap_or(0)).map_or_else(|| format!("{kind:#x}"), str::to_owned)
         }),

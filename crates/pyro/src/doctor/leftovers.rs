@@ -1,4 +1,4 @@
-//! What earlier runs left behind: VMs without owner, partial downloads, unpublished files.
+//! What earlier runs left behind: VMs without owner, partial downloads, unfinished templates, unpublished files.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -9,16 +9,15 @@ use super::finding::{pass, warn};
 use crate::admission::{self, Entry};
 use crate::dirs;
 use crate::id::VmId;
+use crate::leftover::{self, GIVEN_UP, older_than};
 use crate::object::DoctorCheck;
 use crate::settings::Settings;
+use crate::template::{self, TemplateStore};
 
 const ID: &str = "leftovers";
 
 /// A VM's directory may be older than its reservation by the time that a start takes.
 const STARTING: Duration = Duration::from_secs(60);
-
-/// A download that nobody took up for that long has been given up.
-const GIVEN_UP: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Looks for what nobody uses any more. Removes nothing.
 pub(super) fn look(settings: &Settings) -> (DoctorCheck, Value) {
@@ -34,22 +33,22 @@ pub(super) fn look(settings: &Settings) -> (DoctorCheck, Value) {
         name.starts_with(".draft-")
     }));
     downloads.extend(older_than(cache, GIVEN_UP, |name| name.starts_with(".packages-")));
-    let mut files = older_than(&cache.join("disks"), GIVEN_UP, |name| name.starts_with('.'));
-    for dir in [&settings.home, &settings.cache_dir] {
-        files.extend(older_than(dir, GIVEN_UP, is_unpublished));
-    }
+    let files = leftover::unpublished_files(settings);
+    let templates = template::leftovers(&TemplateStore::new(cache));
     let value = json!({
         "dead_reservations": dead.iter().map(|entry| &entry.vm_id).collect::<Vec<_>>(),
         "ownerless_vms": orphans,
         "abandoned_downloads": downloads,
         "abandoned_files": files,
+        "abandoned_templates": templates,
         "damaged_records": damaged,
     });
-    let paths: Vec<_> = orphans.into_iter().chain(files).chain(damaged).collect();
-    (judge(&paths, downloads.len(), dead.len()), value)
+    let paths: Vec<_> = orphans.into_iter().chain(damaged).collect();
+    let prunable = files.len() + templates.len();
+    (judge(&paths, downloads.len(), prunable, dead.len()), value)
 }
 
-fn judge(paths: &[PathBuf], downloads: usize, dead: usize) -> DoctorCheck {
+fn judge(paths: &[PathBuf], downloads: usize, prunable: usize, dead: usize) -> DoctorCheck {
     if downloads > 0 {
         return warn(
             ID,
@@ -63,6 +62,13 @@ fn judge(paths: &[PathBuf], downloads: usize, dead: usize) -> DoctorCheck {
             ID,
             format!("{} left behind by earlier runs", count(paths.len(), "thing")),
             format!("remove what is not used: `rm -r {}`", words.join(" ")),
+        );
+    }
+    if prunable > 0 {
+        return warn(
+            ID,
+            format!("{} that nobody finished", count(prunable, "file or template")),
+            "remove what nobody finishes: `pyro prune --yes`",
         );
     }
     match dead {
@@ -88,29 +94,6 @@ fn count(number: usize, thing: &str) -> String {
 fn orphans(vms: &Path, live: &[Entry]) -> Vec<PathBuf> {
     let held = |name: &str| live.iter().any(|entry| entry.vm_id == name);
     older_than(vms, STARTING, |name| name.parse::<VmId>().is_ok() && !held(name))
-}
-
-/// Whether a name is that of a file that was written and never put in place.
-fn is_unpublished(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(".new")
-}
-
-/// What is in a directory under such a name and has not changed for that long, in the order of names.
-fn older_than(dir: &Path, age: Duration, wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(dir) else {
-        return Vec::new();
-    };
-    let mut found: Vec<_> = entries
-        .flatten()
-        .filter(|entry| entry.file_name().to_str().is_some_and(&wanted))
-        .filter(|entry| {
-            let changed = entry.metadata().and_then(|metadata| metadata.modified());
-            changed.is_ok_and(|changed| changed.elapsed().is_ok_and(|elapsed| elapsed > age))
-        })
-        .map(|entry| entry.path())
-        .collect();
-    found.sort();
-    found
 }
 
 #[cfg(test)]
@@ -152,6 +135,20 @@ mod tests {
         assert!(check.summary.starts_with("1 download"), "{}", check.summary);
         assert_eq!(value["ownerless_vms"], json!([vms.join("0123456789ab")]));
         assert_eq!(value["abandoned_downloads"], json!([blobs[0]]));
+    }
+
+    #[test]
+    fn a_template_that_nobody_finishes_is_for_prune() {
+        let base = tempfile::tempdir().unwrap();
+        let settings = Settings::new(base.path().join("home"), base.path().join("cache"));
+        let draft = settings
+            .cache_dir
+            .join(format!("templates/.draft-{}", "0f".repeat(32)));
+        std::fs::create_dir_all(&draft).unwrap();
+        let (check, value) = look(&settings);
+        assert_eq!(check.status, Status::Warn);
+        assert_eq!(value["abandoned_templates"], json!([draft]));
+        assert!(check.fix.unwrap().contains("`pyro prune --yes`"));
     }
 
     #[test]

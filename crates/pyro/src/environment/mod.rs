@@ -12,7 +12,9 @@ mod record;
 mod selector;
 mod store;
 
+use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 pub use self::selector::ImportSource;
 
@@ -262,6 +264,49 @@ impl Environments {
     /// `host-io` if the cache cannot be changed.
     pub fn prune(&self, scope: PruneScope, dry_run: bool) -> Result<PruneReport> {
         Ok(prune::prune(&self.store, scope, dry_run)?)
+    }
+
+    /// The names of what is installed, by the digest of the root file system image; several are joined by commas.
+    ///
+    /// # Errors
+    /// If the cache cannot be read.
+    pub(crate) fn roots(&self) -> Result<BTreeMap<String, String>> {
+        let mut roots: BTreeMap<String, String> = BTreeMap::new();
+        for record in self.store.all_names()? {
+            let Some(install) = self.store.install_record(&record.digest)? else {
+                continue;
+            };
+            let names = roots.entry(install.root.digest).or_default();
+            if !names.is_empty() {
+                names.push_str(", ");
+            }
+            names.push_str(&record.name);
+        }
+        Ok(roots)
+    }
+
+    /// The directories of all installs, with their names for people.
+    ///
+    /// # Errors
+    /// If the cache cannot be read.
+    pub(crate) fn installs(&self) -> Result<Vec<(String, PathBuf)>> {
+        let records = self.store.all_names()?;
+        let named = |dir: PathBuf| {
+            let names: Vec<&str> = records
+                .iter()
+                .filter(|record| self.store.install_dir(&record.digest) == dir)
+                .map(|record| record.name.as_str())
+                .collect();
+            let own = dir.file_name().unwrap_or_default().to_string_lossy();
+            let name = if names.is_empty() {
+                own.into_owned()
+            } else {
+                names.join(", ")
+            };
+            (name, dir)
+        };
+        let dirs = store::list(&self.store.installs_dir())?;
+        Ok(dirs.into_iter().map(named).collect())
     }
 
     /// An environment ready to start from; fetched first if it is not in the cache.

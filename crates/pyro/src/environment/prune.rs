@@ -8,6 +8,7 @@ use super::error::EnvironmentError;
 use super::install::remove_tree;
 use super::store::{self, ROOT_IMAGE, Store};
 use crate::object::PruneReport;
+use crate::space::Space;
 
 /// Removes partial downloads, drafts and installs as far as the scope says.
 ///
@@ -66,7 +67,7 @@ fn remove_install(
         report.kept.push(format!("{label}: in use"));
         return Ok(());
     }
-    report.freed_bytes += used_bytes(dir);
+    report.freed_bytes += Space::of(dir).used_bytes;
     report.deleted_environment_dirs.push(dir.to_owned());
     if dry_run { Ok(()) } else { remove_tree(dir) }
 }
@@ -103,7 +104,7 @@ fn prune_downloads(store: &Store, dry_run: bool, report: &mut PruneReport) -> Re
     }
     for part in ["blobs", "partial"] {
         for path in files_below(&dir.join(part))? {
-            report.freed_bytes += used_bytes(&path);
+            report.freed_bytes += Space::of(&path).used_bytes;
             if !dry_run {
                 std::fs::remove_file(&path).map_err(store::file_error("remove", &path))?;
             }
@@ -113,7 +114,7 @@ fn prune_downloads(store: &Store, dry_run: bool, report: &mut PruneReport) -> Re
 }
 
 fn remove_counted(path: &Path, dry_run: bool, report: &mut PruneReport) -> Result<(), EnvironmentError> {
-    report.freed_bytes += used_bytes(path);
+    report.freed_bytes += Space::of(path).used_bytes;
     if dry_run { Ok(()) } else { remove_tree(path) }
 }
 
@@ -127,22 +128,4 @@ fn files_below(dir: &Path) -> Result<Vec<PathBuf>, EnvironmentError> {
         }
     }
     Ok(files)
-}
-
-/// The space that a file, or a directory with all in it, takes on disk, in bytes.
-fn used_bytes(path: &Path) -> u64 {
-    use std::os::unix::fs::MetadataExt;
-
-    let Ok(metadata) = std::fs::symlink_metadata(path) else {
-        return 0;
-    };
-    let own = metadata.blocks() * 512;
-    if !metadata.is_dir() {
-        return own;
-    }
-    own + store::list(path)
-        .unwrap_or_default()
-        .iter()
-        .map(|entry| used_bytes(entry))
-        .sum::<u64>()
 }

@@ -2,14 +2,21 @@
 //!
 //! A field without a value is `null`, never absent. Fields are only ever added.
 
+mod disk_usage;
 mod doctor;
 mod environment;
+mod prepare;
+mod prune;
 mod vm_exec;
 
+pub use crate::space::Space;
+pub use disk_usage::{DiskUsage, UsageItem};
 pub use doctor::{DoctorCheck, DoctorIssue, DoctorReport, KvmState, Severity, Status, TierState};
 pub use environment::{
     EnvironmentInfo, EnvironmentList, EnvironmentOrigin, EnvironmentPaths, EnvironmentState, PruneReport,
 };
+pub use prepare::{PrepareReport, PrepareStep};
+pub use prune::{KeptItem, PruneKind, PrunedItem, Pruning};
 pub use vm_exec::{Cleanup, CleanupReason, ExecOutcome, StreamInfo, TextEncoding, VmExec};
 
 use serde::{Deserialize, Serialize};

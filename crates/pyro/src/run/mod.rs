@@ -114,6 +114,7 @@ async fn tell(events: &mpsc::Sender<RunEvent>, event: RunEvent) {
     let _nobody_listens = events.send(event).await;
 }
 
-fn millis(duration: Duration) -> u64 {
+/// Whole milliseconds.
+pub(crate) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -43,7 +43,11 @@ impl Starter<'_> {
         }
     }
 
-    fn inputs(&self, choice: &Choice) -> Result<TemplateInputs, TemplateError> {
+    /// What the template for such a VM is made of.
+    ///
+    /// # Errors
+    /// If the host does not tell what it is.
+    pub(crate) fn inputs(&self, choice: &Choice) -> Result<TemplateInputs, TemplateError> {
         let [kernel, initramfs] = self.runtime.digests();
         let parts = [kernel, initramfs, self.environment.root_digest()];
         TemplateInputs::new(choice, parts, self.resources).map_err(TemplateError::Host)

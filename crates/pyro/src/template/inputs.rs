@@ -79,7 +79,7 @@ impl TemplateInputs {
     }
 
     /// Whether such a machine could be made of what is installed now: this pyro, kernel, initramfs and host.
-    pub(super) fn fits(&self, kernel: &str, initramfs: &str) -> bool {
+    pub(super) fn fits(&self, [kernel, initramfs]: [&str; 2]) -> bool {
         self.make == MAKE
             && self.pyro_version == env!("CARGO_PKG_VERSION")
             && self.kernel == kernel
@@ -169,9 +169,9 @@ pub(super) mod tests {
     #[test]
     fn what_is_no_longer_installed_fits_no_more() {
         let inputs = inputs();
-        assert!(inputs.fits("kernel", "initramfs"));
-        assert!(!inputs.fits("newer kernel", "initramfs"));
-        assert!(!inputs.fits("kernel", "newer initramfs"));
+        assert!(inputs.fits(["kernel", "initramfs"]));
+        assert!(!inputs.fits(["newer kernel", "initramfs"]));
+        assert!(!inputs.fits(["kernel", "newer initramfs"]));
         let changes: [fn(&mut TemplateInputs); 4] = [
             |inputs| inputs.program.size += 1,
             |inputs| inputs.program.path = "/nonexistent/qemu".into(),
@@ -181,7 +181,7 @@ pub(super) mod tests {
         for change in changes {
             let mut changed = inputs.clone();
             change(&mut changed);
-            assert!(!changed.fits("kernel", "initramfs"), "{changed:?}");
+            assert!(!changed.fits(["kernel", "initramfs"]), "{changed:?}");
         }
     }
 

@@ -5,11 +5,13 @@
 //! memory file copy-on-write and get a sparse copy of its disk.
 
 mod inputs;
+mod prune;
 mod store;
 
 use std::path::PathBuf;
 
 pub(crate) use self::inputs::TemplateInputs;
+pub(crate) use self::prune::{Serving, leftovers, list, prune};
 pub(crate) use self::store::{Draft, Maker, Template, TemplateStore};
 use crate::dirs::DirError;
 use crate::error::{Diagnosis, ErrorCode};

@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 use super::TemplateError;
 use super::inputs::TemplateInputs;
 use crate::digest::changed_ns;
-use crate::dirs;
+use crate::{dirs, space};
 
 /// The format of the records that this build writes; it reads no other, as a template can be made again.
 const FORMAT: u32 = 1;
@@ -32,6 +32,9 @@ const RECORD: &str = "template.json";
 
 /// The files of a template besides its record.
 const PARTS: [&str; 3] = ["memory", "devices", "disk"];
+
+/// What the name of a key's lock ends with.
+pub(super) const LOCK: &str = ".lock";
 
 /// What the name of a template in the making begins with.
 pub(super) const DRAFT: &str = ".draft-";
@@ -144,13 +147,12 @@ impl TemplateStore {
     /// If the lock cannot be made.
     pub(crate) async fn lock(&self, inputs: TemplateInputs) -> Result<Maker, TemplateError> {
         dirs::ensure_private(&self.dir)?;
-        let path = self.dir.join(format!("{}.lock", inputs.key()));
+        let path = self.lock_path(&inputs.key());
         loop {
             let lock = open_lock(&path).map_err(failed("open", &path))?;
             let lock = locked(lock).await.map_err(failed("lock", &path))?;
             // A prune may have removed the file meanwhile: then another may be locking a new one.
-            let is_current = lock.metadata().is_ok_and(|metadata| metadata.nlink() > 0);
-            if is_current {
+            if is_current(&lock) {
                 return Ok(Maker {
                     store: self.clone(),
                     inputs,
@@ -160,14 +162,22 @@ impl TemplateStore {
         }
     }
 
+    /// Whether there is something under a key. Says nothing of what it is.
+    pub(crate) fn has(&self, key: &str) -> bool {
+        self.dir.join(key).exists()
+    }
+
+    /// Where the lock of a key is.
+    pub(super) fn lock_path(&self, key: &str) -> PathBuf {
+        self.dir.join(format!("{key}{LOCK}"))
+    }
+
     /// The bytes that the file system has left for templates.
     ///
     /// # Errors
     /// If it does not say.
     pub(crate) fn free_bytes(&self) -> Result<u64, TemplateError> {
-        let volume =
-            rustix::fs::statvfs(&self.dir).map_err(|error| failed("measure", &self.dir)(error.into()))?;
-        Ok(volume.f_bavail.saturating_mul(volume.f_frsize))
+        space::free_bytes(&self.dir).map_err(failed("measure", &self.dir))
     }
 }
 
@@ -342,7 +352,12 @@ fn damage(problem: &str) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, problem.to_owned())
 }
 
-fn open_lock(path: &Path) -> io::Result<File> {
+/// Whether a lock that was just taken still has its name: only then do others wait for it.
+pub(super) fn is_current(lock: &File) -> bool {
+    lock.metadata().is_ok_and(|metadata| metadata.nlink() > 0)
+}
+
+pub(super) fn open_lock(path: &Path) -> io::Result<File> {
     File::options()
         .read(true)
         .write(true)
