@@ -51,7 +51,7 @@ pub(crate) fn join_disks(disks: &Disks) -> Result<(), SetupError> {
         // tables are made of zeroes: the thread that would zero them wakes up in every restored machine, to end.
         Some(node) => {
             rustix::mount::mount(node, DISK, "ext4", MountFlags::NOATIME, c"commit=2,noinit_itable")
-                .during(|| format!("mount the machine's disk on {}", node.display()))?
+                .during(|| format!("mount the machine's disk on {}", node.display()))?;
         }
         None => mount_virtual("tmpfs", DISK, MountFlags::NOATIME, c"mode=0755")?,
     }
