@@ -76,10 +76,18 @@ pub(crate) async fn supervise(command: &Command, plan: Plan, machine: &Machine, 
     command.hold(Rc::clone(&cgroup));
     command.enter(Phase::Running { pid });
     let ended = running.run(command, limit, &cgroup).await;
-    leave(stage).await;
-    command.stdin.close();
-    command.enter(Phase::Ended { pid, ended });
-    note(End::Ended);
+    let tell = || {
+        command.stdin.close();
+        command.enter(Phase::Ended { pid, ended });
+        note(End::Ended);
+    };
+    if stage.is_some() {
+        // Whoever learns of its end may save the machine at once.
+        leave(stage).await;
+        clean_up(command, &cgroup, machine).await;
+        return tell();
+    }
+    tell();
     // The host learns of the end first: in most VMs nothing comes after it.
     tokio::task::yield_now().await;
     tokio::join!(
