@@ -18,7 +18,7 @@ pub(crate) async fn timeout(machine: &mut Machine) -> Result<String, Failure> {
     let begun = Instant::now();
     let given = host
         .run(Exec {
-            timeout_ms: 1000,
+            timeout_ms: 5000,
             grace_ms: 500,
             ..shell(stubborn)
         })
