@@ -9,8 +9,8 @@ use fs_err as fs;
 use crate::runtime::kernel::Kernel;
 use crate::{Context, say};
 
-/// How long the lab may run, in seconds. Several times what it needs on a busy host.
-const LIMIT: &str = "1200";
+/// How long the lab may run, in seconds: several times what all tests need on two cores that others use too.
+const LIMIT: &str = "2400";
 /// In MiB. The guests of the tests share it.
 const MEMORY: &str = "4096";
 const CPUS: &str = "2";
