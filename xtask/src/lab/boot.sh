@@ -11,12 +11,12 @@ while read -r module; do
 done </modules/order
 
 $busybox mount -t erofs -o ro /dev/vda /lower
-$busybox mount -t ext4 /dev/vdb /work
-$busybox mkdir -p /work/.upper /work/.overlay
-$busybox mount -t overlay -o lowerdir=/lower,upperdir=/work/.upper,workdir=/work/.overlay overlay /sysroot
+$busybox mount -t ext4 /dev/vdb /store
+$busybox mkdir -p /store/.upper /store/.overlay
+$busybox mount -t overlay -o lowerdir=/lower,upperdir=/store/.upper,workdir=/store/.overlay overlay /sysroot
 $busybox mkdir -p /sysroot/lab
 for dir in dev proc sys; do
     $busybox mount --move "/$dir" "/sysroot/$dir"
 done
-$busybox mount --move /work /sysroot/lab
+$busybox mount --move /store /sysroot/lab
 exec $busybox switch_root /sysroot /bin/sh /lab/main.sh

@@ -20,7 +20,7 @@ pub(super) const MODULES: [&str; 9] = [
     "vhost_vsock",
 ];
 const DIRECTORIES: [&str; 9] = [
-    "bin", "dev", "lower", "modules", "proc", "run", "sys", "sysroot", "work",
+    "bin", "dev", "lower", "modules", "proc", "run", "sys", "sysroot", "store",
 ];
 const INIT: &str = include_str!("boot.sh");
 

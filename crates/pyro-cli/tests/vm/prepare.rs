@@ -19,7 +19,7 @@ fn runtime_dir() -> PathBuf {
 }
 
 /// A runtime like the program's own, but with another initramfs.
-fn other_runtime(home: &Home, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
+pub(crate) fn other_runtime(home: &Home, change: impl FnOnce(&mut Vec<u8>)) -> PathBuf {
     let dir = home.path().join("runtime");
     fs::create_dir(&dir).unwrap();
     fs::copy(runtime_dir().join("vmlinux"), dir.join("vmlinux")).unwrap();

@@ -146,11 +146,11 @@ fn host(home: &Path) -> Result<rule::Host, AdmissionError> {
         path: meminfo.to_path_buf(),
         source: std::io::ErrorKind::InvalidData.into(),
     })?;
-    let volume = rustix::fs::statvfs(home).map_err(|error| io_error("measure", home)(error.into()))?;
+    let disk_free = crate::space::free_bytes(home).map_err(io_error("measure", home))?;
     Ok(rule::Host {
         mem_total,
         mem_available,
-        disk_free: volume.f_bavail.saturating_mul(volume.f_frsize),
+        disk_free,
     })
 }
 

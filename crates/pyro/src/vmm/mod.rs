@@ -5,6 +5,7 @@
 
 mod confine;
 mod gate;
+mod passing;
 pub(crate) mod qemu;
 mod report;
 

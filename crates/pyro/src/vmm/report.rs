@@ -1,13 +1,14 @@
 //! What a child tells its parent between fork and exec: one byte, and maybe a descriptor.
 
-use std::io::{IoSlice, IoSliceMut};
+use std::io::IoSliceMut;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
-    SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketFlags, SocketType,
 };
+
+use super::passing;
 
 /// The parent's end.
 #[derive(Debug)]
@@ -58,18 +59,6 @@ impl Reporter {
     /// # Errors
     /// What sendmsg(2) answered.
     pub(super) fn send(&self, byte: u8, descriptor: Option<&OwnedFd>) -> std::io::Result<()> {
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-        let mut ancillary = SendAncillaryBuffer::new(&mut space);
-        let passed = descriptor.map(|descriptor| [descriptor.as_fd()]);
-        if let Some(passed) = &passed {
-            ancillary.push(SendAncillaryMessage::ScmRights(passed));
-        }
-        rustix::net::sendmsg(
-            &self.0,
-            &[IoSlice::new(&[byte])],
-            &mut ancillary,
-            SendFlags::NOSIGNAL,
-        )?;
-        Ok(())
+        passing::send(&self.0, &[byte], descriptor).map(drop)
     }
 }

@@ -3,16 +3,13 @@
 //! <https://www.qemu.org/docs/master/interop/qmp-spec.html>: one JSON object a line. The greeting comes by itself; the
 //! first command must be `qmp_capabilities`. Nothing here is on the way to a started machine.
 
-use std::io::IoSlice;
-use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::fd::{OwnedFd, RawFd};
 
-use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Interest};
 use tokio::net::UnixStream;
 
-use super::super::VmmError;
+use super::super::{VmmError, passing};
 use super::{arguments, pair};
 
 /// The longest line that is read from QEMU, in bytes.
@@ -197,7 +194,9 @@ impl Qmp {
         let stream = self.stream.get_ref();
         while !bytes.is_empty() {
             stream.writable().await.map_err(VmmError::Channel)?;
-            let sent = stream.try_io(Interest::WRITABLE, || send(stream, bytes, descriptor.as_ref()));
+            let sent = stream.try_io(Interest::WRITABLE, || {
+                passing::send(stream, bytes, descriptor.as_ref())
+            });
             match sent {
                 Ok(count) => {
                     bytes = &bytes[count..];
@@ -236,19 +235,4 @@ impl Qmp {
 fn migration_capabilities() -> Value {
     let capabilities = ["events", "x-ignore-shared"].map(|name| json!({"capability": name, "state": true}));
     json!({"capabilities": capabilities})
-}
-
-fn send(stream: &UnixStream, bytes: &[u8], descriptor: Option<&OwnedFd>) -> std::io::Result<usize> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
-    let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let passed = descriptor.map(|descriptor| [descriptor.as_fd()]);
-    if let Some(passed) = &passed {
-        ancillary.push(SendAncillaryMessage::ScmRights(passed));
-    }
-    Ok(rustix::net::sendmsg(
-        stream,
-        &[IoSlice::new(bytes)],
-        &mut ancillary,
-        SendFlags::NOSIGNAL,
-    )?)
 }
