@@ -1,5 +1,7 @@
 //! Finding a template, or making it.
 
+use std::time::Duration;
+
 use pyro_proto::message::Exec;
 
 use super::{NotStarted, StartKind, Starter, driver, new_boot_nonce};
@@ -14,6 +16,9 @@ use crate::vmm::Origin;
 ///
 /// A full file system would end the VMM in the middle: the guest's memory is a mapping of the file.
 const HEADROOM_BYTES: u64 = 256 << 20;
+
+/// How long the guest may take to rehearse; what it runs then has its own limit, well below.
+const REHEARSAL_BOUND: Duration = Duration::from_secs(60);
 
 impl Starter<'_> {
     /// The template for such a VM. If there is none, it is made, which takes as long as a boot; if somebody else is
@@ -60,9 +65,13 @@ impl Starter<'_> {
         let vm = self
             .boot_to_save(vm_id, choice, &draft, boot_nonce.clone())
             .await?;
-        rehearse_identity(&vm).await;
-        warm_up(&vm).await;
-        tracing::debug!("the template's machine is warm");
+        let rehearsal = async {
+            rehearse_identity(&vm).await;
+            warm_up(&vm).await;
+        };
+        // A guest that is stuck by then is found out when it is to be saved.
+        let outcome = tokio::time::timeout(REHEARSAL_BOUND, rehearsal).await;
+        tracing::debug!(?outcome, "the template's machine is warm");
         vm.save(draft.devices()?.into()).await?;
         tracing::debug!("the template's machine is saved");
         maker.publish(draft, boot_nonce)?;
