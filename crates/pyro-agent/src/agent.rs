@@ -12,7 +12,7 @@ use rustix::time::ClockId;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 
-use crate::channel::{self, Channel};
+use crate::channel::Channel;
 use crate::exec::registry::Registry;
 use crate::session::{self, Medium, Sequel};
 use crate::setup::devices::Uevents;
@@ -94,7 +94,7 @@ async fn converse(mut channel: Channel, agent: &Rc<Agent>) -> io::Result<()> {
     loop {
         let sequel = match &mut channel {
             Channel::Port(wire) => session::serve(wire, Medium::Port, agent).await,
-            Channel::Vsock => session::serve(&mut channel::dial().await?, Medium::Connection, agent).await,
+            Channel::Vsock(door) => session::serve(&mut door.next().await?, Medium::Connection, agent).await,
         };
         match sequel {
             Ok(Sequel::NextConversation) => {}

@@ -2,34 +2,37 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pyro_proto::VSOCK_PORT;
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType};
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 use crate::setup::DEVICE_PATIENCE;
 use crate::setup::devices::{self, Uevents, VirtioType};
 use crate::sys;
 use crate::wire::Wire;
 
-/// The first and the longest pause between two attempts to reach the host by vsock.
-const REDIAL: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(500));
+/// How many conversations may wait to begin; the host has one at a time.
+const BACKLOG: i32 = 8;
 
 /// The way to the host.
 #[derive(Debug)]
 pub(crate) enum Channel {
     /// A serial port, opened once and used for one conversation after the other.
     Port(Wire),
-    /// A connection to the host's vsock port, dialled for each conversation.
-    Vsock,
+    /// A connection of its own for each conversation.
+    Vsock(VsockDoor),
 }
 
 impl Channel {
-    /// Waits for the port; without one, for a vsock device.
+    /// Waits for the port; without one, for a vsock device. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// When the machine has neither, or the port cannot be opened.
@@ -42,11 +45,13 @@ impl Channel {
             // A machine with a console device announces its ports later than the device.
             let may_get_port = !devices::virtio_devices(VirtioType::Console)?.is_empty();
             let has_vsock = !devices::virtio_devices(VirtioType::Vsock)?.is_empty();
-            Ok((has_vsock && !may_get_port && Path::new("/dev/vsock").exists()).then_some(Self::Vsock))
+            if has_vsock && !may_get_port && Path::new("/dev/vsock").exists() {
+                return VsockDoor::open().map(Self::Vsock).map(Some);
+            }
+            Ok(None)
         })?;
         match found {
             Some(channel) => Ok(channel),
-            None if !devices::virtio_devices(VirtioType::Vsock)?.is_empty() => Ok(Self::Vsock),
             None => Err(io::Error::other(
                 "the machine has neither a port to the host nor vsock",
             )),
@@ -64,27 +69,68 @@ impl Channel {
     }
 }
 
-/// Dials the host until it answers.
+/// Where a host reaches this machine by vsock.
 ///
-/// # Errors
-/// When no socket can be made. That the host does not listen yet is no error: nothing tells the guest when it does,
-/// so this is the one place that tries again on a timer.
-pub(crate) async fn dial() -> io::Result<Wire> {
-    let mut pause = REDIAL.0;
-    loop {
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = rustix::net::socket_with(AddressFamily::VSOCK, SocketType::STREAM, flags, None)?;
-        let attempt = sys::connect_vsock(std::os::fd::AsFd::as_fd(&socket), VSOCK_PORT);
-        let is_refused = attempt
-            .as_ref()
-            .is_err_and(|error| Errno::from_io_error(error) != Some(Errno::INPROGRESS));
-        if !is_refused {
-            let wire = Wire::new(socket)?;
-            if attempt.is_ok() || wire.connected().await.is_ok() {
-                return Ok(wire);
+/// The agent listens, so that the host can open a conversation whenever it likes, above all with a machine that was just
+/// restored. Nobody can tell the host when that begins after a boot, so the first conversation is opened from here, and
+/// that it is opened is the news.
+#[derive(Debug)]
+pub(crate) struct VsockDoor {
+    listener: AsyncFd<OwnedFd>,
+    is_announced: bool,
+}
+
+impl VsockDoor {
+    /// Begins to listen. Must be called within a tokio runtime.
+    fn open() -> io::Result<Self> {
+        let socket = socket()?;
+        sys::bind_vsock(socket.as_fd(), VSOCK_PORT)?;
+        rustix::net::listen(&socket, BACKLOG)?;
+        Ok(Self {
+            listener: sys::watch(socket, Interest::READABLE)?,
+            is_announced: false,
+        })
+    }
+
+    /// The next conversation's stream.
+    ///
+    /// # Errors
+    /// When the listening socket fails.
+    pub(crate) async fn next(&mut self) -> io::Result<Wire> {
+        if !std::mem::replace(&mut self.is_announced, true)
+            && let Ok(wire) = dial().await
+        {
+            return Ok(wire);
+        }
+        loop {
+            let mut ready = self.listener.readable().await?;
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            match rustix::net::accept_with(self.listener.get_ref(), flags) {
+                Ok(socket) => return Wire::new(socket),
+                Err(Errno::AGAIN) => ready.clear_ready(),
+                // Whoever asked has gone again.
+                Err(Errno::CONNABORTED | Errno::CONNRESET | Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
             }
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(REDIAL.1);
     }
+}
+
+/// Dials the host once; only one that waits for this boot listens.
+async fn dial() -> io::Result<Wire> {
+    let socket = socket()?;
+    match sys::connect_vsock(socket.as_fd(), VSOCK_PORT) {
+        Ok(()) => {}
+        Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => {}
+        Err(error) => return Err(error),
+    }
+    let wire = Wire::new(socket)?;
+    wire.connected().await?;
+    Ok(wire)
+}
+
+fn socket() -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = rustix::net::socket_with(AddressFamily::VSOCK, SocketType::STREAM, flags, None)?;
+    Ok(socket)
 }

@@ -66,13 +66,15 @@ async fn shake_hands(wire: &mut Wire, medium: Medium, agent: &Agent) -> io::Resu
                 Ok(None) => {}
                 Err(_) => reader = HelloReader::default(),
             }
-            match (wire.read(&mut buffer).await?, medium) {
-                (0, Medium::Connection) => return Ok(false),
-                (0, Medium::Port) => {
+            match (wire.read(&mut buffer).await, medium) {
+                // A restored machine finds that it was reset.
+                (Ok(0) | Err(_), Medium::Connection) => return Ok(false),
+                (Err(error), Medium::Port) => return Err(error),
+                (Ok(0), Medium::Port) => {
                     reader = HelloReader::default();
                     wire.changed().await?;
                 }
-                (count, _) => reader.push(&buffer[..count]),
+                (Ok(count), _) => reader.push(&buffer[..count]),
             }
         };
         let greeting = handshake::encode(&hello);

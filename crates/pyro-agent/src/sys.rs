@@ -97,19 +97,34 @@ pub(crate) fn send_signal(pid: Pid, signal: i32) -> io::Result<()> {
 
 /// Begins to connect a socket to `port` of the host (vsock(7)).
 pub(crate) fn connect_vsock(socket: BorrowedFd<'_>, port: u32) -> io::Result<()> {
-    let address = libc::sockaddr_vm {
-        svm_family: libc::sa_family_t::try_from(libc::AF_VSOCK).map_err(io::Error::other)?,
-        svm_reserved1: 0,
-        svm_port: port,
-        svm_cid: libc::VMADDR_CID_HOST,
-        svm_zero: [0; 4],
-    };
-    let length = libc::socklen_t::try_from(size_of::<libc::sockaddr_vm>()).map_err(io::Error::other)?;
+    let (address, length) = vsock_address(libc::VMADDR_CID_HOST, port)?;
     // SAFETY: the address is live and `length` is its size.
     match unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), length) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }
+}
+
+/// Gives a socket a port of this machine (vsock(7)).
+pub(crate) fn bind_vsock(socket: BorrowedFd<'_>, port: u32) -> io::Result<()> {
+    let (address, length) = vsock_address(libc::VMADDR_CID_ANY, port)?;
+    // SAFETY: the address is live and `length` is its size.
+    match unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn vsock_address(context: u32, port: u32) -> io::Result<(libc::sockaddr_vm, libc::socklen_t)> {
+    let address = libc::sockaddr_vm {
+        svm_family: libc::sa_family_t::try_from(libc::AF_VSOCK).map_err(io::Error::other)?,
+        svm_reserved1: 0,
+        svm_port: port,
+        svm_cid: context,
+        svm_zero: [0; 4],
+    };
+    let length = libc::socklen_t::try_from(size_of::<libc::sockaddr_vm>()).map_err(io::Error::other)?;
+    Ok((address, length))
 }
 
 const ENTROPY_WORDS: usize = 64;

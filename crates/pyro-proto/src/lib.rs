@@ -42,5 +42,6 @@ pub const CHUNK_BYTES: usize = 64 * 1024;
 /// The name of the virtio-serial port that carries the byte stream where there is no vsock.
 pub const PORT_NAME: &str = "pyro.agent.0";
 
-/// The vsock port on the host that the agent dials where there is vsock.
+/// The vsock port of the agent where there is vsock: the guest's, on which it listens, and the host's, which it dials once
+/// when it begins to listen.
 pub const VSOCK_PORT: u32 = 7_470;

@@ -9,8 +9,7 @@ use serde_json::{Map, Value};
 use crate::error::{Diagnosis, ErrorCode};
 use crate::guest::{self, Connection, GuestError, Repeat};
 use crate::id::VmId;
-use crate::vmm::qemu::Qemu;
-use crate::vmm::{LastWords, Machine, MachineFacts, MachineSpec, Origin, VmmError};
+use crate::vmm::{Driver, FirstStream, LastWords, Machine, MachineFacts, MachineSpec, Origin, VmmError};
 
 /// How long a guest may take until its agent answers; some twenty times of what it takes on a slow host. On KVM too:
 /// one that is emulated itself takes 6 to 14 s, several times of that beside other work.
@@ -21,6 +20,9 @@ const RESTORE_BOUND: Duration = Duration::from_secs(30);
 
 /// How long a VMM may take to hand over a new byte stream, and the agent to answer on it.
 const RECONNECT_BOUND: Duration = Duration::from_secs(30);
+
+/// How often the first stream is opened at most. Each attempt ends by an event in the guest.
+const MAX_ATTEMPTS: u32 = 8;
 
 /// How long to wait for the word that a VMM ended, once its streams have.
 const END_BOUND: Duration = Duration::from_secs(2);
@@ -143,7 +145,7 @@ impl LiveVm {
     ///
     /// # Errors
     /// [`VmError`]; nothing is left running.
-    pub(crate) async fn start(driver: &Qemu, spec: MachineSpec) -> Result<Self, VmError> {
+    pub(crate) async fn start(driver: &Driver, spec: MachineSpec) -> Result<Self, VmError> {
         let mut vm = Self::start_anonymous(driver, spec).await?;
         vm.configure().await?;
         Ok(vm)
@@ -153,7 +155,7 @@ impl LiveVm {
     ///
     /// # Errors
     /// [`VmError`]; nothing is left running.
-    pub(crate) async fn start_anonymous(driver: &Qemu, spec: MachineSpec) -> Result<Self, VmError> {
+    pub(crate) async fn start_anonymous(driver: &Driver, spec: MachineSpec) -> Result<Self, VmError> {
         let vm_id = spec.vm_id;
         let bound = match &spec.origin {
             Origin::Boot | Origin::BootToSave { .. } => BOOT_BOUND,
@@ -358,13 +360,32 @@ async fn first_answer(
     boot_nonce: &[u8],
     bound: Duration,
 ) -> Result<Connection, NoAnswer> {
-    let stream = machine
-        .take_channel()
-        .expect("a machine that just started has its first channel");
+    let first = machine
+        .take_first_stream()
+        .expect("a machine that just started has its first stream");
     tokio::select! {
-        opened = Connection::open(stream, boot_nonce, Repeat::Never) => opened.map_err(NoAnswer::Guest),
+        opened = first_conversation(first, boot_nonce) => opened.map_err(NoAnswer::Guest),
         how = machine.ended() => Err(NoAnswer::Ended(how)),
         () = tokio::time::sleep(bound) => Err(NoAnswer::Silent),
+    }
+}
+
+async fn first_conversation(mut first: FirstStream, boot_nonce: &[u8]) -> Result<Connection, GuestError> {
+    let mut attempts = 1;
+    loop {
+        let outcome = match first.open().await {
+            Ok(stream) => Connection::open(stream, boot_nonce, Repeat::Never).await,
+            Err(error) => Err(GuestError::Broken(error.into())),
+        };
+        match outcome {
+            Err(error)
+                if error.is_broken_stream() && first.may_be_opened_again() && attempts < MAX_ATTEMPTS =>
+            {
+                tracing::debug!(%error, attempts, "opening the first stream again");
+                attempts += 1;
+            }
+            outcome => return outcome,
+        }
     }
 }
 

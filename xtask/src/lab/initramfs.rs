@@ -6,18 +6,19 @@ use fs_err as fs;
 use crate::packages;
 use crate::runtime::cpio::Archive;
 use crate::runtime::kernel::Kernel;
+use crate::runtime::modules::{Wanted, always};
 
 /// What a host that runs pyro has of its kernel: disks and file systems, KVM, and the devices of Firecracker.
-pub(super) const MODULES: [&str; 9] = [
-    "virtio_pci",
-    "virtio_blk",
-    "virtio_console",
-    "virtio_rng",
-    "erofs",
-    "ext4",
-    "overlay",
-    "kvm_amd",
-    "vhost_vsock",
+pub(super) const MODULES: [Wanted; 9] = [
+    always("virtio_pci"),
+    always("virtio_blk"),
+    always("virtio_console"),
+    always("virtio_rng"),
+    always("erofs"),
+    always("ext4"),
+    always("overlay"),
+    always("kvm_amd"),
+    always("vhost_vsock"),
 ];
 const DIRECTORIES: [&str; 9] = [
     "bin", "dev", "lower", "modules", "proc", "run", "sys", "sysroot", "store",
@@ -35,14 +36,15 @@ pub(super) fn build(kernel: &Kernel) -> Result<Vec<u8>> {
     archive.file("init", 0o755, INIT.into());
     let busybox = packages::find("busybox").context("no busybox")?;
     archive.file("bin/busybox", 0o755, fs::read(busybox)?);
-    for name in &kernel.modules {
+    let names: Vec<&str> = kernel.modules.iter().map(|module| module.name.as_str()).collect();
+    for name in &names {
         archive.file(
             &format!("modules/{name}.ko"),
             0o644,
             fs::read(kernel.module(name))?,
         );
     }
-    let order = kernel.modules.join("\n") + "\n";
+    let order = names.join("\n") + "\n";
     archive.file("modules/order", 0o644, order.into_bytes());
     archive.finish()
 }

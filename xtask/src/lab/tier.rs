@@ -14,7 +14,7 @@ pub(crate) enum Tier {
 }
 
 /// The tiers that are tried unless one is asked for.
-pub(super) const TIERS: &[Tier] = &[Tier::Qemu];
+pub(super) const TIERS: &[Tier] = &[Tier::Qemu, Tier::Firecracker];
 
 impl Tier {
     /// Shell commands that make it the one that pyro chooses: Firecracker comes first where it is installed.

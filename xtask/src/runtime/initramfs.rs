@@ -7,6 +7,7 @@ use fs_err as fs;
 
 use crate::runtime::cpio::Archive;
 use crate::runtime::kernel::Kernel;
+use crate::runtime::modules::Module;
 
 /// Where the agent mounts things; it makes what else it needs.
 const DIRECTORIES: [&str; 9] = [
@@ -24,13 +25,14 @@ pub(crate) fn build(kernel: &Kernel, agent: &Path) -> Result<Vec<u8>> {
     archive.character_device("dev/null", 0o666, (1, 3));
     archive.file("init", 0o755, fs::read(agent)?);
     let mut order = String::new();
-    for name in &kernel.modules {
+    for Module { name, bus } in &kernel.modules {
         archive.file(
             &format!("modules/{name}.ko"),
             0o644,
             fs::read(kernel.module(name))?,
         );
-        order.push_str(name);
+        let line = [name, bus.as_deref().unwrap_or_default()].join(" ");
+        order.push_str(line.trim_end());
         order.push('\n');
     }
     archive.file("modules/order", 0o644, order.into_bytes());

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::child::output;
 use crate::runtime::elf::Elf;
-use crate::runtime::modules::Modules;
+use crate::runtime::modules::{Module, Modules, Wanted};
 use crate::runtime::{bzimage, mebibytes};
 use crate::{Context, digest, say};
 
@@ -19,7 +19,7 @@ use crate::{Context, digest, say};
 const META_PACKAGE: &str = "linux-image-cloud-amd64";
 const PACKAGE_LISTS: &str = "/var/lib/apt/lists";
 /// Raised when the same package shall give other files.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 /// A kernel in the build cache, ready for use.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ pub(crate) struct Kernel {
     /// What `uname -r` says in the guest.
     pub(crate) release: String,
     /// The modules it needs, in the order to load them.
-    pub(crate) modules: Vec<String>,
+    pub(crate) modules: Vec<Module>,
     dir: PathBuf,
 }
 
@@ -63,16 +63,19 @@ struct Resolution {
 #[derive(Debug, Serialize, Deserialize)]
 struct Record {
     release: String,
-    modules: Vec<String>,
+    modules: Vec<Module>,
 }
 
 /// Brings the kernel that the package lists name into the cache, with these modules and what they depend on.
-pub(crate) fn prepare(context: &Context, wanted: &[&str]) -> Result<Kernel> {
+pub(crate) fn prepare(context: &Context, wanted: &[Wanted]) -> Result<Kernel> {
     let _lock = context.layout.lock_cache()?;
     let cache = context.layout.cache.join("kernel");
     fs::create_dir_all(&cache)?;
     let package = resolve(context, &cache)?;
-    let recipe = digest::of_parts([FORMAT].into_iter().chain(wanted.iter().copied()));
+    let names = wanted
+        .iter()
+        .flat_map(|module| [module.name, module.bus.unwrap_or_default()]);
+    let recipe = digest::of_parts([FORMAT].into_iter().chain(names));
     let id = format!("{}_{}_{}", package.name, package.version, &recipe[..8]);
     let dir = cache.join(&id);
     if !dir.join("kernel.json").exists() {
@@ -197,7 +200,7 @@ fn archive(dir: &Path, package: &Package) -> Result<Option<PathBuf>> {
 }
 
 /// Takes what a guest needs out of the package.
-fn extract(context: &Context, archive: &Path, dir: &Path, wanted: &[&str]) -> Result<()> {
+fn extract(context: &Context, archive: &Path, dir: &Path, wanted: &[Wanted]) -> Result<()> {
     let unpacked = dir.with_extension("unpacked");
     let new = dir.with_extension("new");
     for leftover in [&unpacked, &new, &dir.to_owned()] {
@@ -219,10 +222,10 @@ fn extract(context: &Context, archive: &Path, dir: &Path, wanted: &[&str]) -> Re
     fs::write(new.join("vmlinux"), &vmlinux)?;
 
     let found = Modules::scan(&unpacked.join("lib/modules").join(&release))?.closure(wanted)?;
-    for (name, file) in &found {
-        fs::copy(file, new.join(format!("{name}.ko")))?;
+    for (module, file) in &found {
+        fs::copy(file, new.join(format!("{}.ko", module.name)))?;
     }
-    let modules: Vec<String> = found.into_iter().map(|(name, _)| name).collect();
+    let modules: Vec<Module> = found.into_iter().map(|(module, _)| module).collect();
     say::note(&format!(
         "{release}: {:.1} MiB and {} modules",
         mebibytes(vmlinux.len() as u64),

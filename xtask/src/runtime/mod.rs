@@ -6,7 +6,7 @@ pub(crate) mod cpio;
 pub(crate) mod elf;
 mod initramfs;
 pub(crate) mod kernel;
-mod modules;
+pub(crate) mod modules;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -19,7 +19,7 @@ use crate::digest::{self, FileDigest};
 use crate::{Context, say};
 
 /// Raised when the same inputs shall give other files.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 const VMLINUX: &str = "vmlinux";
 const INITRAMFS: &str = "initramfs.cpio";

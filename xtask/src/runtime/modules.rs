@@ -8,18 +8,46 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use fs_err as fs;
+use serde::{Deserialize, Serialize};
 
 use crate::runtime::elf::Elf;
 
+/// A module that somebody uses.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) name: &'static str,
+    /// The bus of the machines that need it; all need one without.
+    pub(crate) bus: Option<&'static str>,
+}
+
 /// What the agent uses of the kernel. What is built in needs no file.
-pub(crate) const WANTED: [&str; 6] = [
-    "virtio_pci",
-    "virtio_blk",
-    "virtio_console",
-    "erofs",
-    "ext4",
-    "overlay",
+pub(crate) const WANTED: [Wanted; 8] = [
+    always("virtio_blk"),
+    always("erofs"),
+    always("ext4"),
+    always("overlay"),
+    on_bus("virtio_pci", "pci"),
+    on_bus("virtio_console", "pci"),
+    on_bus("virtio_mmio", "mmio"),
+    on_bus("vmw_vsock_virtio_transport", "mmio"),
 ];
+
+/// A module for every machine.
+pub(crate) const fn always(name: &'static str) -> Wanted {
+    Wanted { name, bus: None }
+}
+
+const fn on_bus(name: &'static str, bus: &'static str) -> Wanted {
+    Wanted { name, bus: Some(bus) }
+}
+
+/// A module, as it is kept and loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Module {
+    pub(crate) name: String,
+    /// The bus of the machines that need it; all need one without.
+    pub(crate) bus: Option<String>,
+}
 
 /// The modules of one kernel.
 pub(crate) struct Modules {
@@ -50,11 +78,11 @@ impl Modules {
     }
 
     /// The wanted modules and all they depend on, each after what it depends on.
-    pub(crate) fn closure(&self, wanted: &[&str]) -> Result<Vec<(String, PathBuf)>> {
+    pub(crate) fn closure(&self, wanted: &[Wanted]) -> Result<Vec<(Module, PathBuf)>> {
         let order = sort(wanted, |name| self.info(name))?;
-        let found = order.into_iter().filter_map(|name| {
-            let file = self.files.get(&name)?.clone();
-            Some((name, file))
+        let found = order.into_iter().filter_map(|module| {
+            let file = self.files.get(&module.name)?.clone();
+            Some((module, file))
         });
         Ok(found.collect())
     }
@@ -112,22 +140,26 @@ fn parse_info(section: &[u8]) -> Info {
 }
 
 /// Depth first, so that each comes after what it depends on.
-fn sort(wanted: &[&str], info: impl Fn(&str) -> Result<Info>) -> Result<Vec<String>> {
+fn sort(wanted: &[Wanted], info: impl Fn(&str) -> Result<Info>) -> Result<Vec<Module>> {
     let mut order = Vec::new();
     let mut path = Vec::new();
-    for name in wanted {
-        visit(name, &info, &mut path, &mut order)?;
+    for Wanted { name, bus } in wanted {
+        visit((name, *bus), &info, &mut path, &mut order)?;
     }
     Ok(order)
 }
 
 fn visit(
-    name: &str,
+    (name, bus): (&str, Option<&str>),
     info: &impl Fn(&str) -> Result<Info>,
     path: &mut Vec<String>,
-    order: &mut Vec<String>,
+    order: &mut Vec<Module>,
 ) -> Result<()> {
-    if order.iter().any(|done| done == name) {
+    if let Some(done) = order.iter_mut().find(|done| done.name == name) {
+        if done.bus.as_deref() != bus {
+            // What it depends on has been met in the same way.
+            done.bus = None;
+        }
         return Ok(());
     }
     if path.iter().any(|above| above == name) {
@@ -136,10 +168,13 @@ fn visit(
     path.push(name.to_owned());
     let info_of_this = info(name)?;
     for dependency in info_of_this.softdeps.iter().chain(&info_of_this.depends) {
-        visit(dependency, info, path, order)?;
+        visit((dependency, bus), info, path, order)?;
     }
     path.pop();
-    order.push(name.to_owned());
+    order.push(Module {
+        name: name.to_owned(),
+        bus: bus.map(str::to_owned),
+    });
     Ok(())
 }
 
@@ -156,7 +191,7 @@ mod tests {
 
     #[test]
     fn each_module_comes_after_what_it_depends_on() {
-        let order = sort(&["blk", "console"], |name| {
+        let order = sort(&[always("blk"), always("console")], |name| {
             Ok(match name {
                 "blk" => depends(&["ring", "virtio"]),
                 "console" => depends(&["virtio", "ring"]),
@@ -164,12 +199,43 @@ mod tests {
                 _ => depends(&[]),
             })
         });
-        assert_eq!(order.unwrap(), ["virtio", "ring", "blk", "console"]);
+        let names: Vec<String> = order.unwrap().into_iter().map(|module| module.name).collect();
+        assert_eq!(names, ["virtio", "ring", "blk", "console"]);
+    }
+
+    #[test]
+    fn what_two_buses_need_is_loaded_on_both() {
+        let wanted = [
+            on_bus("pci", "pci"),
+            on_bus("mmio", "mmio"),
+            on_bus("vsock", "mmio"),
+        ];
+        let order = sort(&wanted, |name| {
+            Ok(match name {
+                "pci" | "mmio" => depends(&["ring"]),
+                "vsock" => depends(&["common"]),
+                _ => depends(&[]),
+            })
+        });
+        let order: Vec<(String, Option<String>)> = order
+            .unwrap()
+            .into_iter()
+            .map(|module| (module.name, module.bus))
+            .collect();
+        let on = |name: &str, bus: &str| (name.to_owned(), Some(bus.to_owned()));
+        let expected = [
+            ("ring".to_owned(), None),
+            on("pci", "pci"),
+            on("mmio", "mmio"),
+            on("common", "mmio"),
+            on("vsock", "mmio"),
+        ];
+        assert_eq!(order, expected);
     }
 
     #[test]
     fn a_circle_is_an_error() {
-        let error = sort(&["a"], |name| {
+        let error = sort(&[always("a")], |name| {
             Ok(depends(if name == "a" { &["b"] } else { &["a"] }))
         })
         .unwrap_err();

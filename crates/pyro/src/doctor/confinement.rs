@@ -12,6 +12,8 @@ use crate::settings::Settings;
 pub(super) struct Confinement {
     pub(super) checks: Vec<DoctorCheck>,
     pub(super) value: Value,
+    /// Whether a VMM can be given a root of its own.
+    pub(super) may_jail: bool,
 }
 
 /// One layer: whether this host has it, and what to do if not.
@@ -26,8 +28,15 @@ const USERNS_FIX: &str = "allow user namespaces: `sudo sysctl -w user.max_user_n
 /// Tries what can be tried and reads the rest.
 pub(super) async fn look(settings: &Settings) -> Confinement {
     let user = namespaces(settings, &["--user", "--map-root-user", "true"]).await;
-    let own = ["--user", "--map-root-user", "--net", "true"];
-    let own_net = user && namespaces(settings, &own).await;
+    // Who is root needs no user namespace for the others.
+    let root = rustix::process::geteuid().is_root();
+    let with_user: &[&str] = if root { &[] } else { &["--user", "--map-root-user"] };
+    let own_net = namespaces(settings, &[with_user, &["--net", "true"]].concat()).await;
+    let may_jail = namespaces(
+        settings,
+        &[with_user, &["--mount", "--net", "--ipc", "true"]].concat(),
+    )
+    .await;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let layers = [
         Layer {
@@ -50,6 +59,11 @@ pub(super) async fn look(settings: &Settings) -> Confinement {
             available: own_net,
             fix: USERNS_FIX,
         },
+        Layer {
+            name: "own root",
+            available: may_jail,
+            fix: USERNS_FIX,
+        },
     ];
     let userns = match user {
         true => pass("userns", "user namespaces can be made"),
@@ -58,6 +72,7 @@ pub(super) async fn look(settings: &Settings) -> Confinement {
     Confinement {
         checks: vec![userns, judge(&layers)],
         value: describe(&layers),
+        may_jail,
     }
 }
 

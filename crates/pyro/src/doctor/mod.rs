@@ -38,12 +38,12 @@ pub struct DoctorRequest {
 /// Must be called within a tokio runtime. Takes well under a second, most of it hashing the runtime's files.
 pub(crate) async fn examine(pyro: &Pyro, request: &DoctorRequest) -> DoctorReport {
     let settings = pyro.settings();
-    let (vmm, confinement) = tokio::join!(vmm::look(settings), confinement::look(settings));
+    let (found, confinement) = tokio::join!(vmm::look(settings), confinement::look(settings));
     let (platform, platform_check) = platform::look(request.platform.as_deref());
     let blocking = {
-        let (settings, qemu) = (settings.clone(), vmm.binary.clone());
+        let (settings, on_kvm) = (settings.clone(), found.vmms.on_kvm().cloned());
         tokio::task::spawn_blocking(move || {
-            let verdict = KvmProbe::new(&settings.cache_dir, qemu).verdict();
+            let verdict = KvmProbe::new(&settings.cache_dir, on_kvm).verdict();
             (verdict, Files::look(&settings))
         })
     };
@@ -51,7 +51,8 @@ pub(crate) async fn examine(pyro: &Pyro, request: &DoctorRequest) -> DoctorRepor
         return broken(platform, platform_check);
     };
     let (kvm, kvm_check) = kvm::look(&verdict);
-    let mut checks = vec![platform_check, kvm_check, vmm.check];
+    let mut checks = vec![platform_check, kvm_check];
+    checks.extend(found.checks(&verdict));
     checks.extend(files.checks);
     checks.extend(confinement.checks);
     checks.push(tools::look(settings));
@@ -62,15 +63,17 @@ pub(crate) async fn examine(pyro: &Pyro, request: &DoctorRequest) -> DoctorRepor
         environments = Value::Array(vec![value]);
     }
     let mut runtime = files.runtime.value;
-    runtime["vmm"] = vmm.value;
+    runtime["vmm"] = found.qemu_value();
+    runtime["firecracker"] = found.firecracker_value();
     runtime["confinement"] = confinement.value;
+    let tiers = kvm::tiers(&verdict, &found.vmms, confinement.may_jail);
     DoctorReport {
         platform,
         status: finding::worst(&checks),
-        runtime_ok: files.runtime.intact && vmm.binary.is_some(),
+        runtime_ok: files.runtime.intact && tiers.iter().any(|tier| tier.usable),
         issues: finding::issues(&checks),
         checks,
-        tiers: kvm::tiers(&verdict, vmm.binary.as_ref()),
+        tiers,
         kvm,
         networking: json!({"usable": false, "reason": "this build gives guests no network"}),
         runtime,

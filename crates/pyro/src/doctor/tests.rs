@@ -69,9 +69,9 @@ async fn a_host_without_usable_kvm_passes_with_warnings_at_most() {
     assert!(report.runtime_ok);
     assert_eq!(report.runtime["vmm"]["version"], "9.9");
     assert_eq!(report.runtime["kernel_release"], "6.1.0");
-    let emulated = &report.tiers[1];
+    let emulated = &report.tiers[2];
     assert!(emulated.usable, "{emulated:?}");
-    assert_eq!(report.tiers[0].usable, report.kvm.usable);
+    assert_eq!(report.tiers[1].usable, report.kvm.usable);
     assert!(!base.path().join("home").exists(), "doctor makes no state");
 }
 
@@ -154,6 +154,7 @@ async fn every_check_has_an_id_of_its_own() {
         "state-dir",
         "tools",
         "userns",
+        "vmm.firecracker",
         "vmm.qemu",
     ];
     assert_eq!(ids, known);

@@ -1,70 +1,178 @@
-//! Whether a VMM is installed, and which.
+//! Which VMMs are installed.
 
 use serde_json::{Value, json};
 
-use super::finding::{fail, pass};
+use super::finding::{fail, pass, warn};
 use super::program;
-use crate::isolation::{QEMU, VmmBinary};
+use crate::isolation::{FIRECRACKER, KvmVerdict, QEMU, VmmBinary, Vmms};
 use crate::object::DoctorCheck;
 use crate::settings::Settings;
 
 /// What was found.
-pub(super) struct Vmm {
-    pub(super) binary: Option<VmmBinary>,
-    pub(super) check: DoctorCheck,
-    pub(super) value: Value,
+pub(super) struct Found {
+    /// Those that answer.
+    pub(super) vmms: Vmms,
+    qemu: Look,
+    firecracker: Look,
 }
 
-const ID: &str = "vmm.qemu";
-const INSTALL: &str = "install QEMU: `sudo apt-get install qemu-system-x86`";
+/// A look at one program.
+struct Look {
+    binary: Option<VmmBinary>,
+    version: Option<String>,
+}
 
-/// Finds QEMU and asks it for its version.
-pub(super) async fn look(settings: &Settings) -> Vmm {
-    let Some(binary) = VmmBinary::find_qemu(&settings.search_path) else {
-        return Vmm {
-            binary: None,
-            check: fail(ID, format!("no `{QEMU}` in the search path"), INSTALL),
-            value: Value::Null,
-        };
+const QEMU_ID: &str = "vmm.qemu";
+const FIRECRACKER_ID: &str = "vmm.firecracker";
+const INSTALL_QEMU: &str = "install QEMU: `sudo apt-get install qemu-system-x86`";
+const INSTALL_FIRECRACKER: &str =
+    "install `firecracker` from its releases into a directory of PATH, such as `/usr/local/bin`";
+
+/// Finds the VMMs and asks each for its version.
+pub(super) async fn look(settings: &Settings) -> Found {
+    let Vmms { firecracker, qemu } = Vmms::find(&settings.search_path);
+    let (firecracker, qemu) = tokio::join!(
+        ask(firecracker, parse_firecracker_version),
+        ask(qemu, parse_qemu_version)
+    );
+    Found {
+        vmms: Vmms {
+            firecracker: firecracker.working(),
+            qemu: qemu.working(),
+        },
+        qemu,
+        firecracker,
+    }
+}
+
+async fn ask(binary: Option<VmmBinary>, parse: fn(&str) -> Option<&str>) -> Look {
+    let answer = match &binary {
+        Some(binary) => program::ask(&binary.path, &["--version"]).await,
+        None => None,
     };
-    let answer = program::ask(&binary.path, &["--version"]).await;
-    let version = answer.as_deref().and_then(parse_version).map(str::to_owned);
-    let value = json!({"kind": binary.kind, "path": binary.path, "version": version});
-    let path = binary.path.display();
-    match version {
-        Some(version) => Vmm {
-            check: pass(ID, format!("QEMU {version} at {path}")),
-            binary: Some(binary),
-            value,
-        },
-        None => Vmm {
-            check: fail(
-                ID,
+    let version = answer.as_deref().and_then(parse).map(str::to_owned);
+    Look { binary, version }
+}
+
+impl Look {
+    fn working(&self) -> Option<VmmBinary> {
+        self.binary.clone().filter(|_| self.version.is_some())
+    }
+
+    fn value(&self) -> Value {
+        let Some(binary) = &self.binary else {
+            return Value::Null;
+        };
+        json!({"kind": binary.kind, "path": binary.path, "version": self.version})
+    }
+}
+
+impl Found {
+    /// QEMU, as the report has it.
+    pub(super) fn qemu_value(&self) -> Value {
+        self.qemu.value()
+    }
+
+    /// Firecracker, as the report has it.
+    pub(super) fn firecracker_value(&self) -> Value {
+        self.firecracker.value()
+    }
+
+    /// What is right and wrong with them. Without KVM, Firecracker is of no use and nobody needs it.
+    pub(super) fn checks(&self, kvm: &KvmVerdict) -> Vec<DoctorCheck> {
+        vec![
+            self.qemu.check((QEMU_ID, "QEMU"), || {
+                fail(QEMU_ID, format!("no `{QEMU}` in the search path"), INSTALL_QEMU)
+            }),
+            self.firecracker.check((FIRECRACKER_ID, "Firecracker"), || {
+                let missing = format!("no `{FIRECRACKER}` in the search path");
+                if kvm.works() {
+                    let slower = format!("{missing}: VMs on KVM run in QEMU, which starts more slowly");
+                    warn(FIRECRACKER_ID, slower, INSTALL_FIRECRACKER)
+                } else {
+                    pass(
+                        FIRECRACKER_ID,
+                        format!("{missing}; without KVM it would be of no use"),
+                    )
+                }
+            }),
+        ]
+    }
+}
+
+impl Look {
+    fn check(&self, (id, name): (&str, &str), missing: impl Fn() -> DoctorCheck) -> DoctorCheck {
+        let Some(binary) = &self.binary else {
+            return missing();
+        };
+        let path = binary.path.display();
+        match &self.version {
+            Some(version) => pass(id, format!("{name} {version} at {path}")),
+            None => fail(
+                id,
                 format!("`{path}` does not tell its version"),
-                "reinstall QEMU: `sudo apt-get install --reinstall qemu-system-x86`",
+                format!("reinstall {name}; see what `{path} --version` says"),
             ),
-            binary: None,
-            value,
-        },
+        }
     }
 }
 
 /// The version in "QEMU emulator version 7.2.22 (Debian 1:7.2+dfsg-7)".
-fn parse_version(text: &str) -> Option<&str> {
+fn parse_qemu_version(text: &str) -> Option<&str> {
     let (_, rest) = text.lines().next()?.split_once("version ")?;
     rest.split_ascii_whitespace().next()
+}
+
+/// The version in "Firecracker v1.12.1".
+fn parse_firecracker_version(text: &str) -> Option<&str> {
+    text.lines()
+        .next()?
+        .strip_prefix("Firecracker v")?
+        .split_ascii_whitespace()
+        .next()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::isolation::Speed;
+    use crate::object::Status;
 
     #[test]
-    fn the_version_is_the_word_after_version() {
+    fn versions_are_found_in_what_vmms_say() {
         let text = "QEMU emulator version 7.2.22 (Debian 1:7.2)\nCopyright\n";
-        assert_eq!(parse_version(text), Some("7.2.22"));
-        assert_eq!(parse_version("QEMU emulator version 9.0.1"), Some("9.0.1"));
-        assert_eq!(parse_version("hello"), None);
-        assert_eq!(parse_version(""), None);
+        assert_eq!(parse_qemu_version(text), Some("7.2.22"));
+        assert_eq!(parse_qemu_version("QEMU emulator version 9.0.1"), Some("9.0.1"));
+        assert_eq!(parse_qemu_version("hello"), None);
+        assert_eq!(parse_qemu_version(""), None);
+        let text = "Firecracker v1.12.1\n\n2026-11-24T10:00:00 [anonymous-instance:main] exiting\n";
+        assert_eq!(parse_firecracker_version(text), Some("1.12.1"));
+        assert_eq!(parse_firecracker_version("QEMU"), None);
+    }
+
+    #[test]
+    fn firecracker_is_missed_only_where_kvm_works() {
+        let nothing = || Look {
+            binary: None,
+            version: None,
+        };
+        let found = Found {
+            vmms: Vmms::default(),
+            qemu: nothing(),
+            firecracker: nothing(),
+        };
+        let statuses = |kvm: &KvmVerdict| {
+            found
+                .checks(kvm)
+                .into_iter()
+                .map(|check| check.status)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(statuses(&KvmVerdict::Absent), [Status::Fail, Status::Pass]);
+        let works = KvmVerdict::Works(Speed {
+            instructions: 1,
+            cpu_us: 1,
+        });
+        assert_eq!(statuses(&works), [Status::Fail, Status::Warn]);
     }
 }

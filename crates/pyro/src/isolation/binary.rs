@@ -11,6 +11,9 @@ use crate::process::find_program;
 /// The name of QEMU's program for guests of this architecture.
 pub(crate) const QEMU: &str = "qemu-system-x86_64";
 
+/// The name of Firecracker's program.
+pub(crate) const FIRECRACKER: &str = "firecracker";
+
 /// An installed VMM.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct VmmBinary {
@@ -35,16 +38,40 @@ pub(crate) struct FileIdentity {
     pub(crate) modified: (i64, i64),
 }
 
+/// The VMMs that are installed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Vmms {
+    /// Firecracker, which needs KVM.
+    pub(crate) firecracker: Option<VmmBinary>,
+    /// QEMU, which does not.
+    pub(crate) qemu: Option<VmmBinary>,
+}
+
+impl Vmms {
+    /// Finds them in the directories, in their order. Runs nothing.
+    pub(crate) fn find(search_path: &[PathBuf]) -> Self {
+        Self {
+            firecracker: VmmBinary::find(VmmKind::Firecracker, search_path),
+            qemu: VmmBinary::find(VmmKind::Qemu, search_path),
+        }
+    }
+
+    /// The one that is preferred where KVM works.
+    pub(crate) fn on_kvm(&self) -> Option<&VmmBinary> {
+        self.firecracker.as_ref().or(self.qemu.as_ref())
+    }
+}
+
 impl VmmBinary {
-    /// Finds QEMU in the directories, in their order. Runs nothing.
-    pub(crate) fn find_qemu(search_path: &[PathBuf]) -> Option<Self> {
-        let path = find_program(search_path, QEMU)?;
+    /// Finds a VMM in the directories, in their order. Runs nothing.
+    pub(crate) fn find(kind: VmmKind, search_path: &[PathBuf]) -> Option<Self> {
+        let name = match kind {
+            VmmKind::Firecracker => FIRECRACKER,
+            VmmKind::Qemu => QEMU,
+        };
+        let path = find_program(search_path, name)?;
         let identity = FileIdentity::of(&path).ok()?;
-        Some(Self {
-            kind: VmmKind::Qemu,
-            path,
-            identity,
-        })
+        Some(Self { kind, path, identity })
     }
 }
 
@@ -78,15 +105,32 @@ mod tests {
         path
     }
 
+    fn find(search_path: &[PathBuf]) -> Option<PathBuf> {
+        Vmms::find(search_path).qemu.map(|qemu| qemu.path)
+    }
+
+    #[test]
+    fn firecracker_comes_before_qemu_on_kvm() {
+        let dir = tempfile::tempdir().unwrap();
+        let search = [dir.path().to_path_buf()];
+        let qemu = program(dir.path(), 0o755);
+        assert_eq!(Vmms::find(&search).on_kvm().unwrap().path, qemu);
+        let firecracker = dir.path().join(FIRECRACKER);
+        std::fs::copy(&qemu, &firecracker).unwrap();
+        let found = Vmms::find(&search);
+        assert_eq!(found.on_kvm().unwrap().path, firecracker);
+        assert_eq!(found.on_kvm().unwrap().kind, VmmKind::Firecracker);
+    }
+
     #[test]
     fn the_first_executable_of_the_name_is_taken() {
         let dirs: [_; 3] = std::array::from_fn(|_| tempfile::tempdir().unwrap());
         let search: Vec<PathBuf> = dirs.iter().map(|dir| dir.path().to_path_buf()).collect();
-        assert_eq!(VmmBinary::find_qemu(&search), None);
+        assert_eq!(find(&search), None);
         program(dirs[0].path(), 0o644);
         let wanted = program(dirs[1].path(), 0o755);
         program(dirs[2].path(), 0o755);
-        assert_eq!(VmmBinary::find_qemu(&search).unwrap().path, wanted);
+        assert_eq!(find(&search), Some(wanted));
     }
 
     #[test]

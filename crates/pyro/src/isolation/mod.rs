@@ -11,9 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::argument::InvalidArgument;
 
-pub(crate) use binary::{FileIdentity, QEMU, VmmBinary};
+pub(crate) use binary::{FIRECRACKER, FileIdentity, QEMU, VmmBinary, Vmms};
+#[cfg(test)]
+pub(crate) use kvm::Speed;
 pub(crate) use kvm::{DEVICE, KvmProbe, KvmVerdict};
-pub(crate) use select::{Choice, choose, select};
+pub(crate) use select::{Choice, choose};
 
 /// The strength of the wall around a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

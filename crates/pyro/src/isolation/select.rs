@@ -1,6 +1,6 @@
 //! Which tier and VMM a VM gets: a pure rule, and the look at the host that feeds it.
 
-use super::binary::{QEMU, VmmBinary};
+use super::binary::{QEMU, VmmBinary, Vmms};
 use super::{Isolation, IsolationFloor, KvmProbe, KvmVerdict};
 use crate::error::{Diagnosis, ErrorCode};
 use crate::settings::Settings;
@@ -12,6 +12,28 @@ pub(crate) struct Choice {
     pub(crate) isolation: Isolation,
     /// The program that runs it.
     pub(crate) vmm: VmmBinary,
+    /// What to try if that cannot run a VM here.
+    pub(crate) next: Option<Box<Self>>,
+}
+
+impl Choice {
+    /// What comes next in the same tier.
+    pub(crate) fn next_in_tier(&self) -> Option<&Self> {
+        self.next
+            .as_deref()
+            .filter(|next| next.isolation == self.isolation)
+    }
+
+    /// What comes next in another tier.
+    pub(crate) fn next_tier(&self) -> Option<&Self> {
+        let mut next = self.next.as_deref();
+        while let Some(choice) = next
+            && choice.isolation == self.isolation
+        {
+            next = choice.next.as_deref();
+        }
+        next
+    }
 }
 
 /// Why there is no way to run a VM as demanded.
@@ -59,12 +81,8 @@ impl Diagnosis for IsolationError {
 ///
 /// # Errors
 /// [`IsolationError`] if the demand cannot be met; it is never lowered.
-pub(crate) fn select(
-    floor: IsolationFloor,
-    kvm: &KvmVerdict,
-    qemu: Option<VmmBinary>,
-) -> Result<Choice, IsolationError> {
-    let hardware = match floor {
+pub(crate) fn select(floor: IsolationFloor, kvm: &KvmVerdict, vmms: Vmms) -> Result<Choice, IsolationError> {
+    let on_kvm = match floor {
         IsolationFloor::Emulated => false,
         IsolationFloor::Auto => kvm.works(),
         IsolationFloor::Hardware if kvm.works() => true,
@@ -73,13 +91,25 @@ pub(crate) fn select(
             return Err(IsolationError::HardwareUnavailable { verdict });
         }
     };
-    let vmm = qemu.ok_or(IsolationError::VmmMissing { program: QEMU })?;
-    let isolation = if hardware {
-        Isolation::Hardware
-    } else {
-        Isolation::Emulated
-    };
-    Ok(Choice { isolation, vmm })
+    let Vmms { firecracker, qemu } = vmms;
+    // The last resort first.
+    let ways = [
+        (
+            floor != IsolationFloor::Hardware,
+            Isolation::Emulated,
+            qemu.clone(),
+        ),
+        (on_kvm, Isolation::Hardware, qemu),
+        (on_kvm, Isolation::Hardware, firecracker),
+    ];
+    let mut choice = None;
+    for (_, isolation, vmm) in ways.into_iter().filter(|(is_open, ..)| *is_open) {
+        if let Some(vmm) = vmm {
+            let next = choice.take().map(Box::new);
+            choice = Some(Choice { isolation, vmm, next });
+        }
+    }
+    choice.ok_or(IsolationError::VmmMissing { program: QEMU })
 }
 
 /// Looks at this host and chooses. Probes KVM only where the demand asks for it and no verdict is cached; runs no
@@ -88,15 +118,15 @@ pub(crate) fn select(
 /// # Errors
 /// As [`select`].
 pub(crate) fn choose(settings: &Settings, floor: IsolationFloor) -> Result<Choice, IsolationError> {
-    let qemu = VmmBinary::find_qemu(&settings.search_path);
+    let vmms = Vmms::find(&settings.search_path);
     let kvm = match floor {
         // Not asked, so not looked at.
         IsolationFloor::Emulated => KvmVerdict::Absent,
         IsolationFloor::Auto | IsolationFloor::Hardware => {
-            KvmProbe::new(&settings.cache_dir, qemu.clone()).verdict()
+            KvmProbe::new(&settings.cache_dir, vmms.on_kvm().cloned()).verdict()
         }
     };
-    select(floor, &kvm, qemu)
+    select(floor, &kvm, vmms)
 }
 
 #[cfg(test)]
@@ -114,10 +144,10 @@ mod tests {
         cpu_us: 51_000,
     };
 
-    fn qemu() -> Option<VmmBinary> {
-        let path = PathBuf::from("/usr/bin/qemu-system-x86_64");
-        Some(VmmBinary {
-            kind: VmmKind::Qemu,
+    fn vmm(kind: VmmKind) -> VmmBinary {
+        let path = PathBuf::from("/usr/bin/vmm");
+        VmmBinary {
+            kind,
             path: path.clone(),
             identity: FileIdentity {
                 path,
@@ -125,7 +155,21 @@ mod tests {
                 ino: 2,
                 modified: (3, 4),
             },
-        })
+        }
+    }
+
+    fn qemu() -> Vmms {
+        Vmms {
+            firecracker: None,
+            qemu: Some(vmm(VmmKind::Qemu)),
+        }
+    }
+
+    fn both() -> Vmms {
+        Vmms {
+            firecracker: Some(vmm(VmmKind::Firecracker)),
+            ..qemu()
+        }
     }
 
     fn broken() -> Vec<KvmVerdict> {
@@ -153,6 +197,48 @@ mod tests {
         for kvm in broken() {
             assert_eq!(tier(IsolationFloor::Auto, &kvm), emulated, "{kvm}");
         }
+    }
+
+    /// What is tried, in its order.
+    fn order(floor: IsolationFloor, kvm: &KvmVerdict, vmms: Vmms) -> Vec<(Isolation, VmmKind)> {
+        let first = select(floor, kvm, vmms).unwrap();
+        let choices = std::iter::successors(Some(&first), |choice| choice.next.as_deref());
+        choices
+            .map(|choice| (choice.isolation, choice.vmm.kind))
+            .collect()
+    }
+
+    #[test]
+    fn on_kvm_firecracker_comes_first_and_each_has_a_next() {
+        let works = KvmVerdict::Works(SPEED);
+        let firecracker = (Isolation::Hardware, VmmKind::Firecracker);
+        let (on_kvm, emulated) = (
+            (Isolation::Hardware, VmmKind::Qemu),
+            (Isolation::Emulated, VmmKind::Qemu),
+        );
+        let auto = order(IsolationFloor::Auto, &works, both());
+        assert_eq!(auto, [firecracker, on_kvm, emulated]);
+        assert_eq!(
+            order(IsolationFloor::Hardware, &works, both()),
+            [firecracker, on_kvm]
+        );
+        assert_eq!(order(IsolationFloor::Auto, &works, qemu()), [on_kvm, emulated]);
+        assert_eq!(
+            order(IsolationFloor::Auto, &KvmVerdict::Absent, both()),
+            [emulated]
+        );
+        let alone = Vmms { qemu: None, ..both() };
+        assert_eq!(order(IsolationFloor::Auto, &works, alone.clone()), [firecracker]);
+        select(IsolationFloor::Auto, &KvmVerdict::Absent, alone).unwrap_err();
+    }
+
+    #[test]
+    fn the_next_tier_passes_over_what_is_in_this_one() {
+        let choice = select(IsolationFloor::Auto, &KvmVerdict::Works(SPEED), both()).unwrap();
+        assert_eq!(choice.next_in_tier().unwrap().vmm.kind, VmmKind::Qemu);
+        assert_eq!(choice.next_tier().unwrap().isolation, Isolation::Emulated);
+        let last = choice.next_tier().unwrap();
+        assert!(last.next_in_tier().is_none() && last.next_tier().is_none());
     }
 
     #[test]
@@ -186,7 +272,7 @@ mod tests {
             IsolationFloor::Emulated,
         ];
         for floor in floors {
-            let error = Error::from(select(floor, &KvmVerdict::Works(SPEED), None).unwrap_err());
+            let error = Error::from(select(floor, &KvmVerdict::Works(SPEED), Vmms::default()).unwrap_err());
             assert_eq!(error.code(), ErrorCode::RuntimeDamaged);
             assert_eq!(error.message(), "no `qemu-system-x86_64` in the search path");
             assert!(error.hint().unwrap().contains("apt-get install qemu-system-x86"));
@@ -197,7 +283,7 @@ mod tests {
     fn a_refusal_gives_the_reason_and_the_way_out() {
         for kvm in broken() {
             // Also where no VMM is installed: the demand is what cannot be met.
-            let error = Error::from(select(IsolationFloor::Hardware, &kvm, None).unwrap_err());
+            let error = Error::from(select(IsolationFloor::Hardware, &kvm, Vmms::default()).unwrap_err());
             assert_eq!(error.code(), ErrorCode::IsolationUnavailable);
             assert!(error.message().ends_with(&kvm.to_string()), "{error}");
             assert!(error.hint().unwrap().contains("`--isolation emulated`"));

@@ -70,6 +70,8 @@ pub(crate) struct HeldCall {
 pub(crate) enum Verdict<'a> {
     /// It returns a new descriptor of this file.
     Give(&'a OwnedFd),
+    /// It returns 0, as what it asks for has been done.
+    Done,
     /// The kernel carries it out as if nobody had looked.
     Continue,
 }
@@ -144,12 +146,16 @@ pub(crate) fn answer_held_call(
             // SAFETY: the descriptor is a listener's, as the request wants.
             unsafe { ioctl::ioctl(listener, request) }
         }
-        Verdict::Continue => {
+        Verdict::Done | Verdict::Continue => {
+            let flags = match verdict {
+                Verdict::Continue => u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or(1),
+                _ => 0,
+            };
             let mut answer = libc::seccomp_notif_resp {
                 id: call.id,
                 val: 0,
                 error: 0,
-                flags: u32::try_from(libc::SECCOMP_USER_NOTIF_FLAG_CONTINUE).unwrap_or(1),
+                flags,
             };
             // SAFETY: number and structure are those of SECCOMP_IOCTL_NOTIF_SEND.
             let request = unsafe { Updater::<SEND, libc::seccomp_notif_resp>::new(&mut answer) };

@@ -63,7 +63,7 @@ pub(super) async fn start(
         resources,
         disk_dir: home.path(),
     };
-    let started = starter.start(vm_id, floor, &choice, clock).await?;
+    let started = starter.start(vm_id, &choice, clock).await?;
     Ok(Ready {
         environment,
         started,

@@ -97,7 +97,8 @@ impl Starter<'_> {
         )?;
         match LiveVm::start_anonymous(&driver(choice), spec).await {
             Ok(vm) => Ok(vm),
-            Err(error @ VmError::Silent { .. }) => Err(NotStarted::NoBoot(error)),
+            Err(error @ (VmError::Silent { .. } | VmError::Vmm(_))) => Err(NotStarted::of_boot(error)),
+            // One that ended early may have wanted for space; a cold boot needs less.
             Err(error) => Err(error.into()),
         }
     }

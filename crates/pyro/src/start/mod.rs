@@ -16,13 +16,13 @@ use crate::disk::DiskSource;
 use crate::environment::BootableEnvironment;
 use crate::error::{Error, Result};
 use crate::id::VmId;
-use crate::isolation::{Choice, Isolation, IsolationFloor, KvmProbe};
+use crate::isolation::{Choice, Isolation, KvmProbe};
+use crate::object::VmmKind;
 use crate::resources::Resources;
 use crate::runtime::Runtime;
 use crate::template::Template;
 use crate::vm::{LiveVm, VmError};
-use crate::vmm::qemu::Qemu;
-use crate::vmm::{Disk, DiskAccess, MachineSpec, Origin, SavedMachine};
+use crate::vmm::{Disk, DiskAccess, Driver, MachineSpec, Origin, SavedMachine};
 
 pub(crate) use self::clock::Clock;
 
@@ -70,45 +70,41 @@ impl StartKind {
 }
 
 impl Starter<'_> {
-    /// Starts a VM as chosen. Where the demand allows it, one that KVM does not start is started without KVM.
+    /// Starts a VM as chosen; where that does not work here, as comes next.
     ///
     /// # Errors
     /// Whatever kept the VM from booting; nothing is left running.
-    pub(crate) async fn start(
-        &self,
-        vm_id: VmId,
-        floor: IsolationFloor,
-        choice: &Choice,
-        clock: &mut Clock,
-    ) -> Result<StartedVm> {
-        let failure = match self.start_in_tier(vm_id, choice, clock).await {
-            Ok(started) => {
-                if started.kind != StartKind::Restore
-                    && let Some(probe) = self.probe(choice)
-                {
-                    probe.confirm();
+    pub(crate) async fn start(&self, vm_id: VmId, choice: &Choice, clock: &mut Clock) -> Result<StartedVm> {
+        let probe = self.probe(choice);
+        let mut choice = choice;
+        let mut warnings = Vec::new();
+        loop {
+            let failure = match self.start_in_tier(vm_id, choice, clock).await {
+                Ok(mut started) => {
+                    if started.kind != StartKind::Restore
+                        && choice.isolation == Isolation::Hardware
+                        && let Some(probe) = &probe
+                    {
+                        probe.confirm();
+                    }
+                    started.warnings.splice(0..0, warnings);
+                    return Ok(started);
                 }
-                return Ok(started);
+                Err(failure) => failure,
+            };
+            let next = failure.next(choice);
+            if let NotStarted::NoBoot(error) = &failure
+                && next.is_none_or(|next| next.isolation != choice.isolation)
+                && let Some(probe) = &probe
+            {
+                probe.withdraw(&error.to_string());
             }
-            Err(failure) => failure,
-        };
-        let (error, probe) = match (failure, self.probe(choice)) {
-            (NotStarted::NoBoot(error), Some(probe)) => (error, probe),
-            (failure, _) => return Err(failure.into_error()),
-        };
-        probe.withdraw(&error.to_string());
-        if floor != IsolationFloor::Auto {
-            return Err(error.into());
+            let Some(next) = next else {
+                return Err(failure.into_error());
+            };
+            warnings.push(instead(choice, &failure.into_error(), next));
+            choice = next;
         }
-        let emulated = Choice {
-            isolation: Isolation::Emulated,
-            ..choice.clone()
-        };
-        let started = self.start_in_tier(vm_id, &emulated, clock).await;
-        let mut started = started.map_err(NotStarted::into_error)?;
-        let warning = format!("KVM did not start the guest ({error}); it runs emulated instead");
-        started.warnings.push(warning);
-        Ok(started)
     }
 
     /// What keeps the verdict on KVM, if the choice depends on it.
@@ -136,7 +132,7 @@ impl Starter<'_> {
         let unusable = match self.start_from_template(vm_id, choice, clock).await {
             Ok((vm, kind)) => return Ok(started(vm, kind, Vec::new())),
             // To boot another would take as long, and end alike.
-            Err(failure @ NotStarted::NoBoot(_)) => return Err(failure),
+            Err(failure @ (NotStarted::NoBoot(_) | NotStarted::NoVmm(_))) => return Err(failure),
             Err(NotStarted::Other(error)) => error,
         };
         tracing::debug!(error = ?unusable, "no template");
@@ -195,10 +191,7 @@ impl Starter<'_> {
         clock.lap("disk");
         let vm = match LiveVm::start(&driver(choice), spec).await {
             Ok(vm) => vm,
-            Err(error @ (VmError::EndedEarly { .. } | VmError::Silent { .. })) => {
-                return Err(NotStarted::NoBoot(error));
-            }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(NotStarted::of_boot(error)),
         };
         record_timing(&vm, StartKind::Cold, clock);
         Ok(vm)
@@ -248,6 +241,8 @@ impl Starter<'_> {
 enum NotStarted {
     /// A kernel was booted, and its guest never answered: this VMM may not be able to run guests here.
     NoBoot(VmError),
+    /// The VMM did not come as far as to boot a kernel.
+    NoVmm(VmError),
     /// Anything else.
     Other(Error),
 }
@@ -259,16 +254,55 @@ impl<E: Into<Error>> From<E> for NotStarted {
 }
 
 impl NotStarted {
+    /// Why a machine that was to boot did not.
+    fn of_boot(error: VmError) -> Self {
+        match error {
+            VmError::EndedEarly { .. } | VmError::Silent { .. } => Self::NoBoot(error),
+            VmError::Vmm(_) => Self::NoVmm(error),
+            VmError::Unfit { .. } | VmError::Lost { .. } => error.into(),
+        }
+    }
+
+    /// What is worth trying after this.
+    fn next<'a>(&self, choice: &'a Choice) -> Option<&'a Choice> {
+        match self {
+            // Where one VMM waited in vain for its guest, another would too, for as long again.
+            Self::NoBoot(VmError::Silent { .. }) => choice.next_tier(),
+            Self::NoBoot(_) => choice.next.as_deref(),
+            // That says nothing of the tier.
+            Self::NoVmm(_) => choice.next_in_tier(),
+            Self::Other(_) => None,
+        }
+    }
+
     fn into_error(self) -> Error {
         match self {
-            Self::NoBoot(error) => error.into(),
+            Self::NoBoot(error) | Self::NoVmm(error) => error.into(),
             Self::Other(error) => error,
         }
     }
 }
 
-fn driver(choice: &Choice) -> Qemu {
-    Qemu::new(choice.vmm.path.clone())
+/// Tells the user what came in place of what.
+fn instead(failed: &Choice, error: &Error, next: &Choice) -> String {
+    let because = error.message();
+    let vmm = |choice: &Choice| match choice.vmm.kind {
+        VmmKind::Firecracker => "Firecracker",
+        VmmKind::Qemu => "QEMU",
+    };
+    if next.isolation == failed.isolation {
+        format!(
+            "{} did not start the guest ({because}); {} runs it instead",
+            vmm(failed),
+            vmm(next)
+        )
+    } else {
+        format!("KVM did not start the guest ({because}); it runs emulated instead")
+    }
+}
+
+fn driver(choice: &Choice) -> Driver {
+    Driver::of(&choice.vmm)
 }
 
 fn new_boot_nonce() -> String {

@@ -10,7 +10,7 @@ use crate::object::VmmKind;
 use crate::resources::Resources;
 
 /// Raised whenever a machine is put together in another way, so that what was saved before does not fit it.
-const MAKE: u32 = 2;
+const MAKE: u32 = 3;
 
 /// What of a processor a guest can tell, as `/proc/cpuinfo` names it (proc_cpuinfo(5)).
 const CPU_FIELDS: [&str; 6] = [
@@ -142,6 +142,7 @@ pub(super) mod tests {
                 identity: FileIdentity::of(&path).unwrap(),
                 path,
             },
+            next: None,
         };
         let resources = Resources::new(1, 512, 10, 4096).unwrap();
         TemplateInputs::new(&choice, ["kernel", "initramfs", "root"], resources).unwrap()

@@ -1,19 +1,22 @@
 //! What keeps a VMM from the rest of the host, should a guest ever break out into it.
 //!
 //! Every layer that the kernel grants is put in force between fork and exec; the child reports which they were. Only
-//! those that must never be missing (dying with the owner, no new privileges, closed descriptors) make the start fail.
+//! those that must never be missing (dying with the owner, no new privileges, closed descriptors, a jail where one is
+//! wanted) make the start fail.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::FdFlags;
-use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, getuid};
+use rustix::process::{Pid, Resource, Rlimit, Signal, getgid, getppid, getuid};
 use rustix::thread::{Gid, Uid, UnshareFlags};
 use tokio::net::UnixStream;
 
-use super::gate::{self, Gate, Offer};
+use super::gate::{self, Gate, Held, Offer};
+use super::jail::Jail;
 use super::report::{Report, Reporter};
 use crate::id::VmId;
 use crate::process::sys::{self, FilterInstruction};
@@ -27,12 +30,13 @@ const FIRST_VMM_UID: u32 = 2_000_000_000;
 pub(super) struct Confinement {
     /// Descriptors that the VMM gets, under their own numbers.
     pub(super) inherited: Vec<OwnedFd>,
-    /// Files that it gets when it opens their paths for writing.
+    /// Files that it gets when it opens their paths, and for which of its calls that holds; without files nothing is held.
     pub(super) offers: Vec<Offer>,
+    pub(super) held: Held,
     /// The VM, which picks the user when pyro runs as root.
     pub(super) vm_id: VmId,
-    /// A device that the VMM must be able to open.
-    pub(super) device: Option<&'static str>,
+    /// The program that it is to find in a root of its own, instead of the one that is run otherwise.
+    pub(super) jailed: Option<PathBuf>,
 }
 
 /// A VMM that was started, in its confinement.
@@ -44,6 +48,8 @@ pub(super) struct Confined {
     pub(super) in_force: InForce,
     /// What gives it the files that it opens by path.
     pub(super) gate: Option<Gate>,
+    /// Its own root, if it has one.
+    pub(super) root: Option<OwnedFd>,
 }
 
 /// The layers in force around a VMM.
@@ -57,13 +63,7 @@ enum Layer {
     User = 1,
     Network = 2,
     Ipc = 4,
-}
-
-/// The user and group to become.
-#[derive(Debug, Clone, Copy)]
-struct Identity {
-    id: u32,
-    device_group: Option<u32>,
+    Root = 8,
 }
 
 /// Starts the command, which confines itself before it becomes the VMM. What the VMM says goes to `messages`.
@@ -77,34 +77,43 @@ pub(super) async fn start(
 ) -> std::io::Result<Confined> {
     let (report, reporter) = Report::pair()?;
     let offers = confinement.offers;
+    let identity = vmm_identity(confinement.vm_id);
+    let (user, group) = identity.map_or_else(|| (getuid().as_raw(), getgid().as_raw()), |id| (id, id));
+    let jail = confinement.jailed.map(|program| Jail::new(&program, user, group));
     // The terminal's Ctrl-C is for pyro, which then ends the VM in order.
     command.process_group(0);
     let steps = Steps {
         inherited: confinement.inherited,
-        identity: vmm_identity(confinement.vm_id, confinement.device),
+        identity,
         user_map: format!("{0} {0} 1", getuid().as_raw()),
+        group_map: format!("{0} {0} 1", getgid().as_raw()),
         owner: rustix::process::getpid(),
-        filter: (!offers.is_empty()).then(gate::filter),
+        jail: jail.transpose()?,
+        filter: (!offers.is_empty()).then(|| gate::filter(confinement.held)),
         reporter,
     };
     sys::before_exec(&mut command, move || steps.take());
     let process = OwnedChild::own(process::spawn(command).await?, messages)?;
-    let (layers, listener) = report.receive();
+    let (layers, [listener, root]) = report.receive();
     let gate = listener.map(|listener| Gate::keep(listener, offers));
     Ok(Confined {
         process,
         in_force: InForce(layers),
         gate: gate.transpose()?,
+        root,
     })
 }
 
 /// What the child does to itself between fork and exec.
 struct Steps {
     inherited: Vec<OwnedFd>,
-    identity: Option<Identity>,
+    /// The user and the group to become.
+    identity: Option<u32>,
     user_map: String,
+    group_map: String,
     owner: Pid,
-    filter: Option<[FilterInstruction; gate::FILTER_LENGTH]>,
+    jail: Option<Jail>,
+    filter: Option<Vec<FilterInstruction>>,
     reporter: Reporter,
 }
 
@@ -112,7 +121,13 @@ impl Steps {
     /// Makes system calls only.
     fn take(&self) -> std::io::Result<()> {
         sys::close_all_on_exec()?;
-        let mut layers = leave_host(self.identity, self.user_map.as_bytes());
+        let mut layers = match (self.leave_host(), &self.jail) {
+            (Ok(()), None) => Layer::Network as u8 | Layer::Ipc as u8,
+            (Ok(()), Some(_)) => Layer::Network as u8 | Layer::Ipc as u8 | Layer::Root as u8,
+            (Err(_), None) => 0,
+            (Err(error), Some(_)) => return Err(error.into()),
+        };
+        let root = self.jail.as_ref().map(Jail::enter).transpose()?;
         if let Some(identity) = self.identity
             && become_user(identity).is_ok()
         {
@@ -135,7 +150,22 @@ impl Steps {
             rustix::io::fcntl_setfd(descriptor, FdFlags::empty())?;
         }
         let listener = self.filter.as_ref().map(|filter| sys::install_filter(filter));
-        self.reporter.send(layers, listener.transpose()?.as_ref())
+        self.reporter
+            .send(layers, [listener.transpose()?.as_ref(), root.as_ref()])
+    }
+
+    /// Leaves the namespaces of the host that a VMM has no use for.
+    fn leave_host(&self) -> rustix::io::Result<()> {
+        let mut left = UnshareFlags::NEWNET | UnshareFlags::NEWIPC;
+        if self.jail.is_some() {
+            left |= UnshareFlags::NEWNS;
+        }
+        if getuid().is_root() {
+            return sys::leave_namespaces(left);
+        }
+        // Without privileges a user namespace is what grants the others.
+        sys::leave_namespaces(left | UnshareFlags::NEWUSER)?;
+        keep_ids(self.user_map.as_bytes(), self.group_map.as_bytes())
     }
 }
 
@@ -148,6 +178,7 @@ impl InForce {
             (Layer::User, "own-user"),
             (Layer::Network, "network-namespace"),
             (Layer::Ipc, "ipc-namespace"),
+            (Layer::Root, "own-root"),
         ];
         names.extend(
             optional
@@ -169,56 +200,31 @@ impl InForce {
     }
 }
 
-/// As root, a VMM gives root up; a device that only root may open would then be out of its reach.
-fn vmm_identity(vm_id: VmId, device: Option<&'static str>) -> Option<Identity> {
-    if !getuid().is_root() {
-        return None;
-    }
-    let device_group = match device {
-        None => None,
-        Some(path) => match rustix::fs::stat(path) {
-            Ok(stat) if stat.st_mode & 0o006 == 0o006 => None,
-            Ok(stat) if stat.st_mode & 0o060 == 0o060 => Some(stat.st_gid),
-            Ok(_) | Err(_) => return None,
-        },
-    };
+/// As root, a VMM gives root up.
+fn vmm_identity(vm_id: VmId) -> Option<u32> {
     let digits = u32::from_str_radix(&vm_id.as_str()[..6], 16).unwrap_or(0);
-    Some(Identity {
-        id: FIRST_VMM_UID + digits,
-        device_group,
-    })
+    getuid().is_root().then_some(FIRST_VMM_UID + digits)
 }
 
-/// Leaves the namespaces of the host that a VMM has no use for, as far as the kernel lets it.
-fn leave_host(identity: Option<Identity>, user_map: &[u8]) -> u8 {
-    let both = UnshareFlags::NEWNET | UnshareFlags::NEWIPC;
-    let left = if identity.is_some() || getuid().is_root() {
-        sys::leave_namespaces(both)
-    } else {
-        // Without privileges a user namespace is what grants the others.
-        sys::leave_namespaces(both | UnshareFlags::NEWUSER).and_then(|()| map_user(user_map))
-    };
-    if left.is_ok() {
-        Layer::Network as u8 | Layer::Ipc as u8
-    } else {
-        0
+/// Keeps the user's own ids inside the new user namespace (`user_namespaces(7)`).
+fn keep_ids(user_map: &[u8], group_map: &[u8]) -> rustix::io::Result<()> {
+    // Who may map a group must first give up changing groups.
+    for (path, text) in [
+        (c"/proc/self/uid_map", user_map),
+        (c"/proc/self/setgroups", b"deny"),
+        (c"/proc/self/gid_map", group_map),
+    ] {
+        let file = rustix::fs::open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+        rustix::io::write(&file, text)?;
     }
+    Ok(())
 }
 
-/// Keeps the user's own id inside the new user namespace (user_namespaces(7)).
-fn map_user(user_map: &[u8]) -> rustix::io::Result<()> {
-    let file = rustix::fs::open("/proc/self/uid_map", OFlags::WRONLY, Mode::empty())?;
-    rustix::io::write(&file, user_map).map(drop)
-}
-
-fn become_user(identity: Identity) -> rustix::io::Result<()> {
-    let group = Gid::from_raw(identity.id);
-    match identity.device_group {
-        Some(device_group) => rustix::thread::set_thread_groups(&[Gid::from_raw(device_group)])?,
-        None => rustix::thread::set_thread_groups(&[])?,
-    }
+fn become_user(identity: u32) -> rustix::io::Result<()> {
+    let group = Gid::from_raw(identity);
+    rustix::thread::set_thread_groups(&[])?;
     rustix::thread::set_thread_res_gid(group, group, group)?;
-    let user = Uid::from_raw(identity.id);
+    let user = Uid::from_raw(identity);
     rustix::thread::set_thread_res_uid(user, user, user)
 }
 

@@ -2,27 +2,30 @@
 //!
 //! A VMM runs as a user of its own who may open nothing of the user's, and takes what it can as open descriptors. Some
 //! parts it only takes by path: QEMU opens the file behind a guest's memory for writing even if it shall never write
-//! to it. So a system-call filter holds the calls up that open for writing (`seccomp_unotify(2)`), and pyro
+//! to it, and Firecracker opens everything. So a system-call filter holds those calls up (`seccomp_unotify(2)`), and pyro
 //! answers each with the descriptor that it has ready under that path, which may well allow less than was asked for. Any
 //! other path is left to the kernel, which decides as if nobody had looked: a gate gives, it never forbids.
+//!
+//! Firecracker also makes its own sockets, and nothing tells when one can be connected to. So its calls of listen(2) are
+//! held up as well; pyro carries the first one out itself and then knows.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+use tokio::sync::oneshot;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::process::sys::{self, FilterInstruction, HeldCall, Verdict};
 
 /// The longest path that is looked at, in bytes; all that are offered are short.
 const MAX_PATH_BYTES: usize = 256;
-
-/// The number of instructions in a filter.
-pub(super) const FILTER_LENGTH: usize = 12;
 
 /// The audit number of x86-64 (`AUDIT_ARCH_X86_64`).
 const ARCHITECTURE: u32 = 0xC000_003E;
@@ -31,6 +34,18 @@ const ARCHITECTURE: u32 = 0xC000_003E;
 const NUMBER: u32 = 0;
 const ARCH: u32 = 4;
 const ARGUMENTS: u32 = 16;
+
+/// How many connections may wait to be accepted, where pyro listens for the VMM.
+const BACKLOG: i32 = 16;
+
+/// Which calls are held up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Held {
+    /// Those that open a path for writing.
+    OpenForWriting,
+    /// Those that open a path, and those that listen on a socket.
+    OpenAndListen,
+}
 
 /// A file that a VMM gets when it opens a path.
 #[derive(Debug)]
@@ -44,13 +59,22 @@ pub(super) struct Offer {
 /// Answers a VMM's calls for as long as it lives.
 #[derive(Debug)]
 pub(super) struct Gate {
+    offers: Arc<Mutex<Vec<Offer>>>,
+    listening: Option<oneshot::Receiver<()>>,
     _keeper: AbortOnDropHandle<()>,
 }
 
-/// The filter that holds up every call by which a path is opened for writing, for the child to install.
-pub(super) fn filter() -> [FilterInstruction; FILTER_LENGTH] {
+/// The filter that holds the calls up, for the child to install.
+pub(super) fn filter(held: Held) -> Vec<FilterInstruction> {
+    match held {
+        Held::OpenForWriting => open_for_writing(),
+        Held::OpenAndListen => open_and_listen(),
+    }
+}
+
+fn open_for_writing() -> Vec<FilterInstruction> {
     // A jump goes that many instructions beyond the next one: one for a match, one for none.
-    [
+    vec![
         load(ARCH),
         compare(ARCHITECTURE, 0, 8),
         load(NUMBER),
@@ -67,8 +91,21 @@ pub(super) fn filter() -> [FilterInstruction; FILTER_LENGTH] {
         ),
         // Of the access modes, read-only is 0.
         compare(0, 0, 1),
-        instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW, 0, 0),
-        instruction(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_USER_NOTIF, 0, 0),
+        give_back(libc::SECCOMP_RET_ALLOW),
+        give_back(libc::SECCOMP_RET_USER_NOTIF),
+    ]
+}
+
+fn open_and_listen() -> Vec<FilterInstruction> {
+    vec![
+        load(ARCH),
+        compare(ARCHITECTURE, 0, 4),
+        load(NUMBER),
+        compare(number(libc::SYS_openat), 3, 0),
+        compare(number(libc::SYS_open), 2, 0),
+        compare(number(libc::SYS_listen), 1, 0),
+        give_back(libc::SECCOMP_RET_ALLOW),
+        give_back(libc::SECCOMP_RET_USER_NOTIF),
     ]
 }
 
@@ -78,6 +115,10 @@ fn load(offset: u32) -> FilterInstruction {
 
 fn compare(with: u32, equal: u8, unequal: u8) -> FilterInstruction {
     instruction(libc::BPF_JMP | libc::BPF_JEQ | libc::BPF_K, with, equal, unequal)
+}
+
+fn give_back(action: u32) -> FilterInstruction {
+    instruction(libc::BPF_RET | libc::BPF_K, action, 0, 0)
 }
 
 fn instruction(code: u32, k: u32, jt: u8, jf: u8) -> FilterInstruction {
@@ -96,33 +137,107 @@ impl Gate {
     /// If the runtime cannot watch the listener.
     pub(super) fn keep(listener: OwnedFd, offers: Vec<Offer>) -> std::io::Result<Self> {
         let listener = sys::readable(listener)?;
-        let keeper = tokio::spawn(async move {
+        let offers = Arc::new(Mutex::new(offers));
+        let (listens, listening) = oneshot::channel();
+        let mut keeper = Keeper {
+            offers: Arc::clone(&offers),
+            listens: Some(listens),
+        };
+        let task = tokio::spawn(async move {
             while let Ok(mut readiness) = listener.readable().await {
                 readiness.clear_ready();
-                if answer_all(listener.get_ref(), &offers).is_err() {
+                if keeper.answer_all(listener.get_ref()).is_err() {
                     // Nobody is left who could call.
                     return;
                 }
             }
         });
         Ok(Self {
-            _keeper: AbortOnDropHandle::new(keeper),
+            offers,
+            listening: Some(listening),
+            _keeper: AbortOnDropHandle::new(task),
         })
+    }
+
+    /// Also gives this file from now on.
+    pub(super) fn offer(&self, offer: Offer) {
+        lock(&self.offers).push(offer);
+    }
+
+    /// Waits until the VMM listens on its first socket; false if it never will.
+    pub(super) async fn listening(&mut self) -> bool {
+        match self.listening.take() {
+            Some(listening) => listening.await.is_ok(),
+            None => true,
+        }
     }
 }
 
-/// Answers every call that waits.
-fn answer_all(listener: &OwnedFd, offers: &[Offer]) -> rustix::io::Result<()> {
-    // To receive would wait where nothing has arrived, so each time it is asked first.
-    while waits(listener)? {
-        let outcome = sys::receive_held_call(listener).and_then(|call| answer(listener, call, offers));
-        match outcome {
-            // The thread died meanwhile.
-            Ok(()) | Err(Errno::NOENT | Errno::INTR) => {}
-            Err(error) => return Err(error),
+fn lock(offers: &Mutex<Vec<Offer>>) -> std::sync::MutexGuard<'_, Vec<Offer>> {
+    offers.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The side of a gate that answers.
+#[derive(Debug)]
+struct Keeper {
+    offers: Arc<Mutex<Vec<Offer>>>,
+    /// Until somebody has listened.
+    listens: Option<oneshot::Sender<()>>,
+}
+
+impl Keeper {
+    /// Answers every call that waits.
+    fn answer_all(&mut self, listener: &OwnedFd) -> rustix::io::Result<()> {
+        // To receive would wait where nothing has arrived, so each time it is asked first.
+        while waits(listener)? {
+            let outcome = sys::receive_held_call(listener).and_then(|call| self.answer(listener, call));
+            match outcome {
+                // The thread died meanwhile.
+                Ok(()) | Err(Errno::NOENT | Errno::INTR) => {}
+                Err(error) => return Err(error),
+            }
         }
+        Ok(())
     }
-    Ok(())
+
+    fn answer(&mut self, listener: &OwnedFd, call: HeldCall) -> rustix::io::Result<()> {
+        if i64::from(call.number) == libc::SYS_listen {
+            return self.answer_listen(listener, call);
+        }
+        let path = path_of(call);
+        let wanted = |offer: &&Offer| path.as_deref() == Some(OsStr::new(offer.path));
+        let offers = lock(&self.offers);
+        let verdict = match offers.iter().find(wanted) {
+            Some(offer) => Verdict::Give(&offer.file),
+            None => Verdict::Continue,
+        };
+        tracing::trace!(?path, ?verdict, "the VMM opens a path");
+        sys::answer_held_call(listener, call, verdict)
+    }
+
+    /// Listens in the VMM's place, once. It does so itself where that is not allowed, and for what comes later.
+    fn answer_listen(&mut self, listener: &OwnedFd, call: HeldCall) -> rustix::io::Result<()> {
+        let Some(listens) = self.listens.take() else {
+            return sys::answer_held_call(listener, call, Verdict::Continue);
+        };
+        let listened = socket_of(call).and_then(|socket| rustix::net::listen(socket, BACKLOG));
+        tracing::trace!(?listened, "the VMM listens");
+        if listened.is_err() {
+            // Whoever waits is told that it will never be known.
+            return sys::answer_held_call(listener, call, Verdict::Continue);
+        }
+        let _nobody_waits = listens.send(());
+        sys::answer_held_call(listener, call, Verdict::Done)
+    }
+}
+
+/// The socket that a call names as its first argument, as a descriptor of ours (`pidfd_getfd(2)`).
+fn socket_of(call: HeldCall) -> rustix::io::Result<OwnedFd> {
+    let process = i32::try_from(call.thread).ok().and_then(Pid::from_raw);
+    // Only of a process's first thread the number is the process's too: for others this fails.
+    let process = pidfd_open(process.ok_or(Errno::SRCH)?, PidfdFlags::empty())?;
+    let number = i32::try_from(call.arguments[0]).map_err(|_| Errno::BADF)?;
+    pidfd_getfd(&process, number, PidfdGetfdFlags::empty())
 }
 
 fn waits(listener: &OwnedFd) -> rustix::io::Result<bool> {
@@ -133,17 +248,6 @@ fn waits(listener: &OwnedFd) -> rustix::io::Result<bool> {
         return Err(Errno::PIPE);
     }
     Ok(found.contains(PollFlags::IN))
-}
-
-fn answer(listener: &OwnedFd, call: HeldCall, offers: &[Offer]) -> rustix::io::Result<()> {
-    let path = path_of(call);
-    let wanted = |offer: &&Offer| path.as_deref() == Some(OsStr::new(offer.path));
-    let verdict = match offers.iter().find(wanted) {
-        Some(offer) => Verdict::Give(&offer.file),
-        None => Verdict::Continue,
-    };
-    tracing::trace!(?path, ?verdict, "the VMM opens a path");
-    sys::answer_held_call(listener, call, verdict)
 }
 
 /// The path that the call names, if it can be read and is not too long.
@@ -171,7 +275,7 @@ mod tests {
     use crate::vmm::report::Report;
 
     /// What a shell prints that opens `/offered`, which does not exist, through a gate that offers it for reading.
-    async fn through_gate(script: &'static str) -> String {
+    async fn through_gate(held: Held, script: &'static str) -> String {
         let offered = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(offered.path(), "from the gate\n").unwrap();
         let file = File::open(offered.path()).unwrap().into();
@@ -182,15 +286,15 @@ mod tests {
         let (report, reporter) = Report::pair().unwrap();
         let mut command = Command::new("/bin/sh");
         command.args(["-c", script]);
-        let filter = filter();
+        let filter = filter(held);
         before_exec(&mut command, move || {
             rustix::thread::set_no_new_privs(true)?;
-            reporter.send(0, Some(&sys::install_filter(&filter)?))
+            reporter.send(0, [Some(&sys::install_filter(&filter)?), None])
         });
         command.stdout(std::process::Stdio::piped());
         let child = command.spawn().unwrap();
         drop(command);
-        let (_, listener) = report.receive();
+        let (_, [listener, _]) = report.receive();
         let gate = Gate::keep(listener.unwrap(), offers).unwrap();
         let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
         let output = output.await.unwrap();
@@ -202,14 +306,21 @@ mod tests {
     async fn a_path_gives_what_is_offered_and_no_more() {
         // The shell opens for reading and writing, gets what only reads, and `cat` fails to write to it.
         let script = "exec 3<>/offered; cat <&3; echo spoilt >&3 2>/dev/null || echo refused";
-        assert_eq!(through_gate(script).await, "from the gate\nrefused\n");
+        let through = through_gate(Held::OpenForWriting, script).await;
+        assert_eq!(through, "from the gate\nrefused\n");
+    }
+
+    #[tokio::test]
+    async fn a_path_that_is_only_read_is_given_too() {
+        let through = through_gate(Held::OpenAndListen, "read -r line </offered; echo \"$line\"").await;
+        assert_eq!(through, "from the gate\n");
     }
 
     #[tokio::test]
     async fn other_paths_are_as_they_are() {
         let script =
             "echo text >/dev/null && cat /offered || echo absent; echo x >/nonexistent/y || echo refused";
-        let through = through_gate(script).await;
+        let through = through_gate(Held::OpenForWriting, script).await;
         assert_eq!(through, "absent\nrefused\n");
     }
 }

@@ -4,23 +4,34 @@
 //! come as open files, so that a machine needs no place of its own on disk and its VMM no leave to open anything.
 
 mod confine;
+mod driver;
+mod firecracker;
 mod gate;
+mod jail;
+mod kernel;
 mod passing;
-pub(crate) mod qemu;
+mod qemu;
 mod report;
 
 use std::collections::BTreeMap;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use tokio::net::UnixStream;
+use tokio::net::{UnixListener, UnixStream};
+
+pub(crate) use self::driver::Driver;
+use self::gate::Offer;
 
 use crate::error::{Diagnosis, ErrorCode};
 use crate::id::VmId;
-use crate::isolation::Isolation;
+use crate::isolation::{DEVICE, Isolation};
 use crate::object::{ExecutionMode, VmmKind};
 use crate::process::{OwnedChild, Ring};
 use crate::resources::Resources;
+
+/// How long to wait for the word that a VMM ended, once its streams have.
+const END_BOUND: Duration = Duration::from_secs(2);
 
 /// What a machine is made of.
 #[derive(Debug)]
@@ -92,11 +103,22 @@ pub(crate) enum DiskAccess {
 pub(crate) struct Machine {
     process: OwnedChild,
     console: Ring,
-    channel: Option<UnixStream>,
+    first: Option<FirstStream>,
     control: Control,
     facts: MachineFacts,
     // Lives as long as the VMM may open something.
     _gate: Option<gate::Gate>,
+}
+
+/// The first byte stream to the agent, or where it comes from.
+#[derive(Debug)]
+pub(crate) enum FirstStream {
+    /// It was made with the machine; absent once opened.
+    Made(Option<UnixStream>),
+    /// The agent opens it.
+    Comes(UnixListener),
+    /// It is opened from here, to an agent that listens already.
+    Dialled(firecracker::Inside),
 }
 
 /// What stays true of a machine for as long as it runs.
@@ -115,6 +137,7 @@ pub(crate) struct MachineFacts {
 /// The driver's own connection to its VMM.
 #[derive(Debug)]
 enum Control {
+    Firecracker(firecracker::Running),
     Qemu(qemu::Qmp),
 }
 
@@ -140,6 +163,14 @@ pub(crate) enum VmmError {
     /// A descriptor between host and VMM could not be made.
     #[error("the channel to the VMM cannot be made")]
     Channel(#[source] std::io::Error),
+    /// The VMM ended before its guest ran.
+    #[error("the VMM {how} before it ran a guest{}", colon(said))]
+    Ended {
+        /// How it ended.
+        how: String,
+        /// What it said last.
+        said: String,
+    },
     /// The VMM refused a request.
     #[error("the VMM refused `{request}`: {answer}")]
     Refused {
@@ -155,23 +186,71 @@ impl Diagnosis for VmmError {
         match self {
             Self::Part { .. } | Self::Spawn { .. } => ErrorCode::RuntimeDamaged,
             Self::Channel(_) => ErrorCode::HostIo,
+            Self::Ended { .. } => ErrorCode::BootFailed,
             Self::Refused { .. } => ErrorCode::Internal,
         }
     }
 
     fn hint(&self) -> Option<String> {
         match self {
-            Self::Part { .. } | Self::Spawn { .. } => Some("see `pyro doctor`".to_owned()),
+            Self::Part { .. } | Self::Spawn { .. } | Self::Ended { .. } => {
+                Some("see `pyro doctor`".to_owned())
+            }
             Self::Channel(_) => Some("check the limits on open files (`ulimit -n`)".to_owned()),
             Self::Refused { .. } => None,
         }
     }
 }
 
+impl VmmError {
+    /// Says better why a VMM that has just been started does not do as it is told: if it has ended, that is why.
+    async fn explained_by(self, process: &mut OwnedChild) -> Self {
+        let how = match self {
+            Self::Ended { how, .. } => how,
+            Self::Channel(_) => match tokio::time::timeout(END_BOUND, process.ended()).await {
+                Ok(how) => how,
+                Err(_) => return self,
+            },
+            other => return other,
+        };
+        let said = process.stderr_tail().await;
+        Self::Ended { how, said }
+    }
+}
+
+fn colon(said: &str) -> String {
+    match said.is_empty() {
+        true => String::new(),
+        false => format!(": {said}"),
+    }
+}
+
+impl FirstStream {
+    /// Opens it. Waits for as long as the guest takes; the caller bounds it.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub(crate) async fn open(&mut self) -> std::io::Result<UnixStream> {
+        match self {
+            Self::Made(stream) => stream
+                .take()
+                .ok_or_else(|| std::io::ErrorKind::NotConnected.into()),
+            Self::Comes(listener) => listener.accept().await.map(|(stream, _)| stream),
+            Self::Dialled(inside) => inside.dial().await,
+        }
+    }
+
+    /// Whether one that breaks before the agent said anything may be opened again: a machine that was just restored may
+    /// still have to take in that all its connections are gone, and take the first new one for one of them.
+    pub(crate) fn may_be_opened_again(&self) -> bool {
+        matches!(self, Self::Dialled(_))
+    }
+}
+
 impl Machine {
-    /// The byte stream to the agent that was made with the machine; `None` once taken.
-    pub(crate) fn take_channel(&mut self) -> Option<UnixStream> {
-        self.channel.take()
+    /// The first byte stream to the agent; `None` once taken.
+    pub(crate) fn take_first_stream(&mut self) -> Option<FirstStream> {
+        self.first.take()
     }
 
     /// Makes a new byte stream to the agent; the guest sees the old one closed and this one opened.
@@ -180,6 +259,7 @@ impl Machine {
     /// [`VmmError`] if the VMM is gone or refuses.
     pub(crate) async fn reopen_channel(&mut self) -> Result<UnixStream, VmmError> {
         match &mut self.control {
+            Control::Firecracker(running) => running.dial().await,
             Control::Qemu(qmp) => qmp.replace_channel().await,
         }
     }
@@ -204,6 +284,7 @@ impl Machine {
     /// [`VmmError`] if the VMM is gone or refuses.
     pub(crate) async fn save(&mut self, devices: OwnedFd) -> Result<(), VmmError> {
         match &mut self.control {
+            Control::Firecracker(running) => running.save(devices).await,
             Control::Qemu(qmp) => qmp.save(devices).await,
         }
     }
@@ -216,6 +297,7 @@ impl Machine {
     /// The VMM's version, once it has told.
     pub(crate) async fn vmm_version(&mut self) -> Option<String> {
         match &mut self.control {
+            Control::Firecracker(running) => running.version().await,
             Control::Qemu(qmp) => qmp.version().await,
         }
     }
@@ -248,5 +330,59 @@ impl LastWords {
             .into_iter()
             .map(|(key, text)| (key.to_owned(), text.as_str().into()))
             .collect()
+    }
+}
+
+/// The device of KVM, for a VMM that may not be allowed to open it itself.
+fn kvm_device() -> Result<Offer, VmmError> {
+    let device = std::fs::File::options().read(true).write(true).open(DEVICE);
+    let device = device.map_err(|source| VmmError::Part {
+        path: DEVICE.into(),
+        source,
+    })?;
+    Ok(Offer {
+        path: DEVICE,
+        file: device.into(),
+    })
+}
+
+fn open_part(path: &Path) -> Result<OwnedFd, VmmError> {
+    let file = std::fs::File::open(path).map_err(|source| VmmError::Part {
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(file.into())
+}
+
+/// A connected pair: the host's end for tokio, and the VMM's end.
+fn pair() -> Result<(UnixStream, OwnedFd), VmmError> {
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(VmmError::Channel)?;
+    ours.set_nonblocking(true).map_err(VmmError::Channel)?;
+    Ok((
+        UnixStream::from_std(ours).map_err(VmmError::Channel)?,
+        theirs.into(),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A machine with an image and a disk of its own, of which nothing is ever read.
+    pub(super) fn spec(isolation: Isolation) -> MachineSpec {
+        let disk = |access| Disk {
+            image: std::fs::File::open("/dev/null").unwrap().into(),
+            access,
+        };
+        MachineSpec {
+            vm_id: VmId::random(),
+            resources: Resources::new(2, 512, 10, 4096).unwrap(),
+            isolation,
+            kernel: "/k".into(),
+            initramfs: "/i".into(),
+            boot_nonce: "00ff".to_owned(),
+            disks: vec![disk(DiskAccess::ReadOnly), disk(DiskAccess::Scratch)],
+            origin: Origin::Boot,
+        }
     }
 }

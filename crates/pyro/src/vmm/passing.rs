@@ -2,20 +2,26 @@
 
 use std::io::IoSlice;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 
-/// Sends bytes, and a descriptor with the first of them, and returns how many went. Makes system calls only.
+/// The most descriptors that go along with one send.
+const MOST: usize = 2;
+
+/// Sends bytes, and descriptors with the first of them, and returns how many went. Makes system calls only.
 ///
 /// # Errors
 /// What sendmsg(2) answered.
-pub(super) fn send(socket: impl AsFd, bytes: &[u8], descriptor: Option<&OwnedFd>) -> std::io::Result<usize> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+pub(super) fn send(
+    socket: impl AsFd,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+) -> std::io::Result<usize> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MOST))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let passed = descriptor.map(|descriptor| [descriptor.as_fd()]);
-    if let Some(passed) = &passed {
-        ancillary.push(SendAncillaryMessage::ScmRights(passed));
+    if !descriptors.is_empty() {
+        ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
     }
     let parts = [IoSlice::new(bytes)];
     Ok(rustix::net::sendmsg(

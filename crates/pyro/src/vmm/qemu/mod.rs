@@ -7,16 +7,16 @@ mod arguments;
 mod qmp;
 
 use std::os::fd::OwnedFd;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
-
-use tokio::net::UnixStream;
 
 use self::arguments::{Begin, MEMORY, Parts};
 pub(super) use self::qmp::Qmp;
 use super::confine::{self, Confined, Confinement};
-use super::gate::Offer;
-use super::{Control, Machine, MachineFacts, MachineSpec, Origin, VmmError};
+use super::gate::{Held, Offer};
+use super::{
+    Control, FirstStream, Machine, MachineFacts, MachineSpec, Origin, VmmError, kvm_device, open_part, pair,
+};
 use crate::isolation::Isolation;
 use crate::object::{ExecutionMode, VmmKind};
 use crate::process::Ring;
@@ -59,20 +59,24 @@ impl Qemu {
         };
         handed.extend(disks.into_iter().map(|disk| disk.image));
         let command = self.command(arguments::arguments(&spec, &parts), messages_end)?;
+        let mut offers = Vec::new();
+        offers.extend(memory.map(|file| Offer { path: MEMORY, file }));
+        if spec.isolation == Isolation::Hardware {
+            offers.push(kvm_device()?);
+        }
         let confinement = Confinement {
             inherited: handed,
-            offers: memory
-                .map(|file| Offer { path: MEMORY, file })
-                .into_iter()
-                .collect(),
+            offers,
+            held: Held::OpenForWriting,
             vm_id: spec.vm_id,
-            device: (spec.isolation == Isolation::Hardware).then_some("/dev/kvm"),
+            jailed: None,
         };
         let started = confine::start(command, confinement, messages).await;
         let Confined {
             process,
             in_force,
             gate,
+            root: _,
         } = started.map_err(|source| VmmError::Spawn {
             program: self.program.clone(),
             source,
@@ -84,7 +88,7 @@ impl Qemu {
         Ok(Machine {
             process,
             console: Ring::read(console),
-            channel: Some(channel),
+            first: Some(FirstStream::Made(Some(channel))),
             control: Control::Qemu(qmp),
             facts: MachineFacts {
                 vmm: VmmKind::Qemu,
@@ -129,25 +133,7 @@ fn begin(
             return Ok((Begin::Saved { devices }, Some(saved.memory)));
         }
     };
-    let kernel = hand(open(&spec.kernel)?);
-    let initramfs = hand(open(&spec.initramfs)?);
+    let kernel = hand(open_part(&spec.kernel)?);
+    let initramfs = hand(open_part(&spec.initramfs)?);
     Ok((Begin::Kernel { kernel, initramfs }, memory))
-}
-
-fn open(path: &Path) -> Result<OwnedFd, VmmError> {
-    let file = std::fs::File::open(path).map_err(|source| VmmError::Part {
-        path: path.to_owned(),
-        source,
-    })?;
-    Ok(file.into())
-}
-
-/// A connected pair: the host's end for tokio, and the VMM's end.
-fn pair() -> Result<(UnixStream, OwnedFd), VmmError> {
-    let (ours, theirs) = std::os::unix::net::UnixStream::pair().map_err(VmmError::Channel)?;
-    ours.set_nonblocking(true).map_err(VmmError::Channel)?;
-    Ok((
-        UnixStream::from_std(ours).map_err(VmmError::Channel)?,
-        theirs.into(),
-    ))
 }

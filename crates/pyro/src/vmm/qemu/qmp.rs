@@ -3,14 +3,14 @@
 //! <https://www.qemu.org/docs/master/interop/qmp-spec.html>: one JSON object a line. The greeting comes by itself; the
 //! first command must be `qmp_capabilities`. Nothing here is on the way to a started machine.
 
-use std::os::fd::{OwnedFd, RawFd};
+use std::os::fd::{AsFd, OwnedFd, RawFd};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader, Interest};
 use tokio::net::UnixStream;
 
-use super::super::{VmmError, passing};
-use super::{arguments, pair};
+use super::super::{VmmError, pair, passing};
+use super::arguments;
 
 /// The longest line that is read from QEMU, in bytes.
 const MAX_LINE_BYTES: usize = 1024 * 1024;
@@ -195,7 +195,7 @@ impl Qmp {
         while !bytes.is_empty() {
             stream.writable().await.map_err(VmmError::Channel)?;
             let sent = stream.try_io(Interest::WRITABLE, || {
-                passing::send(stream, bytes, descriptor.as_ref())
+                passing::send(stream, bytes, descriptor.as_ref().map(AsFd::as_fd).as_slice())
             });
             match sent {
                 Ok(count) => {

@@ -1,0 +1,74 @@
+//! A root directory of its own for a VMM, with nothing in it but the VMM's program.
+//!
+//! It is a file system in memory that only the VMM's mount namespace has, so that it is gone with the VMM, however that
+//! ends, and no path of the host leads there. pyro gets it as a descriptor, and by that to the sockets that the VMM makes
+//! in it. The program must be linked statically, as there is no library in it.
+//!
+//! Firecracker's own `jailer` makes a root in a directory of the host instead, which somebody has to clean up, needs
+//! privileges, and loses the tie of the VMM's life to its owner's when it changes the user.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
+
+/// The program, as the VMM's own root has it.
+pub(super) const PROGRAM: &str = "/vmm";
+
+/// Where the new root is put together: a directory that every host has, and under which no program lies.
+const PLACE: &CStr = c"/proc";
+
+/// The program in that place.
+const PROGRAM_IN_PLACE: &CStr = c"/proc/vmm";
+
+/// A root for one VMM, not yet made.
+#[derive(Debug)]
+pub(super) struct Jail {
+    program: CString,
+    options: CString,
+}
+
+impl Jail {
+    /// For this program, which is then [`PROGRAM`], and a VMM that runs as this user and group.
+    ///
+    /// # Errors
+    /// If there is no such program.
+    pub(super) fn new(program: &Path, user: u32, group: u32) -> std::io::Result<Self> {
+        use std::os::unix::ffi::OsStrExt;
+
+        // A link would be looked up in the VMM's mount namespace, where nothing keeps it from leading elsewhere.
+        let program = fs_err::canonicalize(program)?;
+        // What comes there are sockets and small files.
+        let options = format!("mode=0700,uid={user},gid={group},size=4m,nr_inodes=64");
+        Ok(Self {
+            program: CString::new(program.as_os_str().as_bytes())?,
+            options: CString::new(options)?,
+        })
+    }
+
+    /// Makes the root that of this process, and returns it. The process must have a mount namespace of its own, and the
+    /// privileges over it. Makes system calls only.
+    ///
+    /// # Errors
+    /// What a system call answered. The process is then in no state to go on in.
+    pub(super) fn enter(&self) -> rustix::io::Result<OwnedFd> {
+        // Nothing that is mounted from here on is seen outside.
+        let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
+        rustix::mount::mount_change(c"/", private)?;
+        let flags = MountFlags::NOSUID | MountFlags::NODEV;
+        rustix::mount::mount(c"pyro", PLACE, c"tmpfs", flags, self.options.as_c_str())?;
+        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
+        drop(rustix::fs::open(PROGRAM_IN_PLACE, flags, Mode::empty())?);
+        rustix::mount::mount_bind(self.program.as_c_str(), PROGRAM_IN_PLACE)?;
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(PLACE, flags, Mode::empty())?;
+        // The old root is put over the new one, and taken away (pivot_root(2), notes).
+        rustix::process::fchdir(&root)?;
+        rustix::process::pivot_root(c".", c".")?;
+        rustix::mount::unmount(c".", UnmountFlags::DETACH)?;
+        rustix::process::chdir(c"/")?;
+        Ok(root)
+    }
+}
