@@ -29,7 +29,8 @@ const DISK_BYTES: u64 = 4 << 30;
 const LAST_LINES: usize = 40;
 
 const KERNEL: &str = "console=ttyS0 quiet panic=-1 reboot=t 8250.nr_uarts=1 random.trust_cpu=on i8042.noaux \
-                      i8042.nomux i8042.nopnp i8042.dumbkbd cryptomgr.notests no_timer_check mitigations=off";
+                      i8042.nomux i8042.nopnp i8042.dumbkbd cryptomgr.notests no_timer_check mitigations=off \
+                      pyro.bus=pci";
 
 /// What a test's machine is made of.
 #[derive(Debug)]

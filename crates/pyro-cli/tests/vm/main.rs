@@ -6,6 +6,7 @@
 //! otherwise), `hardware/qemu` or `hardware/firecracker`. `cargo xtask lab` runs them on the last two.
 
 mod command;
+mod confine;
 mod end;
 mod exit;
 mod guest;

@@ -13,6 +13,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 /// A process and a descriptor of it, so that an id used again is not taken for it.
 #[derive(Debug)]
 pub(crate) struct Watched {
+    pid: i32,
     name: String,
     descriptor: OwnedFd,
 }
@@ -24,9 +25,22 @@ impl Watched {
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
         let (_, state) = parent_and_state(pid)?;
         (state != "Z").then_some(Self {
+            pid,
             name: format!("{} {pid}", name.trim_end()),
             descriptor,
         })
+    }
+
+    /// Its id.
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// Whether it runs a program with such a name by now.
+    pub(crate) fn is_program(&self, name: &str) -> bool {
+        let program = fs::read(format!("/proc/{}/cmdline", self.pid)).unwrap_or_default();
+        let program = program.split(|byte| *byte == 0).next().unwrap_or_default();
+        program.ends_with(name.as_bytes())
     }
 
     /// Its program, as the kernel shortens it, and its id.
