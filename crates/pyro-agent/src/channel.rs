@@ -69,15 +69,15 @@ impl Channel {
     }
 }
 
-/// Where a host reaches this machine by vsock.
+/// How a machine with vsock and its host find each other.
 ///
-/// The agent listens, so that the host can open a conversation whenever it likes, above all with a machine that was just
-/// restored. Nobody can tell the host when that begins after a boot, so the first conversation is opened from here, and
-/// that it is opened is the news.
+/// Before each conversation the agent dials the host once. A host that has just booted or restored the machine listens and
+/// learns by that that the agent is there; after a restore it could not dial itself in time, as the guest first has to take
+/// in that all its connections are gone, and would take a new one for one of them. Later a host opens conversations
+/// whenever it likes, for which the agent listens.
 #[derive(Debug)]
 pub(crate) struct VsockDoor {
     listener: AsyncFd<OwnedFd>,
-    is_announced: bool,
 }
 
 impl VsockDoor {
@@ -88,7 +88,6 @@ impl VsockDoor {
         rustix::net::listen(&socket, BACKLOG)?;
         Ok(Self {
             listener: sys::watch(socket, Interest::READABLE)?,
-            is_announced: false,
         })
     }
 
@@ -96,10 +95,8 @@ impl VsockDoor {
     ///
     /// # Errors
     /// When the listening socket fails.
-    pub(crate) async fn next(&mut self) -> io::Result<Wire> {
-        if !std::mem::replace(&mut self.is_announced, true)
-            && let Ok(wire) = dial().await
-        {
+    pub(crate) async fn next(&self) -> io::Result<Wire> {
+        if let Ok(wire) = dial().await {
             return Ok(wire);
         }
         loop {
@@ -116,7 +113,7 @@ impl VsockDoor {
     }
 }
 
-/// Dials the host once; only one that waits for this boot listens.
+/// Dials the host once. One that does not wait for it refuses at once.
 async fn dial() -> io::Result<Wire> {
     let socket = socket()?;
     match sys::connect_vsock(socket.as_fd(), VSOCK_PORT) {

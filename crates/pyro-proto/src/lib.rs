@@ -42,6 +42,6 @@ pub const CHUNK_BYTES: usize = 64 * 1024;
 /// The name of the virtio-serial port that carries the byte stream where there is no vsock.
 pub const PORT_NAME: &str = "pyro.agent.0";
 
-/// The vsock port of the agent where there is vsock: the guest's, on which it listens, and the host's, which it dials once
-/// when it begins to listen.
+/// The vsock port where there is vsock: the host's, which the agent dials once before each conversation, and the guest's,
+/// on which it listens otherwise.
 pub const VSOCK_PORT: u32 = 7_470;

@@ -21,9 +21,6 @@ const RESTORE_BOUND: Duration = Duration::from_secs(30);
 /// How long a VMM may take to hand over a new byte stream, and the agent to answer on it.
 const RECONNECT_BOUND: Duration = Duration::from_secs(30);
 
-/// How often the first stream is opened at most. Each attempt ends by an event in the guest.
-const MAX_ATTEMPTS: u32 = 8;
-
 /// How long to wait for the word that a VMM ended, once its streams have.
 const END_BOUND: Duration = Duration::from_secs(2);
 
@@ -370,23 +367,10 @@ async fn first_answer(
     }
 }
 
-async fn first_conversation(mut first: FirstStream, boot_nonce: &[u8]) -> Result<Connection, GuestError> {
-    let mut attempts = 1;
-    loop {
-        let outcome = match first.open().await {
-            Ok(stream) => Connection::open(stream, boot_nonce, Repeat::Never).await,
-            Err(error) => Err(GuestError::Broken(error.into())),
-        };
-        match outcome {
-            Err(error)
-                if error.is_broken_stream() && first.may_be_opened_again() && attempts < MAX_ATTEMPTS =>
-            {
-                tracing::debug!(%error, attempts, "opening the first stream again");
-                attempts += 1;
-            }
-            outcome => return outcome,
-        }
-    }
+async fn first_conversation(first: FirstStream, boot_nonce: &[u8]) -> Result<Connection, GuestError> {
+    let stream = first.open().await;
+    let stream = stream.map_err(|error| GuestError::Broken(error.into()))?;
+    Connection::open(stream, boot_nonce, Repeat::Never).await
 }
 
 fn decode_hex(digits: &str) -> Vec<u8> {

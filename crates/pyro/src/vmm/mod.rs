@@ -113,12 +113,10 @@ pub(crate) struct Machine {
 /// The first byte stream to the agent, or where it comes from.
 #[derive(Debug)]
 pub(crate) enum FirstStream {
-    /// It was made with the machine; absent once opened.
-    Made(Option<UnixStream>),
+    /// It was made with the machine.
+    Made(UnixStream),
     /// The agent opens it.
     Comes(UnixListener),
-    /// It is opened from here, to an agent that listens already.
-    Dialled(firecracker::Inside),
 }
 
 /// What stays true of a machine for as long as it runs.
@@ -230,20 +228,11 @@ impl FirstStream {
     ///
     /// # Errors
     /// If it cannot be opened.
-    pub(crate) async fn open(&mut self) -> std::io::Result<UnixStream> {
+    pub(crate) async fn open(self) -> std::io::Result<UnixStream> {
         match self {
-            Self::Made(stream) => stream
-                .take()
-                .ok_or_else(|| std::io::ErrorKind::NotConnected.into()),
+            Self::Made(stream) => Ok(stream),
             Self::Comes(listener) => listener.accept().await.map(|(stream, _)| stream),
-            Self::Dialled(inside) => inside.dial().await,
         }
-    }
-
-    /// Whether one that breaks before the agent said anything may be opened again: a machine that was just restored may
-    /// still have to take in that all its connections are gone, and take the first new one for one of them.
-    pub(crate) fn may_be_opened_again(&self) -> bool {
-        matches!(self, Self::Dialled(_))
     }
 }
 

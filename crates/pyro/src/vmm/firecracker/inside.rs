@@ -56,7 +56,7 @@ impl Inside {
         UnixStream::connect(self.outside(API)).await
     }
 
-    /// Waits for a guest that has not been started yet to dial.
+    /// Where a guest that does not run yet will dial.
     ///
     /// # Errors
     /// What bind(2) answered.
@@ -67,7 +67,7 @@ impl Inside {
         Ok(listener)
     }
 
-    /// Connects to the agent, which listens once it has dialled.
+    /// Connects to the agent, which listens for all conversations after the first.
     ///
     /// # Errors
     /// What connect(2) answered, or an end of the stream if nobody listens in the guest.

@@ -174,23 +174,22 @@ impl Plan {
     }
 
     async fn carry_out(self, api: &mut Api, inside: &Inside) -> Result<FirstStream, VmmError> {
+        // Before there is a guest that could dial.
+        let first = inside.listen_for_agent().map_err(VmmError::Channel)?;
         match self {
             Self::Boot(requests) => {
-                let first = inside.listen_for_agent().map_err(VmmError::Channel)?;
                 for (path, body) in &requests {
                     api.put(path, body).await?;
                 }
-                Ok(FirstStream::Comes(first))
             }
             Self::Restore { devices } => {
                 // Firecracker asks the path itself for the size, so there must be a file.
-                inside
-                    .put_copy(requests::DEVICES, devices)
-                    .map_err(VmmError::Channel)?;
+                let put = inside.put_copy(requests::DEVICES, devices);
+                put.map_err(VmmError::Channel)?;
                 api.put("/snapshot/load", &requests::restore()).await?;
-                Ok(FirstStream::Dialled(inside.clone()))
             }
         }
+        Ok(FirstStream::Comes(first))
     }
 }
 

@@ -88,7 +88,7 @@ impl Qemu {
         Ok(Machine {
             process,
             console: Ring::read(console),
-            first: Some(FirstStream::Made(Some(channel))),
+            first: Some(FirstStream::Made(channel)),
             control: Control::Qemu(qmp),
             facts: MachineFacts {
                 vmm: VmmKind::Qemu,
