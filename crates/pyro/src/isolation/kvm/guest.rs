@@ -16,19 +16,11 @@ use rustix::process::Signal;
 use rustix::time::{ClockId, clock_gettime};
 use vmm_sys_util::signal::{Killable, block_signal};
 
+use super::pace::{CPU_BOUND, Pace, SLICE, too_slow};
 use super::{KvmVerdict, Speed};
 use crate::sys::{GuestMemory, interrupt_entries_by};
 
-/// The processor time that the guest may take. With working KVM it takes less than a fiftieth of it.
-const CPU_BOUND: Duration = Duration::from_millis(50);
-
-/// Instructions that the guest runs if it is not too slow.
-const INSTRUCTIONS: u64 = 200_000;
-
-/// Instructions between two exits to the host: 4 ms where each is interpreted.
-const SLICE: u64 = 4_000;
-
-/// How long an entry is waited for at most. The bound above ends the guest earlier wherever it comes back.
+/// How long the guest is waited for at most. The bound on its processor time ends it earlier wherever it comes back.
 const WALL_BOUND: Duration = Duration::from_millis(80);
 
 /// How long it is waited for in a second trial, if the first got no processor time to speak of.
@@ -53,12 +45,14 @@ const CODE: u16 = 0x4000;
 /// What became of the guest.
 #[derive(Debug)]
 enum Ran {
-    /// It counted to its end, or used up its processor time.
+    /// It counted until its speed was known.
     Counted(Speed),
     /// An entry was broken off.
     Interrupted {
-        /// What had been counted by then.
+        /// How fast it had been by then.
         speed: Speed,
+        /// All its processor time.
+        used: Duration,
         /// How long it had been waited for.
         waited: Duration,
     },
@@ -86,18 +80,9 @@ pub(super) fn judge(open: impl Fn() -> io::Result<Kvm>) -> KvmVerdict {
 /// Whether the trial says more about the host's load than about KVM.
 fn starved(ran: &Ran) -> bool {
     match ran {
-        Ran::Interrupted { speed, .. } => {
-            let half_bound = CPU_BOUND.as_micros() / 2;
-            !too_slow(*speed) && u128::from(speed.cpu_us) < half_bound
-        }
+        Ran::Interrupted { speed, used, .. } => !too_slow(*speed) && *used < CPU_BOUND / 2,
         Ran::Counted(_) | Ran::NotCreated(_) | Ran::Failed(_) => false,
     }
-}
-
-/// Whether the whole count takes more processor time than the bound, as far as it got.
-fn too_slow(speed: Speed) -> bool {
-    let whole = u128::from(speed.cpu_us) * u128::from(INSTRUCTIONS);
-    speed.instructions > 0 && whole >= CPU_BOUND.as_micros() * u128::from(speed.instructions)
 }
 
 fn verdict(ran: Ran) -> KvmVerdict {
@@ -156,24 +141,25 @@ fn run(kvm: &Kvm, started: Instant) -> Ran {
         Err((step, error)) => return Ran::NotCreated(format!("{step}: {error}")),
     };
     let cpu_started = thread_cpu_time();
-    let mut instructions = 0;
-    loop {
+    let mut pace = Pace::default();
+    let mut before = cpu_started;
+    while !pace.is_decided() {
         let exit = machine.enter();
-        let used = thread_cpu_time().saturating_sub(cpu_started);
-        let cpu_us = u64::try_from(used.as_micros()).unwrap_or(u64::MAX);
+        let now = thread_cpu_time();
         match exit {
-            Ok(()) => instructions += SLICE,
+            Ok(()) => pace.add(now.saturating_sub(before)),
             Err(Entry::Interrupted) => {
-                let speed = Speed { instructions, cpu_us };
-                let waited = started.elapsed();
-                return Ran::Interrupted { speed, waited };
+                return Ran::Interrupted {
+                    speed: pace.speed(),
+                    used: now.saturating_sub(cpu_started),
+                    waited: started.elapsed(),
+                };
             }
             Err(Entry::Failed(cause)) => return Ran::Failed(cause),
         }
-        if instructions >= INSTRUCTIONS || used >= CPU_BOUND {
-            return Ran::Counted(Speed { instructions, cpu_us });
-        }
+        before = now;
     }
+    Ran::Counted(pace.speed())
 }
 
 /// The thread's processor time, guest included: a host that is busy with other things makes no guest "too slow".
@@ -307,17 +293,16 @@ mod tests {
     fn interrupted(instructions: u64, cpu_us: u64) -> Ran {
         Ran::Interrupted {
             speed: speed(instructions, cpu_us),
+            used: Duration::from_micros(cpu_us),
             waited: WALL_BOUND,
         }
     }
 
     #[test]
-    fn the_bound_decides() {
-        assert!(verdict(Ran::Counted(speed(INSTRUCTIONS, 900))).works());
-        assert!(verdict(Ran::Counted(speed(INSTRUCTIONS, 49_999))).works());
-        assert!(!verdict(Ran::Counted(speed(INSTRUCTIONS, 50_000))).works());
+    fn the_speed_decides() {
+        assert!(verdict(Ran::Counted(speed(20_000, 900))).works());
         assert!(matches!(
-            verdict(Ran::Counted(speed(48_000, 51_000))),
+            verdict(Ran::Counted(speed(20_000, 21_000))),
             KvmVerdict::TooSlow(_)
         ));
     }
@@ -343,7 +328,7 @@ mod tests {
         assert!(starved(&interrupted(8_000, 1_000)));
         assert!(!starved(&interrupted(8_000, 6_000)));
         assert!(!starved(&interrupted(0, 40_000)));
-        assert!(!starved(&Ran::Counted(speed(48_000, 51_000))));
+        assert!(!starved(&Ran::Counted(speed(20_000, 21_000))));
         assert!(!starved(&Ran::Failed(String::new())));
     }
 

@@ -2,11 +2,12 @@
 //!
 //! That `/dev/kvm` opens and creates VMs proves nothing. Under nested para-virtualised KVM a foreign guest is
 //! interpreted one instruction at a time, about 1 µs each, and a kernel never gets anywhere. So the verdict comes
-//! from a small guest that counts, under a bound on the time it takes ([`guest`]), and is kept for the rest of the
-//! host's boot ([`cache`]).
+//! from a small guest that counts, under a bound on the time it takes ([`guest`]), is that of its fastest stretch
+//! ([`pace`]), and is kept for the rest of the host's boot ([`cache`]).
 
 mod cache;
 mod guest;
+mod pace;
 mod probe;
 
 use std::fmt;
@@ -52,7 +53,7 @@ pub(crate) enum KvmVerdict {
     Works(Speed),
 }
 
-/// How fast the probe's guest was.
+/// How fast the probe's guest was where it was fastest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Speed {
     /// Instructions that it ran.
