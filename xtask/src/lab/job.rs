@@ -22,6 +22,10 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
         "image::",
         "images of all kinds are one kind of file before a VMM sees them",
     ),
+    (
+        "limit::",
+        "the guest's kernel fills its disk and its memory page by page, for minutes",
+    ),
     ("many::an_environment_in_use_is_not_pruned", "locks of the cache"),
     (
         "volume::a_hundred_megabytes",
