@@ -10,7 +10,7 @@ const FIGURES: [(&str, u32); 6] = [
     // One of them is killed.
     ("PYRO_TEST_RUNS", 5),
     ("PYRO_TEST_AT_ONCE", 3),
-    ("PYRO_TEST_KILLS", 3),
+    ("PYRO_TEST_KILLS", 2),
     ("PYRO_TEST_SPOILED", 1),
     ("PYRO_TEST_OUTPUT_MIB", 32),
     ("PYRO_TEST_INPUT_MIB", 2),
