@@ -6,7 +6,7 @@ use crate::lab::tier::Tier;
 /// How many tests run at once: one more than there are CPUs, because some wait for a time limit.
 const THREADS: u32 = 3;
 /// How often and how much, where the same tests on the host do more of it: see `tests/vm/main.rs` of pyro-cli.
-const FIGURES: [(&str, u32); 6] = [
+const FIGURES: [(&str, u32); 7] = [
     // One of them is killed.
     ("PYRO_TEST_RUNS", 5),
     ("PYRO_TEST_AT_ONCE", 3),
@@ -14,6 +14,7 @@ const FIGURES: [(&str, u32); 6] = [
     ("PYRO_TEST_SPOILED", 1),
     ("PYRO_TEST_OUTPUT_MIB", 32),
     ("PYRO_TEST_INPUT_MIB", 2),
+    ("PYRO_TEST_CLOCK_MS", 2000),
 ];
 /// Tests that are about pyro and not about what runs its VMs, by the beginnings of their names, each with the reason.
 pub(super) const LEFT_OUT: &[(&str, &str)] = &[
