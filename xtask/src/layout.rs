@@ -52,6 +52,18 @@ impl Layout {
         })
     }
 
+    /// The surroundings of a dist tree that came without sources, for tasks that need no more.
+    pub(crate) fn of_dist(dist: &Path) -> Result<Self> {
+        let dist = std::path::absolute(dist)?;
+        let around = dist.parent().context("a dist tree lies in a directory")?;
+        ensure!(dist.ends_with("dist"), "{} is no dist tree", dist.display());
+        Ok(Self {
+            root: around.into(),
+            target: around.into(),
+            cache: around.join("build-cache"),
+        })
+    }
+
     /// The tree that a release would contain.
     pub(crate) fn dist(&self) -> PathBuf {
         self.target.join("dist")

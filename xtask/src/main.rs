@@ -68,8 +68,12 @@ fn main() -> ExitCode {
 
 /// Whether the task found everything in order.
 fn run(cli: Cli) -> Result<bool> {
+    let layout = match &cli.task {
+        Task::Bench(bench::Options { dist: Some(dist), .. }) => Layout::of_dist(dist)?,
+        _ => Layout::discover()?,
+    };
     let context = Context {
-        layout: Layout::discover()?,
+        layout,
         verbose: cli.verbose,
     };
     match cli.task {

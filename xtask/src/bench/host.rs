@@ -5,25 +5,26 @@ use std::process::Command;
 
 use anyhow::Result;
 use fs_err as fs;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::Context;
 use crate::child::output;
 
 /// What figures depend on.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Host {
     cpu: String,
     cores: usize,
     memory_mib: u64,
     kernel: String,
     qemu: Option<String>,
+    firecracker: Option<String>,
     pyro: String,
     /// With `-dirty` where the sources differ from it.
     commit: Option<String>,
     date: String,
     /// The isolation that the guests really had.
-    tier: Option<String>,
+    pub(crate) tier: Option<String>,
 }
 
 impl Host {
@@ -34,7 +35,10 @@ impl Host {
         describe
             .args(["describe", "--always", "--dirty", "--exclude=*"])
             .current_dir(root);
-        let qemu = output(Command::new("qemu-system-x86_64").arg("--version")).ok();
+        let version = |program: &str| {
+            let text = output(Command::new(program).arg("--version")).ok()?;
+            text.lines().next().map(str::to_owned)
+        };
         Ok(Self {
             cpu: field(&fs::read_to_string("/proc/cpuinfo")?, "model name").unwrap_or_default(),
             cores: std::thread::available_parallelism()?.get(),
@@ -42,7 +46,8 @@ impl Host {
             kernel: fs::read_to_string("/proc/sys/kernel/osrelease")?
                 .trim()
                 .to_owned(),
-            qemu: qemu.and_then(|text| text.lines().next().map(str::to_owned)),
+            qemu: version("qemu-system-x86_64"),
+            firecracker: version("firecracker"),
             pyro: output(Command::new(context.layout.pyro()).arg("--version"))?
                 .trim()
                 .to_owned(),
@@ -64,6 +69,9 @@ impl fmt::Display for Host {
             "{} × {}, {} MiB, Linux {}",
             self.cores, self.cpu, self.memory_mib, self.kernel
         )?;
+        if let Some(firecracker) = &self.firecracker {
+            writeln!(f, "{firecracker}")?;
+        }
         writeln!(f, "{}, tier {}", unknown(&self.qemu), unknown(&self.tier))
     }
 }

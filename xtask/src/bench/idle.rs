@@ -1,6 +1,8 @@
-//! What a VM costs in memory while its command waits.
+//! What a VM costs in memory and on disk while its command waits.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
@@ -9,7 +11,7 @@ use fs_err as fs;
 use crate::bench::host::kib;
 use crate::runtime::mebibytes;
 
-/// A kind of memory, and what each VM has of it in MiB.
+/// A kind of memory or room, and what each VM has of it in MiB.
 type Cost = (&'static str, Vec<f64>);
 
 /// A VM whose command waits for a line.
@@ -28,11 +30,12 @@ pub(super) fn measure(count: usize, mut command: impl FnMut() -> Command) -> Res
         "the VMM's private memory",
         "the VMM's shared memory",
         "pyro itself",
+        "its disk",
     ]
     .map(|name| (name, Vec::new()))
     .into();
     for vm in &vms {
-        for ((_, samples), sample) in costs.iter_mut().zip(vm.memory()?) {
+        for ((_, samples), sample) in costs.iter_mut().zip(vm.costs()?) {
             samples.push(sample);
         }
     }
@@ -54,8 +57,8 @@ impl Waiting {
         Ok(Self { child, output })
     }
 
-    /// Private and shared memory of the VMM, and all of pyro's, in MiB.
-    fn memory(&self) -> Result<[f64; 3]> {
+    /// Private and shared memory of the VMM, all of pyro's, and what the VM's disk takes, in MiB.
+    fn costs(&self) -> Result<[f64; 4]> {
         let pyro = self.child.id();
         let children = fs::read_dir(format!("/proc/{pyro}/task"))?
             .filter_map(|task| fs::read_to_string(task.ok()?.path().join("children")).ok())
@@ -71,6 +74,7 @@ impl Waiting {
             sum(["Private_Clean", "Private_Dirty"]),
             sum(["Shared_Clean", "Shared_Dirty"]),
             mebibytes(kib(&status, "VmRSS").unwrap_or(0) << 10),
+            mebibytes(unnamed_bytes(vmm)?),
         ])
     }
 
@@ -83,5 +87,39 @@ impl Waiting {
         let status = self.child.wait()?;
         ensure!(status.success(), "a VM that waited ended with {status}");
         Ok(())
+    }
+}
+
+/// What the files take that this process has open and that have no name: a VM's own disk is one.
+fn unnamed_bytes(process: &str) -> Result<u64> {
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(format!("/proc/{process}/fd"))? {
+        let path = entry?.path();
+        // Memory that is a file has no name either.
+        let is_memory = fs::read_link(&path).is_ok_and(|target| target.starts_with("/memfd:"));
+        // What was closed meanwhile is no disk.
+        let Ok(metadata) = fs::metadata(&path) else {
+            continue;
+        };
+        if metadata.is_file() && metadata.nlink() == 0 && !is_memory {
+            files.insert((metadata.dev(), metadata.ino()), metadata.blocks() * 512);
+        }
+    }
+    Ok(files.into_values().sum())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_without_name_counts_with_what_it_really_takes() {
+        let before = unnamed_bytes("self").unwrap();
+        let mut file = tempfile::tempfile().unwrap();
+        file.set_len(1 << 30).unwrap();
+        file.write_all(&[1; 1 << 16]).unwrap();
+        let _second_descriptor = file.try_clone().unwrap();
+        let grown = unnamed_bytes("self").unwrap() - before;
+        assert!((1 << 16..1 << 20).contains(&grown), "{grown}");
     }
 }

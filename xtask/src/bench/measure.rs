@@ -11,8 +11,9 @@ use serde::Deserialize;
 
 use crate::bench::host::kib;
 use crate::bench::series::Measurement;
-use crate::bench::{Options, idle};
+use crate::bench::{Counts, Options, idle};
 use crate::child::output;
+use crate::environments::Inspected;
 use crate::{Context, say};
 
 /// How often what needs no VM is measured.
@@ -26,6 +27,7 @@ const OUTPUT_MIB: u32 = 1024;
 pub(crate) struct Bench<'a> {
     context: &'a Context,
     options: &'a Options,
+    counts: Counts,
     measurements: Vec<Measurement>,
     tier: Option<String>,
 }
@@ -40,12 +42,25 @@ struct RunReport {
     metadata: BTreeMap<String, String>,
 }
 
+/// What `pyro df --json` says that is measured.
+#[derive(Debug, Deserialize)]
+struct DiskUsage {
+    templates: Vec<UsageEntry>,
+}
+
+#[derive(Debug, Deserialize)]
+struct UsageEntry {
+    name: String,
+    used_bytes: u64,
+}
+
 impl<'a> Bench<'a> {
     /// Nothing measured yet.
     pub(crate) fn new(context: &'a Context, options: &'a Options) -> Self {
         Self {
             context,
             options,
+            counts: options.counts(),
             measurements: Vec::new(),
             tier: None,
         }
@@ -75,7 +90,8 @@ impl<'a> Bench<'a> {
             ("size of the initramfs", layout.runtime().join("initramfs.cpio")),
             ("size of the kernel", layout.runtime().join("vmlinux")),
         ];
-        for (name, path) in files {
+        // A dist tree that was built elsewhere has no agent by itself.
+        for (name, path) in files.iter().filter(|(_, path)| path.exists()) {
             let size = crate::runtime::mebibytes(fs::metadata(path)?.len());
             self.add(name, "MiB", &[size]);
         }
@@ -101,11 +117,15 @@ impl<'a> Bench<'a> {
     /// The guests' environment must be there before they are measured.
     pub(crate) fn environment(&self) -> Result<()> {
         say::step("environment", || {
+            let name = &self.options.environment;
+            let inspected = output(self.pyro().args(["env", "inspect", name, "--json"]));
+            let inspected = inspected.map(|text| serde_json::from_str::<Inspected>(&text));
+            if matches!(inspected, Ok(Ok(Inspected { installed: true, .. }))) {
+                return Ok(());
+            }
             let mut pull = self.pyro();
-            self.context.run(
-                "pull environment",
-                pull.args(["env", "pull", &self.options.environment]),
-            )
+            self.context
+                .run("pull environment", pull.args(["env", "pull", name]))
         })
     }
 
@@ -113,7 +133,7 @@ impl<'a> Bench<'a> {
     /// spread in between, booted cold.
     pub(crate) fn runs(&mut self) -> Result<()> {
         let name = format!("run {} -- true", self.options.environment);
-        let Options { runs, cold_runs, .. } = *self.options;
+        let Counts { runs, cold_runs, .. } = self.counts;
         let mut series: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         say::step(&name, || {
             // The first one makes the template, which is neither.
@@ -159,7 +179,7 @@ impl<'a> Bench<'a> {
 
     /// The same in several VMs at once: the time of each, and until the last had ended.
     pub(crate) fn at_once(&mut self) -> Result<()> {
-        let count = self.options.at_once;
+        let count = self.counts.at_once;
         if count == 0 {
             return Ok(());
         }
@@ -188,7 +208,24 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    /// What VMs that wait for input cost in memory.
+    /// What the template of these VMs takes on disk.
+    pub(crate) fn template(&mut self) -> Result<()> {
+        let text = output(self.pyro().args(["df", "--json"]))?;
+        let usage: DiskUsage = serde_json::from_str(&text).context("cannot read what pyro df reports")?;
+        // Others of the same environment are of another size, or of a runtime that was before.
+        let prefix = format!("{}: 1 vCPU, 1024 MiB", self.options.environment);
+        let found = usage
+            .templates
+            .iter()
+            .filter(|entry| entry.name.starts_with(&prefix));
+        let sizes: Vec<f64> = found
+            .map(|entry| crate::runtime::mebibytes(entry.used_bytes))
+            .collect();
+        self.add("template on disk", "MiB", &sizes);
+        Ok(())
+    }
+
+    /// What VMs that wait for input cost in memory and on disk.
     pub(crate) fn idle(&mut self) -> Result<()> {
         let costs = say::step("idle VMs", || {
             idle::measure(IDLE_VMS, || {
@@ -207,7 +244,7 @@ impl<'a> Bench<'a> {
     pub(crate) fn throughput(&mut self) -> Result<()> {
         let mut memory = Vec::new();
         let rates = say::step("output of 1 GiB", || {
-            sample(self.options.throughput_runs, || {
+            sample(self.counts.throughput_runs, || {
                 let (rate, peak) = self.stream_output()?;
                 memory.push(peak);
                 Ok(rate)
@@ -256,7 +293,7 @@ impl<'a> Bench<'a> {
         Ok((rate, crate::runtime::mebibytes(peak << 10)))
     }
 
-    fn add(&mut self, name: &str, unit: &'static str, samples: &[f64]) {
+    fn add(&mut self, name: &str, unit: &str, samples: &[f64]) {
         self.measurements.extend(Measurement::of(name, unit, samples));
     }
 

@@ -6,6 +6,7 @@
 mod host;
 mod idle;
 mod measure;
+mod report;
 mod series;
 
 use std::path::PathBuf;
@@ -13,12 +14,11 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use fs_err as fs;
-use serde::Serialize;
 
 use crate::bench::host::Host;
 use crate::bench::measure::Bench;
-use crate::bench::series::Measurement;
-use crate::{Context, dist, say};
+use crate::bench::report::{Report, TierReport};
+use crate::{Context, dist, lab, say};
 
 /// What to measure, and how often.
 #[derive(Debug, Args)]
@@ -26,60 +26,118 @@ pub(crate) struct Options {
     /// Also write the report to this file.
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
-    /// How often to run a command in a VM that is restored.
-    #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=1000))]
-    runs: u32,
-    /// How often, in between, to run it in a VM that boots cold.
-    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(0..=1000))]
-    cold_runs: u32,
-    /// How often to run it in so many VMs at once; 0 leaves it out.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(0..=64))]
-    at_once: u32,
-    /// How often to measure the throughput of output; 0 leaves it out.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(0..=100))]
-    throughput_runs: u32,
+    /// How often to run a command in a VM that is restored [default: 50; in the lab 10].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    runs: Option<u32>,
+    /// How often, in between, to run it in a VM that boots cold [default: 20; in the lab 4].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=1000))]
+    cold_runs: Option<u32>,
+    /// How often to run it in so many VMs at once; 0 leaves it out [default: 8; in the lab 4].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=64))]
+    at_once: Option<u32>,
+    /// How often to measure the throughput of output; 0 leaves it out [default: 1; in the lab 0].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=100))]
+    throughput_runs: Option<u32>,
     /// The environment of the guests.
     #[arg(long, default_value = "debian:12")]
     environment: String,
     /// The isolation of the guests.
     #[arg(long, default_value = "emulated")]
     isolation: String,
+    /// Measure each tier of the lab there, instead of one on this host.
+    #[arg(long, conflicts_with = "isolation")]
+    lab: bool,
     /// Measure what the dist tree holds, without building it.
     #[arg(long)]
     no_build: bool,
+    /// Measure that dist tree, which came without its sources.
+    #[arg(long, value_name = "DIR", hide = true, conflicts_with = "lab")]
+    pub(crate) dist: Option<PathBuf>,
 }
 
-#[derive(Debug, Serialize)]
-struct Report {
-    format: u32,
-    host: Host,
-    measurements: Vec<Measurement>,
+/// How often what is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Counts {
+    runs: u32,
+    cold_runs: u32,
+    at_once: u32,
+    throughput_runs: u32,
+}
+
+const ON_HOST: Counts = Counts {
+    runs: 50,
+    cold_runs: 20,
+    at_once: 8,
+    throughput_runs: 1,
+};
+/// Everything takes several times as long there.
+const IN_LAB: Counts = Counts {
+    runs: 10,
+    cold_runs: 4,
+    at_once: 4,
+    throughput_runs: 0,
+};
+
+impl Options {
+    /// What was asked for, and what holds where nothing was.
+    fn counts(&self) -> Counts {
+        let usual = if self.lab { IN_LAB } else { ON_HOST };
+        Counts {
+            runs: self.runs.unwrap_or(usual.runs),
+            cold_runs: self.cold_runs.unwrap_or(usual.cold_runs),
+            at_once: self.at_once.unwrap_or(usual.at_once),
+            throughput_runs: self.throughput_runs.unwrap_or(usual.throughput_runs),
+        }
+    }
+
+    /// The words by which a bench in the lab measures the same.
+    fn words(&self) -> String {
+        let counts = self.counts();
+        format!(
+            "--runs {} --cold-runs {} --at-once {} --throughput-runs {} --environment {}",
+            counts.runs, counts.cold_runs, counts.at_once, counts.throughput_runs, self.environment
+        )
+    }
 }
 
 /// Measures and reports.
 pub(crate) fn run(context: &Context, options: &Options) -> Result<()> {
-    if !options.no_build {
+    if !options.no_build && options.dist.is_none() {
         dist::build(context)?;
     }
-    let mut bench = Bench::new(context, options);
-    bench.sizes()?;
-    bench.listings()?;
-    bench.environment()?;
-    bench.runs()?;
-    bench.at_once()?;
-    bench.idle()?;
-    bench.throughput()?;
-    let report = Report {
+    let mut report = Report {
         format: 1,
-        host: Host::look(context, bench.tier())?,
-        measurements: bench.finish(),
+        host: Host::look(context, None)?,
+        measurements: Vec::new(),
+        lab: Vec::new(),
     };
-    say::result(&report.host.to_string());
-    say::result(&series::table(&report.measurements));
+    if options.lab {
+        report.lab = lab::bench(context, &options.words())?
+            .into_iter()
+            .map(|(tier, json)| TierReport::read(tier, &json))
+            .collect::<Result<_>>()?;
+    } else {
+        let mut bench = Bench::new(context, options);
+        measure(&mut bench)?;
+        report.host.tier = bench.tier();
+        report.measurements = bench.finish();
+    }
+    say::result(&report.to_string());
     if let Some(path) = &options.json {
         let mut json = serde_json::to_vec_pretty(&report)?;
         json.push(b'\n');
         fs::write(path, json)?;
     }
     Ok(())
+}
+
+fn measure(bench: &mut Bench<'_>) -> Result<()> {
+    bench.sizes()?;
+    bench.listings()?;
+    bench.environment()?;
+    bench.runs()?;
+    bench.template()?;
+    bench.at_once()?;
+    bench.idle()?;
+    bench.throughput()
 }

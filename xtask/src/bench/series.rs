@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// What the samples of one quantity come to.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Measurement {
     name: String,
-    unit: &'static str,
+    unit: String,
     n: usize,
     p50: f64,
     p90: f64,
@@ -17,12 +17,12 @@ pub(crate) struct Measurement {
 
 impl Measurement {
     /// Sums up samples; nothing where there are none.
-    pub(crate) fn of(name: &str, unit: &'static str, samples: &[f64]) -> Option<Self> {
+    pub(crate) fn of(name: &str, unit: &str, samples: &[f64]) -> Option<Self> {
         let mut sorted = samples.to_vec();
         sorted.sort_by(f64::total_cmp);
         Some(Self {
             name: name.to_owned(),
-            unit,
+            unit: unit.to_owned(),
             n: sorted.len(),
             p50: *nearest_rank(&sorted, 50)?,
             p90: *nearest_rank(&sorted, 90)?,

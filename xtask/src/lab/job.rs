@@ -1,13 +1,39 @@
 //! What the lab runs, as a shell script.
 
+use crate::lab::report::{REPORT, REPORTED};
 use crate::lab::tier::Tier;
 
-/// How many tests run at once.
-const THREADS: u32 = 2;
-/// How many runs in a row must leave nothing behind: one of them is killed.
-const RUNS: u32 = 5;
-/// Tests that say nothing about the hardware tier, each with the reason.
-pub(super) const LEFT_OUT: &[(&str, &str)] = &[];
+/// How many tests run at once: one more than there are CPUs, because some wait for a time limit.
+const THREADS: u32 = 3;
+/// How often and how much, where the same tests on the host do more of it: see `tests/vm/main.rs` of pyro-cli.
+const FIGURES: [(&str, u32); 7] = [
+    // One of them is killed.
+    ("PYRO_TEST_RUNS", 5),
+    ("PYRO_TEST_AT_ONCE", 3),
+    ("PYRO_TEST_KILLS", 2),
+    ("PYRO_TEST_SPOILED", 1),
+    ("PYRO_TEST_OUTPUT_MIB", 32),
+    ("PYRO_TEST_INPUT_MIB", 2),
+    ("PYRO_TEST_CLOCK_MS", 2000),
+];
+/// Tests that are about pyro and not about what runs its VMs, by the beginnings of their names, each with the reason.
+pub(super) const LEFT_OUT: &[(&str, &str)] = &[
+    ("refuse::", "refused before anything is started"),
+    (
+        "image::",
+        "images of all kinds are one kind of file before a VMM sees them",
+    ),
+    (
+        "limit::",
+        "the guest's kernel fills its disk and its memory page by page, for minutes",
+    ),
+    ("many::an_environment_in_use_is_not_pruned", "locks of the cache"),
+    (
+        "volume::a_hundred_megabytes",
+        "output is cut and counted outside of the guest",
+    ),
+    ("host::a_host_without_qemu", "nothing is started"),
+];
 
 /// Runs a command of the caller's, with pyro at hand.
 pub(super) fn of_command(tier: Tier, command: &str) -> String {
@@ -19,9 +45,10 @@ pub(super) fn of_command(tier: Tier, command: &str) -> String {
 
 /// Runs test programs, the same on each tier.
 pub(super) fn of_tests(tiers: &[Tier], programs: &[&str], filters: &[String]) -> String {
-    let mut job = format!(
-        "export PYRO_TEST_BIN=/lab/dist/bin/pyro PYRO_TEST_CACHE=/lab/environments PYRO_TEST_RUNS={RUNS}\n"
-    );
+    let mut job = "export PYRO_TEST_BIN=/lab/dist/bin/pyro PYRO_TEST_CACHE=/lab/environments\n".to_owned();
+    for (variable, figure) in FIGURES {
+        job.push_str(&format!("export {variable}={figure}\n"));
+    }
     let skipped: String = LEFT_OUT
         .iter()
         .map(|(name, _)| format!(" --skip {}", quote(name)))
@@ -39,6 +66,21 @@ pub(super) fn of_tests(tiers: &[Tier], programs: &[&str], filters: &[String]) ->
                  PYRO_TEST_TIER={tier} /lab/tests/{program} --test-threads {THREADS}{skipped}{filters} || failed=1\n"
             ));
         }
+    }
+    job.push_str("exit $failed\n");
+    job
+}
+
+/// Measures each tier by the `xtask` that lies among the tests, and prints what it reports between two marks.
+pub(super) fn of_bench(tiers: &[Tier], words: &str) -> String {
+    let mut job = "export PYRO_CACHE_DIR=/lab/environments\nfailed=0\n".to_owned();
+    for tier in tiers {
+        job.push_str(&format!(
+            "{}\n\
+             /lab/tests/xtask bench --dist /lab/dist --isolation hardware --json /lab/bench.json {words} &&\n\
+             echo '{REPORT}{tier}' && cat /lab/bench.json && echo '{REPORTED}' || failed=1\n",
+            tier.setup()
+        ));
     }
     job.push_str("exit $failed\n");
     job

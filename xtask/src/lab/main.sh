@@ -3,13 +3,18 @@
 # Everything that the job says goes to a virtio port, whose other end is the standard output of the VMM.
 
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
-mkdir -p /dev/pts /dev/shm /lab/tmp /lab/home
+mkdir -p /dev/pts /dev/shm /lab/home
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm
 mount -t tmpfs tmpfs /run
-# A file without name is what pyro keeps disks in, and overlayfs has none: so what is written is on the disk itself.
-mount --bind /lab/tmp /tmp
-chmod 1777 /tmp /dev/shm
+# Templates are guests' memory in files: where each page that a guest touches is first allocated on a disk and then
+# written there, making one takes much longer. A part of this is used; what is said to be free has to be enough for pyro.
+mount -t tmpfs -o size=12g,mode=1777 tmpfs /tmp
+mkdir -m 700 /lab/environments/templates
+mount -t tmpfs -o size=12g,mode=0700 tmpfs /lab/environments/templates
+chmod 1777 /dev/shm
+# A waiting CPU that polls takes time from one that works.
+echo 0 >/sys/module/kvm/parameters/halt_poll_ns
 # For a group, as on Debian; here it needs no name.
 chgrp 104 /dev/kvm
 chmod 660 /dev/kvm
@@ -27,6 +32,14 @@ done
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/lab/home LC_ALL=C.UTF-8
 cd /lab/home || exit
+# KVM patches the scheduler's code when the first VM is made and when the last one ends, and its own code for the first
+# virtual CPU without APIC or with one that is off. An emulator with several CPUs may keep the translation of code that
+# another CPU patches just then, and the patched function never ends (QEMU before 8.1). So there is always a VM of each
+# kind, which never runs, and nothing is patched while others do.
+for irqchip in on off; do
+    qemu-system-x86_64 -nodefaults -no-user-config -display none -S -m 16 \
+        -machine "microvm,accel=kvm,acpi=off,kernel-irqchip=$irqchip" </dev/null >/dev/null &
+done
 port=$(echo /dev/vport*p1)
 setsid --wait sh /lab/job.sh >"$port" 2>&1 </dev/null
 echo "@lab ended $?" >"$port"

@@ -8,18 +8,20 @@ mod initramfs;
 mod job;
 mod machine;
 mod programs;
+mod report;
 mod results;
 mod tier;
 mod tools;
 
 use std::path::PathBuf;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use clap::Args;
 use fs_err as fs;
 
 use crate::lab::disk::Contents;
 use crate::lab::machine::Machine;
+use crate::lab::report::Reports;
 use crate::lab::results::Results;
 use crate::lab::tier::{TIERS, Tier};
 use crate::runtime::kernel;
@@ -86,6 +88,22 @@ fn run_tests(context: &Context, tiers: &[Tier], filters: &[String], tally: &mut 
         context.show_log("lab")?;
     }
     verdict
+}
+
+/// Runs a bench on each tier, with these words of its command line: the names of the tiers, and what it reported.
+pub(crate) fn bench(context: &Context, words: &str) -> Result<Vec<(String, String)>> {
+    packages::require(context, &[packages::RUNTIME, packages::LAB].concat())?;
+    let own = [("xtask".to_owned(), std::env::current_exe()?)];
+    let mut results = Results::new(&[]);
+    let mut reports = Reports::default();
+    work(context, &job::of_bench(TIERS, words), &own, |line| {
+        if !reports.read(line) && results.read(line).is_none() && results.ended().is_none() {
+            say::note(line);
+        }
+    })?
+    .judge(context, results.ended())?;
+    ensure!(results.ended() == Some(0), "a bench failed in the lab");
+    Ok(reports.finish())
 }
 
 /// Whether the command succeeded.

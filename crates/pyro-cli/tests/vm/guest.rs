@@ -4,10 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
+use crate::image::{STATIC, home_with_static_image, root_image};
 use crate::support::Home;
 
 /// Prints `name=value` lines about the machine that it runs in.
@@ -69,4 +72,45 @@ fn a_guest_is_a_machine_of_its_own() {
     }
     assert_eq!(guest["machine_id"].len(), 32);
     assert_eq!(other["cpus"], "1");
+}
+
+#[test]
+fn what_a_guest_writes_never_reaches_its_image() {
+    let home = home_with_static_image();
+    let inspected = home.pyro(["env", "inspect", STATIC, "--json"]).output().unwrap();
+    let environment: Value = serde_json::from_slice(&inspected.stdout).unwrap();
+    assert_eq!(environment["installed"], true, "{environment:#}");
+    let root = root_image(home.cache());
+    let state = || {
+        let metadata = fs::metadata(&root).unwrap();
+        let mut hasher = Sha256::new();
+        std::io::copy(&mut fs::File::open(&root).unwrap(), &mut HashWriter(&mut hasher)).unwrap();
+        (
+            hasher.finalize().to_vec(),
+            metadata.mtime_nsec(),
+            metadata.ctime_nsec(),
+            metadata.blocks(),
+        )
+    };
+    let before = state();
+    let script =
+        "/busybox echo changed >/new && /busybox cp /busybox /copy && /busybox rm /busybox && echo gone";
+    let ended = home.run(&["-q"], &["/busybox", "sh", "-c", script]);
+    assert_eq!((ended.status, ended.text()), (0, "gone\n"), "{}", ended.stderr);
+    let ended = home.run(&["-q"], &["/busybox", "ls", "/new", "/busybox"]);
+    assert_eq!(ended.text(), "/busybox\n");
+    assert!(state() == before, "the image was changed");
+}
+
+struct HashWriter<'a>(&'a mut Sha256);
+
+impl std::io::Write for HashWriter<'_> {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.update(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }

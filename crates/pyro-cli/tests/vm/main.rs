@@ -1,9 +1,12 @@
 //! The built `pyro` with real VMs.
 //!
 //! `cargo xtask test` runs these. They take from the environment: `PYRO_TEST_BIN`, the binary in its dist tree;
-//! `PYRO_TEST_CACHE`, a cache directory with `debian:12` installed; and, if they are there, `PYRO_TEST_RUNS`, how many
-//! runs in a row must leave nothing behind, and `PYRO_TEST_TIER`, what runs the VMs: `emulated/qemu` (unless it is said
-//! otherwise), `hardware/qemu` or `hardware/firecracker`. `cargo xtask lab` runs them on the last two.
+//! `PYRO_TEST_CACHE`, a cache directory with `debian:12` installed; and, if they are there, `PYRO_TEST_TIER`, what runs
+//! the VMs: `emulated/qemu` (unless it is said otherwise), `hardware/qemu` or `hardware/firecracker`, and how often or
+//! how much: `PYRO_TEST_RUNS`, runs in a row that must leave nothing behind; `PYRO_TEST_AT_ONCE`, runs at once;
+//! `PYRO_TEST_KILLS`, makers of a template that are killed; `PYRO_TEST_SPOILED`, ways to spoil a template;
+//! `PYRO_TEST_OUTPUT_MIB` and `PYRO_TEST_INPUT_MIB`, what passes out of a guest and through it; `PYRO_TEST_CLOCK_MS`, how
+//! far its clock may be off. `cargo xtask lab` runs them on the hardware tiers, with figures that fit it.
 
 mod command;
 mod confine;
@@ -12,6 +15,7 @@ mod exit;
 mod guest;
 mod image;
 mod interrupt;
+mod isolation;
 mod limit;
 mod many;
 mod prepare;

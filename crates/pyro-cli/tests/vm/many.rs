@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::process::{self, all_gone};
-use crate::support::{GONE_WITHIN, Home, Running};
+use crate::support::{GONE_WITHIN, Home, Running, figure};
 
 /// Every one of this many runs is killed at some moment.
 const KILLED_EVERY: u64 = 5;
@@ -14,8 +14,7 @@ const KILLED_EVERY: u64 = 5;
 const KILLED_WITHIN: Duration = Duration::from_millis(3500);
 
 fn runs() -> u64 {
-    let given = std::env::var("PYRO_TEST_RUNS").ok();
-    given.map_or(12, |text| text.parse().expect("PYRO_TEST_RUNS is a number"))
+    figure("PYRO_TEST_RUNS", 12)
 }
 
 /// A number below `limit`, from a sequence that the seed fixes (an LCG of Knuth's).
@@ -100,11 +99,12 @@ fn several_runs_at_once_do_not_meet() {
         );
         id
     };
+    let count = figure("PYRO_TEST_AT_ONCE", 4);
     let ids: BTreeSet<String> = thread::scope(|scope| {
-        let runs: Vec<_> = (0..4).map(|_| scope.spawn(one)).collect();
+        let runs: Vec<_> = (0..count).map(|_| scope.spawn(one)).collect();
         runs.into_iter().map(|run| run.join().unwrap()).collect()
     });
-    assert_eq!(ids.len(), 4);
+    assert_eq!(ids.len() as u64, count);
     home.assert_nothing_reserved();
 }
 

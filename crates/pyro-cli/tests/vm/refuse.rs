@@ -41,7 +41,8 @@ fn assert_refused(ended: &Ended, code: &str) -> Value {
     error.clone()
 }
 
-fn refused(home: &Home, options: &[&str], code: &str) -> Value {
+/// A run that is refused with that code: the error.
+pub(crate) fn refused(home: &Home, options: &[&str], code: &str) -> Value {
     assert_refused(&home.run(&[&["--json"], options].concat(), &["true"]), code)
 }
 
@@ -114,30 +115,6 @@ fn more_memory_than_there_is_is_not_admitted() {
     assert!(error["hint"].as_str().unwrap().contains("--mem-mib"), "{error:#}");
     if home.state().join("admission.json").exists() {
         home.assert_nothing_reserved();
-    }
-}
-
-#[test]
-fn hardware_isolation_is_what_doctor_says_of_it() {
-    let home = Home::new();
-    let doctor = home.pyro(["doctor", "--json"]).output().unwrap();
-    let report: Value = serde_json::from_slice(&doctor.stdout).unwrap();
-    let checks = report["checks"].as_array().unwrap();
-    let kvm = checks.iter().find(|check| check["id"] == "kvm").unwrap();
-    let auto = home.json(&["--isolation", "auto"], &["true"]).1["isolation"].clone();
-    if kvm["status"] == "pass" {
-        assert_eq!(auto, "hardware");
-        assert_eq!(
-            home.json(&["--isolation", "hardware"], &["true"]).1["isolation"],
-            "hardware"
-        );
-    } else {
-        assert_eq!(auto, "emulated", "{kvm:#}");
-        let error = refused(&home, &["--isolation", "hardware"], "isolation-unavailable");
-        assert!(
-            error["hint"].as_str().unwrap().contains("--isolation emulated"),
-            "{error:#}"
-        );
     }
 }
 

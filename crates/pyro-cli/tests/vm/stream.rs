@@ -5,7 +5,7 @@ use std::process::Stdio;
 
 use sha2::{Digest, Sha256};
 
-use crate::support::{Ended, Home, Running};
+use crate::support::{Ended, Home, Running, figure};
 
 /// Bytes without pattern, the same every time (xorshift64*).
 fn noise(count: usize) -> Vec<u8> {
@@ -30,7 +30,7 @@ fn hex(bytes: &[u8]) -> String {
 fn standard_input_reaches_the_command_and_so_does_its_end() {
     let home = Home::new();
     let mut cat = home.start(&["-i"], &["cat", "-"]);
-    let sent = noise(8 << 20);
+    let sent = noise(usize::try_from(figure("PYRO_TEST_INPUT_MIB", 8)).unwrap() << 20);
     let mut stdin = cat.stdin();
     let expected = sent.clone();
     // The end of the input is what ends `cat`.

@@ -19,10 +19,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::process::{self, Watched};
-use crate::tier::Tier;
+use crate::tier::{self, Tier};
 
-/// How long a VM may outlive whoever owned it.
-pub(crate) const GONE_WITHIN: Duration = Duration::from_secs(5);
+/// How long a VM may outlive whoever owned it. It is killed at once; giving its memory back takes a busy host longer.
+pub(crate) const GONE_WITHIN: Duration = Duration::from_secs(20);
 
 /// What may stay in a home: the register of reservations and its lock.
 const REGISTER: [&str; 2] = ["admission.json", "admission.lock"];
@@ -36,6 +36,15 @@ pub(crate) fn required(variable: &str) -> PathBuf {
         Some(value) => value.into(),
         None => panic!("{variable} is not set: `cargo xtask test` runs these tests"),
     }
+}
+
+/// The figure in a variable, or the one that holds without it.
+pub(crate) fn figure(variable: &str, otherwise: u64) -> u64 {
+    let Ok(given) = std::env::var(variable) else {
+        return otherwise;
+    };
+    let parsed = given.parse();
+    parsed.unwrap_or_else(|error| panic!("{variable} is no number: {error}"))
 }
 
 /// Directories of its own for a few invocations. When it goes, nothing may be left in them.
@@ -101,7 +110,7 @@ impl Home {
         command
             .args(words)
             .env_clear()
-            .env("PATH", "/usr/local/bin:/usr/bin:/bin")
+            .env("PATH", tier::PATH)
             .env("HOME", self.path())
             .env("TMPDIR", self.path().join("tmp"))
             .env("PYRO_HOME", self.state())

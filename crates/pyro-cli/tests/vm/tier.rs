@@ -1,8 +1,19 @@
 //! The tier that the tests run on: what is demanded of every run, and what every result must tell.
 
-#![expect(clippy::panic, reason = "a harness that fails must fail the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a harness that fails must fail the test"
+)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use serde_json::Value;
+
+/// Where VMMs are looked for.
+pub(crate) const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// A degree of isolation and the VMM that gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,5 +67,32 @@ impl Tier {
                 "{result:#}"
             );
         }
+    }
+
+    /// The program of the VMM, as it is called.
+    fn program(self) -> &'static str {
+        match self.vmm {
+            "qemu" => "qemu-system-x86_64",
+            other => other,
+        }
+    }
+
+    /// Puts a VMM into that directory which does the same and is another program, as far as anybody can tell.
+    pub(crate) fn install_another_vmm(self, dir: &Path) {
+        let program = self.program();
+        let mut directories = PATH.split(':').map(Path::new);
+        let found = directories.find(|bin| bin.join(program).is_file());
+        let found = found
+            .unwrap_or_else(|| panic!("no {program} in {PATH}"))
+            .join(program);
+        let another = dir.join(program);
+        if self.vmm == "qemu" {
+            // It finds its firmware relative to itself, so it must stay where it is.
+            fs::write(&another, format!("#!/bin/sh\nexec {} \"$@\"\n", found.display())).unwrap();
+        } else {
+            // It is started in a root of its own, which has no shell.
+            fs::copy(&found, &another).unwrap();
+        }
+        fs::set_permissions(&another, PermissionsExt::from_mode(0o755)).unwrap();
     }
 }

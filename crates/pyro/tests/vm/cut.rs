@@ -10,6 +10,12 @@ use crate::support::{Host, shell};
 /// How often a command is cut off from the host.
 const CUTS: usize = 5;
 
+/// How much passes through a guest: `PYRO_TEST_INPUT_MIB`.
+fn input_mib() -> usize {
+    let given = std::env::var("PYRO_TEST_INPUT_MIB").ok();
+    given.map_or(6, |text| text.parse().expect("PYRO_TEST_INPUT_MIB is a number"))
+}
+
 /// Bytes that differ from place to place, so that one that is lost or repeated shows.
 fn pattern(count: usize) -> Vec<u8> {
     let words = (0_u32..).flat_map(|number| number.wrapping_mul(2_654_435_761).to_le_bytes());
@@ -50,7 +56,7 @@ fn a_command_that_is_cut_off_runs_once_and_loses_nothing() {
 #[test]
 fn input_that_is_cut_off_is_taken_up_again() {
     let host = Host::new();
-    let sent = pattern(6 << 20);
+    let sent = pattern(input_mib() << 20);
     let mut request = shell("cat -");
     request.stdin = Stdin::Reader(Box::new(std::io::Cursor::new(sent.clone())));
     let mut cuts = 0;

@@ -14,6 +14,9 @@ pub(super) const SLICE: u64 = 4_000;
 /// Slices of a stretch.
 const STRETCH: usize = 5;
 
+/// Instructions of a stretch: less is too little to judge by, unless there never will be more.
+pub(super) const ENOUGH: u64 = SLICE * STRETCH as u64;
+
 /// Stretches that a guest gets before it can be too slow: what comes first is not all that counts.
 const STRETCHES: usize = 5;
 
@@ -21,7 +24,7 @@ const STRETCHES: usize = 5;
 const BOUND_NS: u64 = 250;
 
 /// The processor time that a guest may take.
-pub(super) const CPU_BOUND: Duration = Duration::from_millis(50);
+const CPU_BOUND: Duration = Duration::from_millis(50);
 
 /// The slices that were counted, and the fastest stretch among them.
 #[derive(Debug, Default)]
