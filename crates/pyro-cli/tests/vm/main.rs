@@ -5,6 +5,7 @@
 //! runs in a row must leave nothing behind, and `PYRO_TEST_TIER`, what runs the VMs: `emulated/qemu` (unless it is said
 //! otherwise), `hardware/qemu` or `hardware/firecracker`. `cargo xtask lab` runs them on the last two.
 
+mod cgroup;
 mod command;
 mod end;
 mod exit;

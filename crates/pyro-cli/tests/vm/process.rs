@@ -13,6 +13,7 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 /// A process and a descriptor of it, so that an id used again is not taken for it.
 #[derive(Debug)]
 pub(crate) struct Watched {
+    pid: i32,
     name: String,
     descriptor: OwnedFd,
 }
@@ -24,9 +25,15 @@ impl Watched {
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
         let (_, state) = parent_and_state(pid)?;
         (state != "Z").then_some(Self {
+            pid,
             name: format!("{} {pid}", name.trim_end()),
             descriptor,
         })
+    }
+
+    /// Its id, which may be another's once it is gone.
+    pub(crate) fn pid(&self) -> i32 {
+        self.pid
     }
 
     /// Its program, as the kernel shortens it, and its id.

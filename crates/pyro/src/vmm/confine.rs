@@ -4,8 +4,6 @@
 //! those that must never be missing (dying with the owner, no new privileges, closed descriptors) make the start fail.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::FdFlags;
@@ -13,11 +11,12 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, getppid, getuid};
 use rustix::thread::{Gid, Uid, UnshareFlags};
 use tokio::net::UnixStream;
 
+use super::cgroup::{Limits, VmmCgroup};
 use super::gate::{self, Gate, Offer};
 use super::report::{Report, Reporter};
 use crate::id::VmId;
 use crate::process::sys::{self, FilterInstruction};
-use crate::process::{self, OwnedChild};
+use crate::process::{self, Launch, Launched, OwnedChild};
 
 /// Users from here on run VMMs when pyro runs as root, one for each VM, so that none may signal or trace another.
 const FIRST_VMM_UID: u32 = 2_000_000_000;
@@ -33,6 +32,8 @@ pub(super) struct Confinement {
     pub(super) vm_id: VmId,
     /// A device that the VMM must be able to open.
     pub(super) device: Option<&'static str>,
+    /// What it may use of the host.
+    pub(super) limits: Limits,
 }
 
 /// A VMM that was started, in its confinement.
@@ -44,11 +45,16 @@ pub(super) struct Confined {
     pub(super) in_force: InForce,
     /// What gives it the files that it opens by path.
     pub(super) gate: Option<Gate>,
+    /// Where its limits are in force; to be dropped once its process is gone.
+    pub(super) cgroup: Option<VmmCgroup>,
 }
 
 /// The layers in force around a VMM.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct InForce(u8);
+#[derive(Debug)]
+pub(super) struct InForce {
+    layers: u8,
+    limits: Option<String>,
+}
 
 /// A layer that may be missing, as a bit of the report.
 #[derive(Debug, Clone, Copy)]
@@ -66,19 +72,24 @@ struct Identity {
     device_group: Option<u32>,
 }
 
-/// Starts the command, which confines itself before it becomes the VMM. What the VMM says goes to `messages`.
+/// Starts the program, which confines itself before it becomes the VMM. What the VMM says goes to `messages`.
 ///
 /// # Errors
 /// If a layer that must never be missing is refused, or the program cannot be executed. Nothing is left running.
 pub(super) async fn start(
-    mut command: Command,
+    launch: Launch,
     confinement: Confinement,
     messages: UnixStream,
 ) -> std::io::Result<Confined> {
     let (report, reporter) = Report::pair()?;
     let offers = confinement.offers;
-    // The terminal's Ctrl-C is for pyro, which then ends the VM in order.
-    command.process_group(0);
+    let cgroup = match VmmCgroup::create(confinement.vm_id, &confinement.limits) {
+        Ok(cgroup) => Some(cgroup),
+        Err(error) => {
+            tracing::debug!(%error, "the VMM has no limits");
+            None
+        }
+    };
     let steps = Steps {
         inherited: confinement.inherited,
         identity: vmm_identity(confinement.vm_id, confinement.device),
@@ -87,14 +98,23 @@ pub(super) async fn start(
         filter: (!offers.is_empty()).then(gate::filter),
         reporter,
     };
-    sys::before_exec(&mut command, move || steps.take());
-    let process = OwnedChild::own(process::spawn(command).await?, messages)?;
+    let start = move || {
+        let directory = cgroup.as_ref().map(VmmCgroup::directory);
+        let Launched { process, in_cgroup } = launch.start(directory, || steps.take())?;
+        Ok((process, cgroup.filter(|_| in_cgroup)))
+    };
+    let (process, cgroup) = process::spawn_by(start).await?;
+    let process = OwnedChild::own(process, messages)?;
     let (layers, listener) = report.receive();
     let gate = listener.map(|listener| Gate::keep(listener, offers));
     Ok(Confined {
         process,
-        in_force: InForce(layers),
+        in_force: InForce {
+            layers,
+            limits: cgroup.as_ref().map(VmmCgroup::describe),
+        },
         gate: gate.transpose()?,
+        cgroup,
     })
 }
 
@@ -141,8 +161,7 @@ impl Steps {
 
 impl InForce {
     /// The layers, for people.
-    pub(super) fn describe(self, seccomp: bool) -> String {
-        let Self(layers) = self;
+    pub(super) fn describe(&self, seccomp: bool) -> String {
         let mut names = vec!["no-new-privileges", "closed-descriptors", "no-core-dumps"];
         let optional = [
             (Layer::User, "own-user"),
@@ -152,19 +171,19 @@ impl InForce {
         names.extend(
             optional
                 .iter()
-                .filter(|(layer, _)| layers & *layer as u8 != 0)
+                .filter(|(layer, _)| self.layers & *layer as u8 != 0)
                 .map(|(_, name)| *name),
         );
         if seccomp {
             names.push("system-call-filter");
         }
+        names.extend(self.limits.as_deref());
         names.join(", ")
     }
 
     /// What the user of a VM should know.
-    pub(super) fn warning(self) -> Option<String> {
-        let Self(layers) = self;
-        let root = getuid().is_root() && layers & Layer::User as u8 == 0;
+    pub(super) fn warning(&self) -> Option<String> {
+        let root = getuid().is_root() && self.layers & Layer::User as u8 == 0;
         root.then(|| "the VMM of this VM runs as root, which it could not give up".to_owned())
     }
 }

@@ -3,6 +3,7 @@
 //! A driver knows neither workspaces nor environments, and nothing above this module knows which driver it uses. Parts
 //! come as open files, so that a machine needs no place of its own on disk and its VMM no leave to open anything.
 
+pub(crate) mod cgroup;
 mod confine;
 mod gate;
 mod passing;
@@ -97,6 +98,8 @@ pub(crate) struct Machine {
     facts: MachineFacts,
     // Lives as long as the VMM may open something.
     _gate: Option<gate::Gate>,
+    // Dropped after the VMM's process, which is then gone.
+    _cgroup: Option<cgroup::VmmCgroup>,
 }
 
 /// What stays true of a machine for as long as it runs.
