@@ -11,6 +11,7 @@ use crate::runtime::Runtime;
 use crate::settings::Settings;
 use crate::space::Space;
 use crate::template::{self, Serving, TemplateStore};
+use crate::vmm::cgroup;
 
 /// How long something may go unused where the caller does not say: a week.
 const UNUSED_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -69,6 +70,7 @@ pub(crate) fn prune(pyro: &Pyro, request: &PruneRequest) -> Result<Pruning> {
     let templates = TemplateStore::new(&settings.cache_dir);
     let mut report = template::prune(&templates, &serving, request.dry_run)?;
     prune_files(settings, request.dry_run, &mut report)?;
+    prune_cgroups(request.dry_run, &mut report);
     report.dry_run = request.dry_run;
     Ok(report)
 }
@@ -98,6 +100,26 @@ fn prune_files(settings: &Settings, dry_run: bool, report: &mut Pruning) -> Resu
         });
     }
     Ok(())
+}
+
+fn prune_cgroups(dry_run: bool, report: &mut Pruning) {
+    let paths = match dry_run {
+        true => cgroup::leftovers(),
+        false => cgroup::remove_leftovers(),
+    };
+    report.removed.extend(paths.into_iter().map(|path| {
+        PrunedItem {
+            kind: PruneKind::Cgroup,
+            name: path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            path,
+            bytes: 0,
+            reason: "its VM is gone".to_owned(),
+        }
+    }));
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 # Everything that the job says goes to a virtio port, whose other end is the standard output of the VMM.
 
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
+# As an init system does.
+echo +cpu +memory +pids >/sys/fs/cgroup/cgroup.subtree_control
 mkdir -p /dev/pts /dev/shm /lab/home
 mount -t devpts devpts /dev/pts
 mount -t tmpfs tmpfs /dev/shm

@@ -8,6 +8,7 @@
 //! `PYRO_TEST_OUTPUT_MIB` and `PYRO_TEST_INPUT_MIB`, what passes out of a guest and through it; `PYRO_TEST_CLOCK_MS`, how
 //! far its clock may be off. `cargo xtask lab` runs them on the hardware tiers, with figures that fit it.
 
+mod cgroup;
 mod command;
 mod confine;
 mod end;

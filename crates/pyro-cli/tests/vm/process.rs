@@ -31,7 +31,7 @@ impl Watched {
         })
     }
 
-    /// Its id.
+    /// Its id, which may be another's once it is gone.
     pub(crate) fn pid(&self) -> i32 {
         self.pid
     }

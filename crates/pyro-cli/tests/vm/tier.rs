@@ -50,14 +50,6 @@ impl Tier {
         found.unwrap_or_else(|| panic!("PYRO_TEST_TIER names no tier: {name}"))
     }
 
-    /// What the command line of its VMM begins with, at the end: in its own root, Firecracker has another name.
-    pub(crate) fn program(self) -> &'static str {
-        match self.vmm {
-            "firecracker" => "/vmm",
-            _ => "qemu-system-x86_64",
-        }
-    }
-
     /// Fails if a result comes from another tier. A failure comes from none.
     pub(crate) fn assert_is_of(self, result: &Value) {
         if result.get("error").is_none_or(Value::is_null) {
@@ -70,7 +62,7 @@ impl Tier {
     }
 
     /// The program of the VMM, as it is called.
-    fn program(self) -> &'static str {
+    pub(crate) fn program(self) -> &'static str {
         match self.vmm {
             "qemu" => "qemu-system-x86_64",
             other => other,

@@ -13,6 +13,7 @@ use crate::leftover::{self, GIVEN_UP, older_than};
 use crate::object::DoctorCheck;
 use crate::settings::Settings;
 use crate::template::{self, TemplateStore};
+use crate::vmm::cgroup;
 
 const ID: &str = "leftovers";
 
@@ -35,20 +36,33 @@ pub(super) fn look(settings: &Settings) -> (DoctorCheck, Value) {
     downloads.extend(older_than(cache, GIVEN_UP, |name| name.starts_with(".packages-")));
     let files = leftover::unpublished_files(settings);
     let templates = template::leftovers(&TemplateStore::new(cache));
+    let cgroups = cgroup::leftovers();
     let value = json!({
         "dead_reservations": dead.iter().map(|entry| &entry.vm_id).collect::<Vec<_>>(),
         "ownerless_vms": orphans,
         "abandoned_downloads": downloads,
         "abandoned_files": files,
         "abandoned_templates": templates,
+        "ownerless_cgroups": cgroups,
         "damaged_records": damaged,
     });
     let paths: Vec<_> = orphans.into_iter().chain(damaged).collect();
     let prunable = files.len() + templates.len();
-    (judge(&paths, downloads.len(), prunable, dead.len()), value)
+    let passing = Passing {
+        reservations: dead.len(),
+        cgroups: cgroups.len(),
+    };
+    (judge(&paths, downloads.len(), prunable, passing), value)
 }
 
-fn judge(paths: &[PathBuf], downloads: usize, prunable: usize, dead: usize) -> DoctorCheck {
+/// What ended processes left and the next start drops by itself.
+#[derive(Debug, Clone, Copy)]
+struct Passing {
+    reservations: usize,
+    cgroups: usize,
+}
+
+fn judge(paths: &[PathBuf], downloads: usize, prunable: usize, passing: Passing) -> DoctorCheck {
     if downloads > 0 {
         return warn(
             ID,
@@ -71,16 +85,22 @@ fn judge(paths: &[PathBuf], downloads: usize, prunable: usize, dead: usize) -> D
             "remove what nobody finishes: `pyro prune --yes`",
         );
     }
-    match dead {
-        0 => pass(ID, "nothing is left behind"),
-        _ => pass(
-            ID,
-            format!(
-                "{} of ended processes, dropped at the next start",
-                count(dead, "reservation")
-            ),
-        ),
+    let kinds = [(passing.reservations, "reservation"), (passing.cgroups, "cgroup")];
+    let left: Vec<_> = kinds
+        .into_iter()
+        .filter(|(number, _)| *number > 0)
+        .map(|(number, thing)| count(number, thing))
+        .collect();
+    if left.is_empty() {
+        return pass(ID, "nothing is left behind");
     }
+    pass(
+        ID,
+        format!(
+            "{} of ended processes, dropped at the next start",
+            left.join(" and ")
+        ),
+    )
 }
 
 fn count(number: usize, thing: &str) -> String {
@@ -135,6 +155,27 @@ mod tests {
         assert!(check.summary.starts_with("1 download"), "{}", check.summary);
         assert_eq!(value["ownerless_vms"], json!([vms.join("0123456789ab")]));
         assert_eq!(value["abandoned_downloads"], json!([blobs[0]]));
+    }
+
+    #[test]
+    fn what_the_next_start_drops_is_no_problem() {
+        let (reservations, cgroups) = (2, 1);
+        let check = judge(
+            &[],
+            0,
+            0,
+            Passing {
+                reservations,
+                cgroups,
+            },
+        );
+        assert_eq!(
+            (check.status, check.summary.as_str()),
+            (
+                Status::Pass,
+                "2 reservations and 1 cgroup of ended processes, dropped at the next start"
+            )
+        );
     }
 
     #[test]

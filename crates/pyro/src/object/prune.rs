@@ -63,4 +63,6 @@ pub enum PruneKind {
     Lock,
     /// A file that was written and never put in place.
     File,
+    /// The cgroup of a VM whose owner was killed.
+    Cgroup,
 }

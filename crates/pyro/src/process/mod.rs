@@ -1,7 +1,9 @@
 //! Child processes that never outlive their owner.
 
 mod child;
+mod launch;
 mod ring;
+mod running;
 mod spawn;
 pub(crate) mod sys;
 
@@ -12,8 +14,10 @@ use rustix::fs::{Access, AtFlags, CWD};
 use rustix::process::{Signal, getppid};
 
 pub(crate) use child::OwnedChild;
+pub(crate) use launch::{Launch, Launched};
 pub(crate) use ring::Ring;
-pub(crate) use spawn::spawn;
+pub(crate) use running::Running;
+pub(crate) use spawn::{spawn, spawn_by};
 
 /// Lets the kernel kill the command's process when this one ends, however it ends, and keeps the terminal's Ctrl-C
 /// from it. Such a command must be started by [`spawn()`].

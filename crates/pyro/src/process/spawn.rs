@@ -3,45 +3,53 @@
 //! A child asks the kernel to be killed when its parent dies (`PR_SET_PDEATHSIG`, prctl(2)), and for the kernel the parent
 //! is the *thread* that made it. So they all come from one thread that lives as long as the process.
 
-use std::process::{Child, Command};
+use std::process::Command;
 use std::sync::OnceLock;
 use std::sync::mpsc;
 
 use tokio::sync::oneshot;
 
-struct Order {
-    command: Command,
-    reply: oneshot::Sender<std::io::Result<Child>>,
-}
+use super::running::Running;
+
+type Order = Box<dyn FnOnce() + Send>;
 
 /// Starts the command from the thread that never ends.
 ///
 /// # Errors
 /// Whatever starting it gave.
-pub(crate) async fn spawn(command: Command) -> std::io::Result<Child> {
+pub(crate) async fn spawn(mut command: Command) -> std::io::Result<Running> {
+    // The descriptors meant for the child close with the command, so that its end of each is the only one.
+    spawn_by(move || command.spawn().map(Running::from)).await
+}
+
+/// Starts a child as `start` says, on the thread that never ends. What that returns must end the child when dropped: it
+/// is dropped if whoever asked has given up, as nothing may run without an owner.
+///
+/// # Errors
+/// What `start` gave.
+pub(crate) async fn spawn_by<T: Send + 'static>(
+    start: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> std::io::Result<T> {
     static SPAWNER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(start_thread);
     let (reply, answer) = oneshot::channel();
     let gone = || std::io::Error::other("the thread that starts processes is gone");
-    spawner.send(Order { command, reply }).map_err(|_| gone())?;
+    let order = move || {
+        let unwanted = reply.send(start());
+        drop(unwanted);
+    };
+    spawner.send(Box::new(order)).map_err(|_| gone())?;
     answer.await.map_err(|_| gone())?
 }
 
 fn start_thread() -> mpsc::Sender<Order> {
     let (orders, inbox) = mpsc::channel::<Order>();
     let run = move || {
-        for mut order in inbox {
-            let child = order.command.spawn();
-            // The descriptors meant for the child close here, so that its end of each is the only one.
-            drop(order.command);
-            if let Err(Ok(mut orphan)) = order.reply.send(child) {
-                // Whoever asked has given up: nothing may run without an owner.
-                let _gone_already = orphan.kill();
-                let _status = orphan.wait();
-            }
+        for order in inbox {
+            order();
         }
     };
-    // Without the thread the sender fails, which `spawn` reports.
+    // Without the thread the sender fails, which `spawn_by` reports.
     let _handle = std::thread::Builder::new().name("spawner".to_owned()).spawn(run);
     orders
 }

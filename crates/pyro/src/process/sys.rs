@@ -1,14 +1,17 @@
 //! What only unsafe code can say.
 #![expect(
     unsafe_code,
-    reason = "the standard library offers the hook, and the kernel close_range(2), only so"
+    reason = "the standard library offers the hook, and the kernel clone3(2) and close_range(2), only so"
 )]
 
-use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::ffi::{CStr, CString, c_char};
+use std::marker::PhantomData;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use rustix::ioctl::{self, Setter, Updater, opcode};
+use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -21,8 +24,120 @@ pub(crate) fn before_exec(
     command: &mut Command,
     hook: impl FnMut() -> std::io::Result<()> + Send + Sync + 'static,
 ) {
-    // SAFETY: the callers, `bind_to_owner` and `confine`, have hooks that make nothing but system calls.
+    // SAFETY: the caller, `bind_to_owner`, has a hook that makes nothing but system calls.
     unsafe { command.pre_exec(hook) };
+}
+
+/// Makes a child process (fork(2)), which runs `child` and ends with status 127 should that return.
+///
+/// The child is a copy of a process that may have had other threads: what it runs must make system calls only, allocate
+/// nothing and take no lock (signal-safety(7)).
+pub(crate) fn fork(child: impl FnOnce()) -> std::io::Result<Pid> {
+    // SAFETY: the callers have children that make nothing but system calls.
+    let result = unsafe { libc::fork() };
+    continue_as(libc::c_long::from(result), child)
+}
+
+/// The same in the cgroup with this directory, which the child never was outside of. Where the kernel refuses that, no
+/// child is made.
+pub(crate) fn fork_into(cgroup: BorrowedFd<'_>, child: impl FnOnce()) -> std::io::Result<Pid> {
+    let arguments = CloneArguments {
+        flags: CLONE_INTO_CGROUP,
+        exit_signal: u64::from(libc::SIGCHLD.cast_unsigned()),
+        cgroup: u64::from(cgroup.as_raw_fd().cast_unsigned()),
+        ..CloneArguments::default()
+    };
+    // SAFETY: without `CLONE_VM` this is fork(2), whose rules the callers' children obey; the kernel reads the structure.
+    let result = unsafe {
+        libc::syscall(
+            libc::SYS_clone3,
+            &raw const arguments,
+            size_of::<CloneArguments>(),
+        )
+    };
+    continue_as(result, child)
+}
+
+/// Goes on after a fork, in both processes.
+fn continue_as(result: libc::c_long, child: impl FnOnce()) -> std::io::Result<Pid> {
+    if result == 0 {
+        child();
+        // SAFETY: ends the process at once, without running anything.
+        unsafe { libc::_exit(127) };
+    }
+    let pid = i32::try_from(result).ok().filter(|pid| *pid > 0);
+    pid.and_then(Pid::from_raw)
+        .ok_or_else(std::io::Error::last_os_error)
+}
+
+/// `struct clone_args` (clone(2)).
+#[derive(Default)]
+#[repr(C)]
+struct CloneArguments {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// The child begins in the cgroup that the arguments name.
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+/// The arguments of a program in the form that execve(2) takes.
+#[derive(Debug)]
+pub(crate) struct ArgumentVector<'a> {
+    pointers: Vec<*const c_char>,
+    strings: PhantomData<&'a [CString]>,
+}
+
+impl<'a> ArgumentVector<'a> {
+    /// Of these strings, of which the first is the program's name.
+    pub(crate) fn new(strings: &'a [CString]) -> Self {
+        let pointers = strings.iter().map(|string| string.as_ptr());
+        Self {
+            pointers: pointers.chain([std::ptr::null()]).collect(),
+            strings: PhantomData,
+        }
+    }
+}
+
+/// Becomes another program, without any environment. Returns only if that fails. Makes system calls only.
+pub(crate) fn execute(program: &CStr, arguments: &ArgumentVector<'_>) -> std::io::Error {
+    let environment = [std::ptr::null()];
+    // SAFETY: the strings live as long as the vector; both lists end with a null pointer.
+    unsafe {
+        libc::execve(
+            program.as_ptr(),
+            arguments.pointers.as_ptr(),
+            environment.as_ptr(),
+        )
+    };
+    std::io::Error::last_os_error()
+}
+
+/// Lets every signal in, and SIGPIPE end the process: what Rust's runtime ignores, a program would go on ignoring.
+pub(crate) fn reset_signals() -> std::io::Result<()> {
+    // SAFETY: the structure consists of integers, for which zero is a value: the empty set.
+    let none: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: reads the set, and returns nothing.
+    let unblocked =
+        unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()) };
+    if unblocked != 0 {
+        return Err(std::io::Error::from_raw_os_error(unblocked));
+    }
+    // SAFETY: the default action is no function of ours.
+    let before = unsafe { libc::signal(libc::SIGPIPE, libc::SIG_DFL) };
+    if before == libc::SIG_ERR {
+        return Err(std::io::Error::last_os_error());
+    }
+    Ok(())
 }
 
 /// Marks every descriptor from 3 on to be closed at exec.

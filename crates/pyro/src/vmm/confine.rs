@@ -5,9 +5,7 @@
 //! wanted) make the start fail.
 
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::Command;
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::FdFlags;
@@ -15,12 +13,13 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, getgid, getppid, getuid};
 use rustix::thread::{Gid, Uid, UnshareFlags};
 use tokio::net::UnixStream;
 
+use super::cgroup::{Limits, VmmCgroup};
 use super::gate::{self, Gate, Held, Offer};
 use super::jail::Jail;
 use super::report::{Report, Reporter};
 use crate::id::VmId;
 use crate::process::sys::{self, FilterInstruction};
-use crate::process::{self, OwnedChild};
+use crate::process::{self, Launch, Launched, OwnedChild};
 
 /// Users from here on run VMMs when pyro runs as root, one for each VM, so that none may signal or trace another.
 const FIRST_VMM_UID: u32 = 2_000_000_000;
@@ -37,6 +36,8 @@ pub(super) struct Confinement {
     pub(super) vm_id: VmId,
     /// The program that it is to find in a root of its own, instead of the one that is run otherwise.
     pub(super) jailed: Option<PathBuf>,
+    /// What it may use of the host.
+    pub(super) limits: Limits,
 }
 
 /// A VMM that was started, in its confinement.
@@ -50,11 +51,16 @@ pub(super) struct Confined {
     pub(super) gate: Option<Gate>,
     /// Its own root, if it has one.
     pub(super) root: Option<OwnedFd>,
+    /// Where its limits are in force; to be dropped once its process is gone.
+    pub(super) cgroup: Option<VmmCgroup>,
 }
 
 /// The layers in force around a VMM.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct InForce(u8);
+#[derive(Debug)]
+pub(super) struct InForce {
+    layers: u8,
+    limits: Option<String>,
+}
 
 /// A layer that may be missing, as a bit of the report.
 #[derive(Debug, Clone, Copy)]
@@ -66,12 +72,12 @@ enum Layer {
     Root = 8,
 }
 
-/// Starts the command, which confines itself before it becomes the VMM. What the VMM says goes to `messages`.
+/// Starts the program, which confines itself before it becomes the VMM. What the VMM says goes to `messages`.
 ///
 /// # Errors
 /// If a layer that must never be missing is refused, or the program cannot be executed. Nothing is left running.
 pub(super) async fn start(
-    mut command: Command,
+    launch: Launch,
     confinement: Confinement,
     messages: UnixStream,
 ) -> std::io::Result<Confined> {
@@ -80,8 +86,13 @@ pub(super) async fn start(
     let identity = vmm_identity(confinement.vm_id);
     let (user, group) = identity.map_or_else(|| (getuid().as_raw(), getgid().as_raw()), |id| (id, id));
     let jail = confinement.jailed.map(|program| Jail::new(&program, user, group));
-    // The terminal's Ctrl-C is for pyro, which then ends the VM in order.
-    command.process_group(0);
+    let cgroup = match VmmCgroup::create(confinement.vm_id, &confinement.limits) {
+        Ok(cgroup) => Some(cgroup),
+        Err(error) => {
+            tracing::debug!(%error, "the VMM has no limits");
+            None
+        }
+    };
     let steps = Steps {
         inherited: confinement.inherited,
         identity,
@@ -92,15 +103,24 @@ pub(super) async fn start(
         filter: (!offers.is_empty()).then(|| gate::filter(confinement.held)),
         reporter,
     };
-    sys::before_exec(&mut command, move || steps.take());
-    let process = OwnedChild::own(process::spawn(command).await?, messages)?;
+    let start = move || {
+        let directory = cgroup.as_ref().map(VmmCgroup::directory);
+        let Launched { process, in_cgroup } = launch.start(directory, || steps.take())?;
+        Ok((process, cgroup.filter(|_| in_cgroup)))
+    };
+    let (process, cgroup) = process::spawn_by(start).await?;
+    let process = OwnedChild::own(process, messages)?;
     let (layers, [listener, root]) = report.receive();
     let gate = listener.map(|listener| Gate::keep(listener, offers));
     Ok(Confined {
         process,
-        in_force: InForce(layers),
+        in_force: InForce {
+            layers,
+            limits: cgroup.as_ref().map(VmmCgroup::describe),
+        },
         gate: gate.transpose()?,
         root,
+        cgroup,
     })
 }
 
@@ -171,8 +191,7 @@ impl Steps {
 
 impl InForce {
     /// The layers, for people.
-    pub(super) fn describe(self, seccomp: bool) -> String {
-        let Self(layers) = self;
+    pub(super) fn describe(&self, seccomp: bool) -> String {
         let mut names = vec!["no-new-privileges", "closed-descriptors", "no-core-dumps"];
         let optional = [
             (Layer::User, "own-user"),
@@ -183,19 +202,19 @@ impl InForce {
         names.extend(
             optional
                 .iter()
-                .filter(|(layer, _)| layers & *layer as u8 != 0)
+                .filter(|(layer, _)| self.layers & *layer as u8 != 0)
                 .map(|(_, name)| *name),
         );
         if seccomp {
             names.push("system-call-filter");
         }
+        names.extend(self.limits.as_deref());
         names.join(", ")
     }
 
     /// What the user of a VM should know.
-    pub(super) fn warning(self) -> Option<String> {
-        let Self(layers) = self;
-        let root = getuid().is_root() && layers & Layer::User as u8 == 0;
+    pub(super) fn warning(&self) -> Option<String> {
+        let root = getuid().is_root() && self.layers & Layer::User as u8 == 0;
         root.then(|| "the VMM of this VM runs as root, which it could not give up".to_owned())
     }
 }

@@ -7,43 +7,45 @@
 //! Firecracker's own `jailer` makes a root in a directory of the host instead, which somebody has to clean up, needs
 //! privileges, and loses the tie of the VMM's life to its owner's when it changes the user.
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, OsStr};
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 
-/// The program, as the VMM's own root has it.
-pub(super) const PROGRAM: &str = "/vmm";
-
 /// Where the new root is put together: a directory that every host has, and under which no program lies.
 const PLACE: &CStr = c"/proc";
-
-/// The program in that place.
-const PROGRAM_IN_PLACE: &CStr = c"/proc/vmm";
 
 /// A root for one VMM, not yet made.
 #[derive(Debug)]
 pub(super) struct Jail {
     program: CString,
+    /// Where the program is to be while the root is put together.
+    in_place: CString,
     options: CString,
 }
 
+/// The path of a program in a root of its own.
+pub(super) fn path_inside(program: &Path) -> PathBuf {
+    Path::new("/").join(program.file_name().unwrap_or_else(|| OsStr::new("vmm")))
+}
+
 impl Jail {
-    /// For this program, which is then [`PROGRAM`], and a VMM that runs as this user and group.
+    /// For this program, which then has its [`path_inside`], and a VMM that runs as this user and group.
     ///
     /// # Errors
     /// If there is no such program.
     pub(super) fn new(program: &Path, user: u32, group: u32) -> std::io::Result<Self> {
-        use std::os::unix::ffi::OsStrExt;
-
+        let in_place = [PLACE.to_bytes(), path_inside(program).as_os_str().as_bytes()].concat();
         // A link would be looked up in the VMM's mount namespace, where nothing keeps it from leading elsewhere.
         let program = fs_err::canonicalize(program)?;
         // What comes there are sockets and small files.
         let options = format!("mode=0700,uid={user},gid={group},size=4m,nr_inodes=64");
         Ok(Self {
             program: CString::new(program.as_os_str().as_bytes())?,
+            in_place: CString::new(in_place)?,
             options: CString::new(options)?,
         })
     }
@@ -60,8 +62,8 @@ impl Jail {
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
         rustix::mount::mount(c"pyro", PLACE, c"tmpfs", flags, self.options.as_c_str())?;
         let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
-        drop(rustix::fs::open(PROGRAM_IN_PLACE, flags, Mode::empty())?);
-        rustix::mount::mount_bind(self.program.as_c_str(), PROGRAM_IN_PLACE)?;
+        drop(rustix::fs::open(self.in_place.as_c_str(), flags, Mode::empty())?);
+        rustix::mount::mount_bind(self.program.as_c_str(), self.in_place.as_c_str())?;
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(PLACE, flags, Mode::empty())?;
         // The old root is put over the new one, and taken away (pivot_root(2), notes).

@@ -3,6 +3,7 @@
 //! A driver knows neither workspaces nor environments, and nothing above this module knows which driver it uses. Parts
 //! come as open files, so that a machine needs no place of its own on disk and its VMM no leave to open anything.
 
+pub(crate) mod cgroup;
 mod confine;
 mod driver;
 mod firecracker;
@@ -108,6 +109,8 @@ pub(crate) struct Machine {
     facts: MachineFacts,
     // Lives as long as the VMM may open something.
     _gate: Option<gate::Gate>,
+    // Dropped after the VMM's process, which is then gone.
+    _cgroup: Option<cgroup::VmmCgroup>,
 }
 
 /// The first byte stream to the agent, or where it comes from.

@@ -9,14 +9,14 @@ mod inside;
 mod requests;
 
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tokio::net::UnixStream;
 
 use self::api::Api;
 pub(super) use self::inside::Inside;
+use super::cgroup::{self, Limits};
 use super::confine::{self, Confined, Confinement};
 use super::gate::{Gate, Held, Offer};
 use super::{
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::id::VmId;
 use crate::object::{ExecutionMode, VmmKind};
-use crate::process::Ring;
+use crate::process::{Launch, Ring};
 
 /// Starts machines with one Firecracker binary.
 #[derive(Debug, Clone)]
@@ -55,6 +55,11 @@ impl Firecracker {
         let (console, console_end) = pair()?;
         let (messages, messages_end) = pair()?;
         let vm_id = spec.vm_id;
+        let limits = Limits::new(
+            spec.resources,
+            spec.isolation,
+            cgroup::disks_in_memory(&spec.disks),
+        );
         let (plan, offers) = Plan::of(spec)?;
         let confinement = Confinement {
             inherited: Vec::new(),
@@ -62,18 +67,21 @@ impl Firecracker {
             held: Held::OpenAndListen,
             vm_id,
             jailed: Some(self.program.clone()),
+            limits,
         };
         let spawn_failed = |source| VmmError::Spawn {
             program: self.program.clone(),
             source,
         };
-        let confined = confine::start(command(vm_id, console_end, messages_end), confinement, messages);
+        let launch = launch(&self.program, vm_id, console_end, messages_end).map_err(spawn_failed)?;
+        let confined = confine::start(launch, confinement, messages).await;
         let Confined {
             mut process,
             in_force,
             gate,
             root,
-        } = confined.await.map_err(spawn_failed)?;
+            cgroup,
+        } = confined.map_err(spawn_failed)?;
         let console = Ring::read(console);
         let missing = || spawn_failed(std::io::Error::other("it did not say how it is confined"));
         let (mut gate, root) = gate.zip(root).ok_or_else(missing)?;
@@ -106,6 +114,7 @@ impl Firecracker {
                 warning: in_force.warning(),
             },
             _gate: None,
+            _cgroup: cgroup,
         })
     }
 }
@@ -193,15 +202,9 @@ impl Plan {
     }
 }
 
-fn command(vm_id: VmId, console: OwnedFd, messages: OwnedFd) -> Command {
-    let mut command = Command::new(jail::PROGRAM);
-    command
-        .args(["--id", &format!("pyro-{vm_id}"), "--level", "Warning"])
-        .args(["--api-sock", inside::API])
-        .env_clear()
-        .current_dir("/")
-        .stdin(Stdio::null())
-        .stdout(Stdio::from(console))
-        .stderr(Stdio::from(messages));
-    command
+fn launch(program: &Path, vm_id: VmId, console: OwnedFd, messages: OwnedFd) -> std::io::Result<Launch> {
+    let id = format!("pyro-{vm_id}");
+    let arguments = ["--id", &id, "--level", "Warning", "--api-sock", inside::API];
+    let arguments = arguments.map(str::to_owned).to_vec();
+    Launch::new(&jail::path_inside(program), arguments, console, messages)
 }

@@ -8,10 +8,10 @@ mod qmp;
 
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 
 use self::arguments::{Begin, MEMORY, Parts};
 pub(super) use self::qmp::Qmp;
+use super::cgroup::{self, Limits};
 use super::confine::{self, Confined, Confinement};
 use super::gate::{Held, Offer};
 use super::{
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::isolation::Isolation;
 use crate::object::{ExecutionMode, VmmKind};
-use crate::process::Ring;
+use crate::process::{Launch, Ring};
 
 /// Starts machines with one QEMU binary.
 #[derive(Debug, Clone)]
@@ -46,6 +46,7 @@ impl Qemu {
         let [console_end, channel_end, monitor_end] = [0, 1, 2].map(|index| confine::number(&handed[index]));
         let (begin, memory) = begin(std::mem::take(&mut spec.origin), &spec, &mut handed)?;
         let disks = std::mem::take(&mut spec.disks);
+        let in_memory = cgroup::disks_in_memory(&disks);
         let parts = Parts {
             begin,
             has_memory_file: memory.is_some(),
@@ -58,29 +59,34 @@ impl Qemu {
                 .collect(),
         };
         handed.extend(disks.into_iter().map(|disk| disk.image));
-        let command = self.command(arguments::arguments(&spec, &parts), messages_end)?;
         let mut offers = Vec::new();
         offers.extend(memory.map(|file| Offer { path: MEMORY, file }));
         if spec.isolation == Isolation::Hardware {
             offers.push(kvm_device()?);
         }
+        let arguments = arguments::arguments(&spec, &parts);
+        let output = messages_end.try_clone().map_err(VmmError::Channel)?;
+        let spawn_error = |source| VmmError::Spawn {
+            program: self.program.clone(),
+            source,
+        };
+        let launch = Launch::new(&self.program, arguments, output, messages_end).map_err(spawn_error)?;
         let confinement = Confinement {
             inherited: handed,
             offers,
             held: Held::OpenForWriting,
             vm_id: spec.vm_id,
             jailed: None,
+            limits: Limits::new(spec.resources, spec.isolation, in_memory),
         };
-        let started = confine::start(command, confinement, messages).await;
+        let started = confine::start(launch, confinement, messages).await;
         let Confined {
             process,
             in_force,
             gate,
             root: _,
-        } = started.map_err(|source| VmmError::Spawn {
-            program: self.program.clone(),
-            source,
-        })?;
+            cgroup,
+        } = started.map_err(spawn_error)?;
         let mut qmp = Qmp::new(monitor);
         if let Begin::Saved { devices } = parts.begin {
             qmp.restore(devices).await?;
@@ -97,20 +103,8 @@ impl Qemu {
                 warning: in_force.warning(),
             },
             _gate: gate,
+            _cgroup: cgroup,
         })
-    }
-
-    fn command(&self, arguments: Vec<String>, messages: OwnedFd) -> Result<Command, VmmError> {
-        let duplicate = messages.try_clone().map_err(VmmError::Channel)?;
-        let mut command = Command::new(&self.program);
-        command
-            .args(arguments)
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::null())
-            .stdout(Stdio::from(duplicate))
-            .stderr(Stdio::from(messages));
-        Ok(command)
     }
 }
 
