@@ -14,6 +14,7 @@ use tokio::task::LocalSet;
 
 use crate::channel::Channel;
 use crate::exec::registry::Registry;
+use crate::identity::Opened;
 use crate::session::{self, Medium, Sequel};
 use crate::setup::devices::Uevents;
 use crate::setup::{self, Machine};
@@ -28,6 +29,8 @@ pub(crate) struct Agent {
     pub(crate) commands: Registry,
     /// What proves to the host that this is its machine: from the kernel's command line, until the host gives another.
     pub(crate) nonce: RefCell<Bytes>,
+    /// What the last configuration left open for the next one.
+    pub(crate) opened: Opened,
     /// Turns true when everything is on disk and the machine may end.
     pub(crate) is_off: watch::Sender<bool>,
     ready_after_us: OnceCell<u64>,
@@ -80,6 +83,7 @@ fn serve(uevents: &Uevents, machine: Result<Rc<Machine>, String>) -> io::Result<
         machine,
         commands: Registry::default(),
         nonce: RefCell::new(nonce_of_boot().into()),
+        opened: Opened::default(),
         is_off: watch::Sender::new(false),
         ready_after_us: OnceCell::new(),
     });

@@ -1,9 +1,10 @@
 //! What must be this machine's own: name, identity, time and randomness.
 
+use std::cell::{OnceCell, RefCell};
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use pyro_proto::handshake::NONCE_BYTES;
@@ -13,6 +14,7 @@ use rustix::time::{ClockId, Timespec};
 
 use crate::agent::Agent;
 use crate::call::fault;
+use crate::setup::Machine;
 use crate::sys;
 
 /// Written anew for each boot and restore; never on the machine's disk.
@@ -20,6 +22,45 @@ const RUNTIME_ID: &str = "/run/machine-id";
 const MACHINE_ID: &str = "/etc/machine-id";
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
+/// What one configuration opened and the next one need not look up again.
+///
+/// A machine is saved after a configuration that nobody keeps, and configured once more when it is restored.
+#[derive(Debug, Default)]
+pub(crate) struct Opened {
+    random: OnceCell<File>,
+    /// In its place over [`MACHINE_ID`]; only until a command may have changed what is where.
+    machine_id: RefCell<Option<File>>,
+}
+
+impl Opened {
+    /// Lets go of what a command may find in its way, or change.
+    pub(crate) fn release(&self) {
+        self.machine_id.take();
+    }
+
+    fn add_entropy(&self, seed: &[u8]) -> io::Result<()> {
+        let random = match self.random.get() {
+            Some(random) => random,
+            None => {
+                let random = File::options().write(true).open("/dev/urandom")?;
+                self.random.get_or_init(|| random)
+            }
+        };
+        sys::add_entropy(random.as_fd(), seed)
+    }
+
+    async fn write_machine_id(&self, id: &str, machine: &Machine) -> io::Result<()> {
+        let line = format!("{id}\n");
+        if let Some(file) = self.machine_id.take() {
+            // All ids are of one length, so nothing is left of the last one.
+            return file.write_all_at(line.as_bytes(), 0);
+        }
+        let file = machine.workload.run(move |_| place_machine_id(&line)).await?;
+        self.machine_id.replace(Some(file?));
+        Ok(())
+    }
+}
 
 /// Applies everything that is given; an empty field is left as it is.
 ///
@@ -47,7 +88,8 @@ pub(crate) async fn apply(configure: Configure, agent: &Agent) -> Result<(), Fau
         ));
     }
     if !entropy.is_empty() {
-        add_entropy(&entropy).map_err(|error| failed("seed the random generator", &error))?;
+        let seeded = agent.opened.add_entropy(&entropy);
+        seeded.map_err(|error| failed("seed the random generator", &error))?;
     }
     if realtime_ns != 0 {
         set_clock(realtime_ns).map_err(|error| failed("set the clock", &error))?;
@@ -61,10 +103,8 @@ pub(crate) async fn apply(configure: Configure, agent: &Agent) -> Result<(), Fau
         })?;
     }
     if !machine_id.is_empty() {
-        let written = machine.workload.run(move |_| write_machine_id(&machine_id)).await;
-        written
-            .flatten()
-            .map_err(|error| failed("write the machine id", &error))?;
+        let written = agent.opened.write_machine_id(&machine_id, machine).await;
+        written.map_err(|error| failed("write the machine id", &error))?;
     }
     if !nonce.is_empty() {
         *agent.nonce.borrow_mut() = nonce;
@@ -80,10 +120,6 @@ fn is_machine_id(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-fn add_entropy(seed: &[u8]) -> io::Result<()> {
-    sys::add_entropy(File::options().write(true).open("/dev/urandom")?.as_fd(), seed)
-}
-
 fn set_clock(realtime_ns: u64) -> io::Result<()> {
     let time = Timespec {
         tv_sec: i64::try_from(realtime_ns / NANOS_PER_SECOND).map_err(io::Error::other)?,
@@ -92,8 +128,8 @@ fn set_clock(realtime_ns: u64) -> io::Result<()> {
     rustix::time::clock_settime(ClockId::Realtime, time).map_err(Into::into)
 }
 
-/// Puts the id over `/etc/machine-id` by a mount, as machine-id(5) describes for images without one.
-fn write_machine_id(id: &str) -> io::Result<()> {
+/// Puts the id over `/etc/machine-id` by a mount, as machine-id(5) describes for images without one; gives its file.
+fn place_machine_id(line: &str) -> io::Result<File> {
     let no_follow = i32::try_from(OFlags::NOFOLLOW.bits()).map_err(io::Error::other)?;
     let mut file = File::options()
         .write(true)
@@ -102,16 +138,17 @@ fn write_machine_id(id: &str) -> io::Result<()> {
         .mode(0o444)
         .custom_flags(no_follow)
         .open(RUNTIME_ID)?;
-    file.write_all(format!("{id}\n").as_bytes())?;
+    file.write_all(line.as_bytes())?;
     if !Path::new(MACHINE_ID).exists() {
         fs::create_dir_all("/etc")?;
         File::create(MACHINE_ID)?;
     }
     let (ours, seen) = (file.metadata()?, fs::metadata(MACHINE_ID)?);
     if (ours.dev(), ours.ino()) == (seen.dev(), seen.ino()) {
-        return Ok(());
+        return Ok(file);
     }
-    rustix::mount::mount_bind(RUNTIME_ID, MACHINE_ID).map_err(Into::into)
+    rustix::mount::mount_bind(RUNTIME_ID, MACHINE_ID)?;
+    Ok(file)
 }
 
 #[cfg(test)]

@@ -1,13 +1,8 @@
 //! The system interfaces that have no safe wrapper.
-#![expect(
-    unsafe_code,
-    reason = "fork, pre-exec hooks and a few kernel interfaces have no safe wrapper"
-)]
+#![expect(unsafe_code, reason = "fork and a few kernel interfaces have no safe wrapper")]
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::Command;
 
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
@@ -73,17 +68,6 @@ pub(crate) fn unshare_workload() -> io::Result<()> {
     let flags = UnshareFlags::FS | UnshareFlags::NEWNS | UnshareFlags::NEWPID;
     // SAFETY: no descriptor table is unshared, which is what could break the ownership of descriptors.
     unsafe { rustix::thread::unshare_unsafe(flags) }.map_err(Into::into)
-}
-
-/// Has `command` run `prepare` in its process just before it executes the program.
-///
-/// `prepare` must do nothing but system calls: it runs after a fork in a process with several threads.
-pub(crate) fn before_exec(
-    command: &mut Command,
-    prepare: impl FnMut() -> io::Result<()> + Send + Sync + 'static,
-) {
-    // SAFETY: the callers pass closures that only make system calls.
-    unsafe { command.pre_exec(prepare) };
 }
 
 /// Sends any signal, real-time ones too, to one process.

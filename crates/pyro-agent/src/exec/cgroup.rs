@@ -26,11 +26,8 @@ pub(crate) struct Cgroups {
 impl Cgroups {
     /// Makes the one above all commands.
     pub(crate) fn open() -> io::Result<Self> {
-        let all = Cgroup {
-            directory: Path::new(ROOT).join("commands"),
-        };
         delegate_controllers(Path::new(ROOT));
-        fs::create_dir(&all.directory)?;
+        let all = Cgroup::create(Path::new(ROOT).join("commands"))?;
         delegate_controllers(&all.directory);
         let cgroups = Self {
             all,
@@ -65,9 +62,7 @@ impl Cgroups {
 
     fn create(&self) -> io::Result<Cgroup> {
         self.last.set(self.last.get() + 1);
-        let directory = self.all.directory.join(self.last.get().to_string());
-        fs::create_dir(&directory)?;
-        Ok(Cgroup { directory })
+        Cgroup::create(self.all.directory.join(self.last.get().to_string()))
     }
 }
 
@@ -79,24 +74,44 @@ fn delegate_controllers(directory: &Path) {
 }
 
 /// A cgroup, named by its directory in the agent's root.
+///
+/// What is read of it for each command is opened when it is made, when nobody waits.
 #[derive(Debug)]
 pub(crate) struct Cgroup {
     directory: PathBuf,
+    entrance: OwnedFd,
+    events: File,
+    /// A kernel may lack the controller.
+    memory_events: Option<File>,
 }
 
 impl Cgroup {
-    /// A descriptor with which a process that writes `0` joins.
+    fn create(directory: PathBuf) -> io::Result<Self> {
+        fs::create_dir(&directory)?;
+        Ok(Self {
+            entrance: File::open(&directory)?.into(),
+            events: File::open(directory.join("cgroup.events"))?,
+            memory_events: File::open(directory.join("memory.events")).ok(),
+            directory,
+        })
+    }
+
+    /// A descriptor of the directory, with which a process is born in it.
     pub(crate) fn entrance(&self) -> io::Result<OwnedFd> {
-        File::options()
-            .write(true)
-            .open(self.directory.join("cgroup.procs"))
-            .map(Into::into)
+        self.entrance.try_clone()
     }
 
     /// Whether it is there, and no process is in it or below.
     fn is_empty(&self) -> bool {
-        File::open(self.directory.join("cgroup.events"))
-            .is_ok_and(|events| is_unpopulated(&events).unwrap_or(false))
+        is_unpopulated(&self.events).unwrap_or(false)
+    }
+
+    /// The number of processes in it and below.
+    pub(crate) fn population(&self) -> usize {
+        if self.is_empty() {
+            return 0;
+        }
+        self.processes().map_or(0, |left| left.len())
     }
 
     /// Sends a signal to every process in it and below.
@@ -120,7 +135,7 @@ impl Cgroup {
     }
 
     /// The processes in it and below.
-    pub(crate) fn processes(&self) -> io::Result<Vec<Pid>> {
+    fn processes(&self) -> io::Result<Vec<Pid>> {
         let mut processes = Vec::new();
         let mut directories = vec![self.directory.clone()];
         while let Some(directory) = directories.pop() {
@@ -141,7 +156,12 @@ impl Cgroup {
 
     /// Whether the kernel killed one of its processes for want of memory.
     pub(crate) fn has_oom_kill(&self) -> bool {
-        fs::read_to_string(self.directory.join("memory.events")).is_ok_and(|events| counts_oom_kill(&events))
+        let mut text = [0; 512];
+        let events = self.memory_events.as_ref();
+        events.is_some_and(|events| {
+            let count = rustix::io::pread(events, &mut text, 0).unwrap_or(0);
+            counts_oom_kill(&text[..count])
+        })
     }
 
     /// Waits until no process is in it or below.
@@ -185,11 +205,11 @@ fn is_unpopulated(events: impl AsFd) -> io::Result<bool> {
         .any(|line| line == b"populated 0"))
 }
 
-fn counts_oom_kill(events: &str) -> bool {
+fn counts_oom_kill(events: &[u8]) -> bool {
     events
-        .lines()
-        .filter_map(|line| line.strip_prefix("oom_kill "))
-        .any(|count| count.trim() != "0")
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| line.strip_prefix(b"oom_kill "))
+        .any(|count| count != b"0")
 }
 
 #[cfg(test)]
@@ -198,8 +218,8 @@ mod tests {
 
     #[test]
     fn only_kills_for_want_of_memory_count() {
-        assert!(counts_oom_kill("low 0\noom 3\noom_kill 1\noom_group_kill 0\n"));
-        assert!(!counts_oom_kill("low 0\noom 3\noom_kill 0\noom_group_kill 2\n"));
-        assert!(!counts_oom_kill(""));
+        assert!(counts_oom_kill(b"low 0\noom 3\noom_kill 1\noom_group_kill 0\n"));
+        assert!(!counts_oom_kill(b"low 0\noom 3\noom_kill 0\noom_group_kill 2\n"));
+        assert!(!counts_oom_kill(b""));
     }
 }

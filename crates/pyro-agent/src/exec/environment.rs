@@ -56,9 +56,13 @@ impl Environment {
         }
     }
 
-    /// Gives the entries.
-    pub(crate) fn into_entries(self) -> Vec<(OsString, OsString)> {
-        self.entries
+    /// Gives the entries, each as `NAME=value`.
+    pub(crate) fn into_entries(self) -> impl Iterator<Item = OsString> {
+        self.entries.into_iter().map(|(mut entry, value)| {
+            entry.push("=");
+            entry.push(value);
+            entry
+        })
     }
 
     fn set(&mut self, name: OsString, value: OsString) {

@@ -16,6 +16,7 @@ pub(crate) mod registry;
 mod spawn;
 mod stdin;
 mod supervise;
+mod sys;
 mod user;
 
 use std::rc::Rc;
@@ -43,7 +44,13 @@ pub(crate) async fn answer(asks: &mut Asks, reply: &mut Reply, agent: &Rc<Agent>
             let id = exec.request_id.clone();
             let command = match agent.commands.find(&id) {
                 Some(command) => command,
-                None => agent.commands.start(id.clone(), Plan::try_from(exec)?, machine)?,
+                None => {
+                    let plan = Plan::try_from(exec)?;
+                    if !plan.is_rehearsal {
+                        agent.opened.release();
+                    }
+                    agent.commands.start(id.clone(), plan, machine)?
+                }
             };
             (
                 command,

@@ -1,21 +1,23 @@
 //! Starts the process of a command. Everything here runs on the workload's thread, in the workload's root.
 
+use std::convert::Infallible;
+use std::ffi::{CString, OsString};
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use pyro_proto::message::{Fault, FaultKind};
 use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
 use rustix::pipe::PipeFlags;
-use rustix::process::{Pid, PidfdFlags, Resource, Rlimit};
+use rustix::process::{Resource, Rlimit, WaitId, WaitIdOptions};
 
 use super::plan::{Plan, Program};
+use super::sys::{self, Fork, Strings};
 use super::user::User;
 use crate::call::fault;
-use crate::sys;
 use crate::workload::Outside;
 
 const SHELL: &str = "/bin/sh";
@@ -62,66 +64,126 @@ impl From<Fault> for SpawnError {
     }
 }
 
-/// Starts the process, in the cgroup behind `entrance`.
+/// Starts the process, in the cgroup behind its directory.
 ///
 /// Everything that can be refused is checked before, so that a failure cannot leave a process behind.
-pub(crate) fn spawn(plan: Plan, entrance: OwnedFd, outside: &Outside) -> Result<Spawned, SpawnError> {
+pub(crate) fn spawn(plan: Plan, cgroup: &OwnedFd, outside: &Outside) -> Result<Spawned, SpawnError> {
     let user = User::find(&plan.user)?;
     let argv = argv(plan.program)?;
     let cwd = open_cwd(&plan.cwd, plan.create_cwd, &user)?;
     let mut environment = plan.environment;
     environment.complete(&user);
-    let Some((program, arguments)) = argv.split_first() else {
-        return Err(fault(FaultKind::InvalidArgument, "there is nothing to execute").into());
-    };
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(environment.into_entries());
-    let null = outside.null.try_clone().map_err(|error| internal(&error))?;
-    command.stdin(if plan.has_stdin {
-        Stdio::piped()
-    } else {
-        null.into()
-    });
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let proc = outside.proc.try_clone().map_err(|error| internal(&error))?;
-    let (told, tells) =
-        rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(|error| internal(&error.into()))?;
-    let preparation = Preparation {
-        entrance,
-        proc,
-        tells,
+    let program = argv.first().cloned().unwrap_or_default();
+    let image = Image {
+        arguments: Strings::new(argv.into_iter().map(c_string).collect::<Result<_, _>>()?),
+        environment: Strings::new(
+            environment
+                .into_entries()
+                .map(c_string)
+                .collect::<Result<_, _>>()?,
+        ),
         cwd,
         uid: Uid::from_raw(user.uid),
         gid: Gid::from_raw(user.gid),
         groups: user.groups.iter().copied().map(Gid::from_raw).collect(),
     };
-    sys::before_exec(&mut command, preparation.into_steps());
-    let child = command
-        .spawn()
-        .map_err(|error| not_started(&program.to_string_lossy(), &error))?;
-    opened(child, &told).map_err(|error| internal(&error).into())
+    let (child, parent) = Pipes::open(plan.has_stdin).map_err(|error| internal(&error))?;
+    let process = match sys::fork_into(cgroup.as_fd()).map_err(|error| internal(&error))? {
+        Fork::Child => be_command(&image, &child, outside),
+        Fork::Parent(process) => process,
+    };
+    drop(child);
+    match parent.hear().map_err(|error| internal(&error))? {
+        Told::Executed { pid } => Ok(Spawned {
+            pid,
+            process,
+            stdin: parent.stdin,
+            stdout: parent.stdout,
+            stderr: parent.stderr,
+        }),
+        Told::Failed(error) => {
+            // It ends by itself; its status says nothing more.
+            let waited = rustix::process::waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED);
+            waited.map_err(|error| internal(&error.into()))?;
+            Err(not_started(&program.to_string_lossy(), &error))
+        }
+    }
 }
 
-/// Opens what there is of a process that has said its id in `told`.
-fn opened(child: std::process::Child, told: &OwnedFd) -> io::Result<Spawned> {
-    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-    let pid = pid.ok_or_else(|| io::Error::other("the kernel gave no process id"))?;
-    let mut pid_in_workload = [0; size_of::<u32>()];
-    // It was written before the program was executed, which has happened.
-    rustix::io::read(told, &mut pid_in_workload)?;
-    let (Some(stdout), Some(stderr)) = (child.stdout, child.stderr) else {
-        return Err(io::Error::other("a pipe is missing"));
-    };
-    Ok(Spawned {
-        pid: u32::from_ne_bytes(pid_in_workload),
-        process: rustix::process::pidfd_open(pid, PidfdFlags::NONBLOCK)?,
-        stdin: child.stdin.map(Into::into),
-        stdout: stdout.into(),
-        stderr: stderr.into(),
-    })
+fn c_string(text: OsString) -> Result<CString, Fault> {
+    CString::new(text.into_vec()).map_err(|error| internal(&error.into()))
+}
+
+/// The ends of the pipes that the new process gets.
+struct ChildEnds {
+    stdin: Option<OwnedFd>,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+    /// Where it tells how far it came.
+    tells: OwnedFd,
+}
+
+/// The ends that the agent keeps.
+struct Pipes {
+    stdin: Option<OwnedFd>,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+    told: OwnedFd,
+}
+
+/// How far a new process came.
+enum Told {
+    /// To the program's first instruction.
+    Executed {
+        /// Its id in the workload's pid namespace.
+        pid: u32,
+    },
+    /// Not there; it has ended, or is about to.
+    Failed(io::Error),
+}
+
+impl Pipes {
+    fn open(has_stdin: bool) -> io::Result<(ChildEnds, Self)> {
+        let pipe = || rustix::pipe::pipe_with(PipeFlags::CLOEXEC);
+        let (stdin, stdin_writer) = if has_stdin { Some(pipe()?) } else { None }.unzip();
+        let (stdout, stdout_writer) = pipe()?;
+        let (stderr, stderr_writer) = pipe()?;
+        let (told, tells) = pipe()?;
+        let child = ChildEnds {
+            stdin,
+            stdout: stdout_writer,
+            stderr: stderr_writer,
+            tells,
+        };
+        let kept = Self {
+            stdin: stdin_writer,
+            stdout,
+            stderr,
+            told,
+        };
+        Ok((child, kept))
+    }
+
+    /// Waits until the program is executed, which closes the other end, or is given up, which is said before.
+    fn hear(&self) -> io::Result<Told> {
+        let mut words = [[0; size_of::<i32>()]; 2];
+        let mut count = 0;
+        for word in &mut words {
+            // A word is written, and so read, in one piece.
+            if rustix::io::retry_on_intr(|| rustix::io::read(&self.told, &mut word[..]))? == 0 {
+                break;
+            }
+            count += 1;
+        }
+        let [pid, error] = words.map(i32::from_ne_bytes);
+        match count {
+            1 => Ok(Told::Executed {
+                pid: pid.unsigned_abs(),
+            }),
+            2 => Ok(Told::Failed(io::Error::from_raw_os_error(error))),
+            _ => Err(io::Error::other("the new process said nothing")),
+        }
+    }
 }
 
 fn internal(error: &io::Error) -> Fault {
@@ -143,7 +205,7 @@ fn not_started(program: &str, error: &io::Error) -> SpawnError {
     }
 }
 
-fn argv(program: Program) -> Result<Vec<std::ffi::OsString>, Fault> {
+fn argv(program: Program) -> Result<Vec<OsString>, Fault> {
     match program {
         Program::Argv(argv) => Ok(argv),
         Program::Shell { string, .. } if is_executable(Path::new(SHELL)) => {
@@ -178,39 +240,47 @@ fn open_cwd(path: &Path, create: bool, user: &User) -> Result<OwnedFd, Fault> {
     })
 }
 
-/// What the new process does to itself before it executes the program.
-struct Preparation {
-    entrance: OwnedFd,
-    proc: OwnedFd,
-    /// Where it writes its process id: only it can ask for that of its own pid namespace without a file of `/proc`.
-    tells: OwnedFd,
+/// What the new process becomes.
+struct Image {
+    arguments: Strings,
+    environment: Strings,
     cwd: OwnedFd,
     uid: Uid,
     gid: Gid,
     groups: Vec<Gid>,
 }
 
-impl Preparation {
-    /// Only system calls, on values that exist already.
-    fn into_steps(self) -> impl FnMut() -> io::Result<()> + Send + Sync + 'static {
-        move || {
-            let pid = rustix::process::setsid()?.as_raw_nonzero().get();
-            rustix::io::write(&self.tells, &pid.to_ne_bytes())?;
-            rustix::io::write(&self.entrance, b"0")?;
-            let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-            let score = rustix::fs::openat(&self.proc, c"self/oom_score_adj", flags, Mode::empty())?;
-            rustix::io::write(&score, b"0")?;
-            let descriptors = rustix::process::getrlimit(Resource::Nofile).maximum;
-            let limit = Rlimit {
-                current: Some(DESCRIPTORS),
-                maximum: descriptors,
-            };
-            rustix::process::setrlimit(Resource::Nofile, limit)?;
-            rustix::process::fchdir(&self.cwd)?;
-            rustix::thread::set_thread_groups(&self.groups)?;
-            rustix::thread::set_thread_res_gid(self.gid, self.gid, self.gid)?;
-            rustix::thread::set_thread_res_uid(self.uid, self.uid, self.uid)?;
-            Ok(())
-        }
+/// What the new process does. Only system calls, on values that exist already.
+fn be_command(image: &Image, ends: &ChildEnds, outside: &Outside) -> ! {
+    let Err(error) = become_command(image, ends, outside);
+    let errno = error.raw_os_error().unwrap_or(libc::EIO);
+    // If nobody hears it, nobody waits for it.
+    let _unheard = rustix::io::write(&ends.tells, &errno.to_ne_bytes());
+    crate::sys::exit_now(NOT_FOUND)
+}
+
+fn become_command(image: &Image, ends: &ChildEnds, outside: &Outside) -> io::Result<Infallible> {
+    // Only the process itself can ask for its id in its own pid namespace without a file of `/proc`.
+    let pid = rustix::process::setsid()?.as_raw_nonzero().get();
+    rustix::io::write(&ends.tells, &pid.to_ne_bytes())?;
+    match &ends.stdin {
+        Some(stdin) => rustix::stdio::dup2_stdin(stdin)?,
+        None => rustix::stdio::dup2_stdin(&outside.null)?,
     }
+    rustix::stdio::dup2_stdout(&ends.stdout)?;
+    rustix::stdio::dup2_stderr(&ends.stderr)?;
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let score = rustix::fs::openat(&outside.proc, c"self/oom_score_adj", flags, Mode::empty())?;
+    rustix::io::write(&score, b"0")?;
+    let limit = Rlimit {
+        current: Some(DESCRIPTORS),
+        maximum: rustix::process::getrlimit(Resource::Nofile).maximum,
+    };
+    rustix::process::setrlimit(Resource::Nofile, limit)?;
+    rustix::process::fchdir(&image.cwd)?;
+    rustix::thread::set_thread_groups(&image.groups)?;
+    rustix::thread::set_thread_res_gid(image.gid, image.gid, image.gid)?;
+    rustix::thread::set_thread_res_uid(image.uid, image.uid, image.uid)?;
+    sys::end_by_broken_pipe();
+    sys::execute(&image.arguments, &image.environment)
 }

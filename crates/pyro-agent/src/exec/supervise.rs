@@ -85,6 +85,7 @@ pub(crate) async fn supervise(command: &Command, plan: Plan, machine: &Machine, 
         // Whoever learns of its end may save the machine at once.
         leave(stage).await;
         clean_up(command, &cgroup, machine).await;
+        settle();
         return tell();
     }
     tell();
@@ -125,7 +126,7 @@ async fn begin(
 async fn start(plan: Plan, cgroup: &Cgroup, workload: &Workload) -> Result<Spawned, SpawnError> {
     let entrance = cgroup.entrance().map_err(internal)?;
     workload
-        .run(move |outside| spawn::spawn(plan, entrance, outside))
+        .run(move |outside| spawn::spawn(plan, &entrance, outside))
         .await
         .map_err(internal)?
 }
@@ -141,6 +142,12 @@ async fn leave(stage: Option<Workload>) {
     {
         log::error(&format!("cannot end a rehearsal: {error}"));
     }
+}
+
+/// Brings to an end what the machine would do by itself later on, and so in each that is restored from it.
+fn settle() {
+    // The disk's journal has a transaction since it was mounted.
+    rustix::fs::sync();
 }
 
 fn not_started(command: &Command, error: SpawnError, note: impl FnOnce(End)) {
@@ -215,11 +222,7 @@ impl Running {
             signal,
             oom_killed: cgroup.has_oom_kill(),
             duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
-            left_running: cgroup
-                .processes()
-                .ok()
-                .and_then(|left| left.len().try_into().ok())
-                .unwrap_or(0),
+            left_running: cgroup.population().try_into().unwrap_or(u32::MAX),
             message: String::new(),
             stdout_bytes: command.stdout.end(),
             stderr_bytes: command.stderr.end(),

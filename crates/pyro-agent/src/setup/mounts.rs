@@ -48,9 +48,11 @@ pub(crate) fn join_disks(disks: &Disks) -> Result<(), SetupError> {
     make_directory(DISK)?;
     match &disks.own {
         // The journal commits often: what a command wrote must survive the VMM's end after a short while. The inode
-        // tables are made of zeroes: the thread that would zero them wakes up in every restored machine, to end.
+        // tables are made of zeroes: the thread that would zero them wakes up in every restored machine, to end. The same
+        // thread would read all bitmaps ahead of need.
         Some(node) => {
-            rustix::mount::mount(node, DISK, "ext4", MountFlags::NOATIME, c"commit=2,noinit_itable")
+            let options = c"commit=2,noinit_itable,no_prefetch_block_bitmaps";
+            rustix::mount::mount(node, DISK, "ext4", MountFlags::NOATIME, options)
                 .during(|| format!("mount the machine's disk on {}", node.display()))?;
         }
         None => mount_virtual("tmpfs", DISK, MountFlags::NOATIME, c"mode=0755")?,
