@@ -69,7 +69,12 @@ impl Machine {
             // `max` has AMD's virtualisation, with nested paging. Walks through five levels of tables in each of the two
             // dimensions would cost half as much again as through four, and where kernels see `erms`, they clear and copy
             // memory by instructions that are emulated byte by byte.
-            .args(["-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "max,la57=off,erms=off"])
+            .args([
+                "-accel",
+                "tcg,thread=multi,tb-size=1024",
+                "-cpu",
+                "max,la57=off,erms=off",
+            ])
             .args(["-smp", CPUS, "-m", MEMORY])
             .arg("-kernel")
             .arg(self.kernel.vmlinux())
