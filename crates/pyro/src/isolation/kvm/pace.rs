@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::Speed;
 
-/// Instructions between two exits to the host: 20 ms where each is interpreted.
-pub(super) const SLICE: u64 = 20_000;
+/// Instructions between two exits to the host: 15 ms where each is interpreted.
+pub(super) const SLICE: u64 = 15_000;
 
 /// Slices that a guest gets before it can be too slow: what comes first is not all that counts.
 const SLICES: usize = 3;
@@ -19,7 +19,7 @@ const SLICES: usize = 3;
 const BOUND_NS: u64 = 250;
 
 /// The processor time that a guest may take.
-const CPU_BOUND: Duration = Duration::from_millis(50);
+const CPU_BOUND: Duration = Duration::from_millis(45);
 
 /// The slices that were counted, each with its processor time.
 #[derive(Debug, Default)]
@@ -89,11 +89,11 @@ mod tests {
 
     #[test]
     fn a_host_that_interprets_is_found_out_within_its_time() {
-        let pace = pace([20_000; 100]);
+        let pace = pace([15_000; 100]);
         assert!(pace.is_decided() && too_slow(pace.speed()));
         assert_eq!(pace.slices.len(), SLICES);
         // A clock that ticks each 10 ms makes slices of several lengths, and none of them fast.
-        let pace = self::pace([10_000, 30_000, 20_000].into_iter().cycle().take(100));
+        let pace = self::pace([10_000, 20_000, 15_000].into_iter().cycle().take(100));
         assert!(pace.is_decided() && too_slow(pace.speed()));
     }
 
@@ -102,7 +102,7 @@ mod tests {
         let pace = pace([20; 100]);
         assert_eq!(pace.slices.len(), 1);
         let speed = Speed {
-            instructions: 20_000,
+            instructions: SLICE,
             cpu_us: 20,
         };
         assert_eq!(pace.speed(), speed);
