@@ -137,7 +137,8 @@ fn a_template_that_was_changed_is_made_anew() {
 #[test]
 fn a_template_that_does_not_restore_is_thrown_away_and_the_vm_boots() {
     let home = home_with_static_image();
-    run(&home, &[]);
+    let first = run(&home, &[]);
+    assert_eq!(kind(&first), "template-made", "{first:#}");
     let dir = the_template(&home);
     let devices = dir.join("devices");
     fs::remove_file(&devices).unwrap();
@@ -261,8 +262,12 @@ fn kill_at(home: &Home, step: &str, moment: Duration) {
         .spawn();
     let mut child = Killed(child.unwrap());
     let mut lines = BufReader::new(child.0.stderr.take().unwrap()).lines();
-    if !lines.any(|line| line.unwrap().contains(step)) {
-        panic!("pyro ended before `{step}`");
+    let mut log = Vec::new();
+    while !log.last().is_some_and(|line: &String| line.contains(step)) {
+        match lines.next() {
+            Some(line) => log.push(line.unwrap()),
+            None => panic!("pyro ended before `{step}`: {log:#?}"),
+        }
     }
     // The moment is what is tested, so this is no wait for anything.
     thread::sleep(moment);
