@@ -39,8 +39,8 @@ cd /lab/home || exit
 # another CPU patches just then, and the patched function never ends (QEMU before 8.1). So there is always a VM of each
 # kind, which never runs, and nothing is patched while others do.
 for irqchip in on off; do
-    qemu-system-x86_64 -nodefaults -no-user-config -display none -S -m 16 \
-        -machine "microvm,accel=kvm,acpi=off,kernel-irqchip=$irqchip" </dev/null >/dev/null &
+    qemu-system-x86_64 -daemonize -nodefaults -no-user-config -display none -S -m 16 \
+        -machine "microvm,accel=kvm,acpi=off,kernel-irqchip=$irqchip"
 done
 port=$(echo /dev/vport*p1)
 setsid --wait sh /lab/job.sh >"$port" 2>&1 </dev/null

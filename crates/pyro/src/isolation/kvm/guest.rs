@@ -51,6 +51,8 @@ enum Ran {
     Interrupted {
         /// How fast it had been by then.
         speed: Speed,
+        /// Whether it had counted enough to be judged.
+        had_its_chance: bool,
         /// How long it had been waited for.
         waited: Duration,
     },
@@ -78,7 +80,7 @@ pub(super) fn judge(open: impl Fn() -> io::Result<Kvm>) -> KvmVerdict {
 /// Whether the trial says more about the host's load than about KVM: it was over before there was anything to judge.
 fn starved(ran: &Ran) -> bool {
     match ran {
-        Ran::Interrupted { speed, .. } => speed.instructions == 0,
+        Ran::Interrupted { had_its_chance, .. } => !had_its_chance,
         Ran::Counted(_) | Ran::NotCreated(_) | Ran::Failed(_) => false,
     }
 }
@@ -139,21 +141,22 @@ fn run(kvm: &Kvm, started: Instant) -> Ran {
         Err((step, error)) => return Ran::NotCreated(format!("{step}: {error}")),
     };
     let mut pace = Pace::default();
-    let mut before = thread_cpu_time();
+    let (mut began, mut cpu_before) = (Instant::now(), thread_cpu_time());
     while !pace.is_decided() {
         let exit = machine.enter();
-        let now = thread_cpu_time();
+        let (ended, cpu_now) = (Instant::now(), thread_cpu_time());
         match exit {
-            Ok(()) => pace.add(now.saturating_sub(before)),
+            Ok(()) => pace.add(ended - began, cpu_now.saturating_sub(cpu_before)),
             Err(Entry::Interrupted) => {
                 return Ran::Interrupted {
                     speed: pace.speed(),
+                    had_its_chance: pace.had_its_chance(),
                     waited: started.elapsed(),
                 };
             }
             Err(Entry::Failed(cause)) => return Ran::Failed(cause),
         }
-        before = now;
+        (began, cpu_before) = (ended, cpu_now);
     }
     Ran::Counted(pace.speed())
 }
@@ -289,15 +292,16 @@ mod tests {
     fn interrupted(instructions: u64, cpu_us: u64) -> Ran {
         Ran::Interrupted {
             speed: speed(instructions, cpu_us),
+            had_its_chance: false,
             waited: WALL_BOUND,
         }
     }
 
     #[test]
     fn the_speed_decides() {
-        assert!(verdict(Ran::Counted(speed(20_000, 900))).works());
+        assert!(verdict(Ran::Counted(speed(4_000, 900))).works());
         assert!(matches!(
-            verdict(Ran::Counted(speed(20_000, 21_000))),
+            verdict(Ran::Counted(speed(4_000, 3_100))),
             KvmVerdict::TooSlow(_)
         ));
     }
@@ -309,11 +313,11 @@ mod tests {
             KvmVerdict::NoProgress { waited_ms: 80 }
         );
         assert!(matches!(
-            verdict(interrupted(20_000, 60_000)),
+            verdict(interrupted(8_000, 40_000)),
             KvmVerdict::TooSlow(_)
         ));
         assert!(matches!(
-            verdict(interrupted(20_000, 1_000)),
+            verdict(interrupted(8_000, 1_000)),
             KvmVerdict::NoProgress { .. }
         ));
     }
@@ -322,8 +326,8 @@ mod tests {
     fn a_trial_that_was_over_too_soon_is_repeated() {
         // An emulated host may translate for longer than the first trial lasts.
         assert!(starved(&interrupted(0, 60_000)));
-        assert!(!starved(&interrupted(20_000, 21_000)));
-        assert!(!starved(&Ran::Counted(speed(20_000, 21_000))));
+        assert!(starved(&interrupted(4_000, 6_000)));
+        assert!(!starved(&Ran::Counted(speed(4_000, 3_100))));
         assert!(!starved(&Ran::Failed(String::new())));
     }
 

@@ -2,7 +2,7 @@
 //!
 //! That `/dev/kvm` opens and creates VMs proves nothing. Under nested para-virtualised KVM a foreign guest is
 //! interpreted one instruction at a time, about 1 µs each, and a kernel never gets anywhere. So the verdict comes
-//! from a small guest that counts, under a bound on the time it takes ([`guest`]), is that of its fastest stretch
+//! from a small guest that counts, under a bound on the time it takes ([`guest`]), is that of its fastest slice
 //! ([`pace`]), and is kept for the rest of the host's boot ([`cache`]).
 
 mod cache;
@@ -58,7 +58,7 @@ pub(crate) enum KvmVerdict {
 pub(crate) struct Speed {
     /// Instructions that it ran.
     pub(crate) instructions: u64,
-    /// The processor time that they took, in microseconds.
+    /// The time that they took, in microseconds.
     pub(crate) cpu_us: u64,
 }
 
