@@ -72,7 +72,7 @@ fn a_template_is_prepared_once_measured_and_removed_when_another_runtime_boots()
         .map(|step| &step["name"])
         .collect();
     assert_eq!(steps, ["environment", "template", "restore"]);
-    assert_eq!(start_kind(&home, None), "restore");
+    assert_eq!(start_kind(&home, None), "restored");
 
     let again = object(&home, &["prepare", "--json"], None);
     assert_eq!(
@@ -122,8 +122,8 @@ fn a_template_is_prepared_once_measured_and_removed_when_another_runtime_boots()
     assert_eq!(report["removed"], tried["removed"]);
     assert!(!Path::new(template["path"].as_str().unwrap()).exists());
 
-    assert_eq!(start_kind(&home, Some(&other)), "template-made");
-    assert_eq!(start_kind(&home, Some(&other)), "restore");
+    assert_eq!(start_kind(&home, Some(&other)), "template");
+    assert_eq!(start_kind(&home, Some(&other)), "restored");
     // A proof does not outlive its template.
     assert_eq!(object(&home, &["prepare", "--json"], None)["reused"], false);
 }

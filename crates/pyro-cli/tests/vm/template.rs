@@ -55,10 +55,10 @@ fn the_template(home: &Home) -> PathBuf {
 fn the_second_start_is_a_restore_that_differs_in_time_alone() {
     let home = home_with_static_image();
     let first = run(&home, &[]);
-    assert_eq!((kind(&first), &first["warnings"]), ("template-made", &json!([])));
+    assert_eq!((kind(&first), &first["warnings"]), ("template", &json!([])));
     let template = the_template(&home);
     let second = run(&home, &[]);
-    assert_eq!((kind(&second), &second["warnings"]), ("restore", &json!([])));
+    assert_eq!((kind(&second), &second["warnings"]), ("restored", &json!([])));
     assert_eq!(the_template(&home), template);
     for field in ["isolation", "vmm", "execution_mode", "exit_code", "stderr"] {
         assert_eq!(first[field], second[field], "{field}");
@@ -68,9 +68,9 @@ fn the_second_start_is_a_restore_that_differs_in_time_alone() {
         assert_eq!(metadata.mode() & 0o777, 0o400, "{part}");
     }
     // Another size is another machine.
-    assert_eq!(kind(&run(&home, &["--mem-mib", "256"])), "template-made");
-    assert_eq!(kind(&run(&home, &["--mem-mib", "256"])), "restore");
-    assert_eq!(kind(&run(&home, &[])), "restore");
+    assert_eq!(kind(&run(&home, &["--mem-mib", "256"])), "template");
+    assert_eq!(kind(&run(&home, &["--mem-mib", "256"])), "restored");
+    assert_eq!(kind(&run(&home, &[])), "restored");
 }
 
 #[test]
@@ -128,9 +128,9 @@ fn a_template_that_was_changed_is_made_anew() {
         let result = run(&home, &[]);
         assert_eq!(
             (kind(&result), &result["warnings"]),
-            ("template-made", &json!([]))
+            ("template", &json!([]))
         );
-        assert_eq!(kind(&run(&home, &[])), "restore");
+        assert_eq!(kind(&run(&home, &[])), "restored");
     }
 }
 
@@ -138,7 +138,7 @@ fn a_template_that_was_changed_is_made_anew() {
 fn a_template_that_does_not_restore_is_thrown_away_and_the_vm_boots() {
     let home = home_with_static_image();
     let first = run(&home, &[]);
-    assert_eq!(kind(&first), "template-made", "{first:#}");
+    assert_eq!(kind(&first), "template", "{first:#}");
     let dir = the_template(&home);
     let devices = dir.join("devices");
     fs::remove_file(&devices).unwrap();
@@ -152,8 +152,8 @@ fn a_template_that_does_not_restore_is_thrown_away_and_the_vm_boots() {
         "{warning}"
     );
     assert!(templates(&home).is_empty());
-    assert_eq!(kind(&run(&home, &[])), "template-made");
-    assert_eq!(kind(&run(&home, &[])), "restore");
+    assert_eq!(kind(&run(&home, &[])), "template");
+    assert_eq!(kind(&run(&home, &[])), "restored");
 }
 
 /// Makes the record vouch for a part that was replaced.
@@ -176,8 +176,8 @@ fn several_first_starts_make_one_template() {
             .collect();
         runs.into_iter().map(|run| run.join().unwrap()).collect()
     });
-    let made = kinds.iter().filter(|kind| *kind == "template-made").count();
-    let restored = kinds.iter().filter(|kind| *kind == "restore").count();
+    let made = kinds.iter().filter(|kind| *kind == "template").count();
+    let restored = kinds.iter().filter(|kind| *kind == "restored").count();
     assert_eq!((made, restored), (1, 3), "{kinds:?}");
     the_template(&home);
 }
@@ -199,13 +199,13 @@ fn another_vmm_or_another_agent_means_another_template() {
         assert_eq!(result["exit_code"], 0, "{result:#}");
         kind(&result).to_owned()
     };
-    assert_eq!(with("PATH", &path), "template-made");
-    assert_eq!(with("PATH", &path), "restore");
+    assert_eq!(with("PATH", &path), "template");
+    assert_eq!(with("PATH", &path), "restored");
     // Zeros after an archive are no part of it, so this one boots as the other does.
     let runtime = other_runtime(&home, |initramfs| initramfs.extend([0; 512]));
     let runtime = runtime.to_str().unwrap();
-    assert_eq!(with("PYRO_RUNTIME_DIR", runtime), "template-made");
-    assert_eq!(with("PYRO_RUNTIME_DIR", runtime), "restore");
+    assert_eq!(with("PYRO_RUNTIME_DIR", runtime), "template");
+    assert_eq!(with("PYRO_RUNTIME_DIR", runtime), "restored");
     assert_eq!(templates(&home).len(), 3);
 }
 
@@ -247,7 +247,7 @@ fn a_pyro_that_is_killed_while_it_makes_a_template_leaves_none_or_a_whole_one() 
             let result = run(&home, &["--mem-mib", "256"]);
             assert_eq!(result["warnings"], json!([]), "killed at `{step}`");
             assert_ne!(kind(&result), "cold", "killed at `{step}`");
-            assert_eq!(kind(&run(&home, &["--mem-mib", "256"])), "restore");
+            assert_eq!(kind(&run(&home, &["--mem-mib", "256"])), "restored");
             fs::remove_dir_all(the_template(&home)).unwrap();
         }
     }

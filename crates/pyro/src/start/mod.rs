@@ -63,8 +63,8 @@ impl StartKind {
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Cold => "cold",
-            Self::Restore => "restore",
-            Self::Made => "template-made",
+            Self::Restore => "restored",
+            Self::Made => "template",
         }
     }
 }
