@@ -21,6 +21,9 @@ const RESTORE_BOUND: Duration = Duration::from_secs(30);
 /// How long a VMM may take to hand over a new byte stream, and the agent to answer on it.
 const RECONNECT_BOUND: Duration = Duration::from_secs(30);
 
+/// How long the saving of a machine may take, which writes what memory its guest has touched.
+const SAVE_BOUND: Duration = Duration::from_secs(300);
+
 /// How long to wait for the word that a VMM ended, once its streams have.
 const END_BOUND: Duration = Duration::from_secs(2);
 
@@ -160,7 +163,11 @@ impl LiveVm {
         };
         let boot_nonce = decode_hex(&spec.boot_nonce);
         let started = Instant::now();
-        let mut machine = driver.start(spec).await?;
+        let Ok(machine) = tokio::time::timeout(bound, driver.start(spec)).await else {
+            let last_words = LastWords::default();
+            return Err(VmError::Silent { bound, last_words });
+        };
+        let mut machine = machine?;
         let spawn = started.elapsed();
         tracing::debug!(%vm_id, ?spawn, confinement = machine.facts().confinement, "the VMM runs");
         let connection = match first_answer(&mut machine, &boot_nonce, bound).await {
@@ -190,7 +197,13 @@ impl LiveVm {
         crate::random::fill(&mut nonce);
         let configuration = guest::configuration(self.vm_id, &nonce);
         let outcome = match self.connection() {
-            Ok(connection) => connection.configure(configuration).await,
+            Ok(connection) => {
+                let configured = connection.configure(configuration);
+                match tokio::time::timeout(RECONNECT_BOUND, configured).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => return Err(self.lost("its agent fell silent").await),
+                }
+            }
             Err(error) => Err(error),
         };
         match outcome {
@@ -218,14 +231,20 @@ impl LiveVm {
             connection.close().await;
         }
         // Kept open beyond the saving: so the guest need not learn, once restored, that the host went and came.
-        let mut stream = self.machine.reopen_channel().await?;
+        let Ok(stream) = tokio::time::timeout(RECONNECT_BOUND, self.machine.reopen_channel()).await else {
+            return Err(self.lost("its agent fell silent").await);
+        };
+        let mut stream = stream?;
         let idle = guest::wait_until_idle(&mut stream, &self.boot_nonce);
         match tokio::time::timeout(RECONNECT_BOUND, idle).await {
             Ok(Ok(())) => {}
             Ok(Err(source)) => return Err(self.unfit(source).await),
             Err(_) => return Err(self.lost("its agent fell silent").await),
         }
-        self.machine.save(devices).await?;
+        match tokio::time::timeout(SAVE_BOUND, self.machine.save(devices)).await {
+            Ok(saved) => saved?,
+            Err(_) => return Err(self.lost("its VMM did not save it").await),
+        }
         self.machine.kill().await;
         Ok(())
     }
@@ -251,7 +270,11 @@ impl LiveVm {
 
     /// The version of its VMM.
     pub(crate) async fn vmm_version(&mut self) -> Option<String> {
-        self.machine.vmm_version().await
+        // A VMM that does not answer is not waited for.
+        tokio::time::timeout(END_BOUND, self.machine.vmm_version())
+            .await
+            .ok()
+            .flatten()
     }
 
     /// Waits until its VMM has ended, and says how.

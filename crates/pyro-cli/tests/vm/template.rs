@@ -126,10 +126,7 @@ fn a_template_that_was_changed_is_made_anew() {
     for spoil in spoil.into_iter().take(ways) {
         spoil(&the_template(&home));
         let result = run(&home, &[]);
-        assert_eq!(
-            (kind(&result), &result["warnings"]),
-            ("template", &json!([]))
-        );
+        assert_eq!((kind(&result), &result["warnings"]), ("template", &json!([])));
         assert_eq!(kind(&run(&home, &[])), "restored");
     }
 }

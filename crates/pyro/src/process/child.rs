@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use rustix::process::{PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::net::UnixStream;
@@ -32,6 +32,11 @@ impl OwnedChild {
             pidfd,
             messages: Ring::read(messages),
         })
+    }
+
+    /// Its number, which stays its own until it was waited for.
+    pub(crate) fn pid(&self) -> Pid {
+        self.process.pid()
     }
 
     /// Waits until the process has ended, and says how.

@@ -22,7 +22,7 @@ use crate::resources::Resources;
 use crate::runtime::Runtime;
 use crate::template::Template;
 use crate::vm::{LiveVm, VmError};
-use crate::vmm::{Disk, DiskAccess, Driver, MachineSpec, Origin, SavedMachine};
+use crate::vmm::{Disk, DiskAccess, Driver, MachineSpec, Origin, SavedMachine, VmmError};
 
 pub(crate) use self::clock::Clock;
 
@@ -161,7 +161,7 @@ impl Starter<'_> {
         choice: &Choice,
         template: Template,
         clock: &mut Clock,
-    ) -> Result<LiveVm> {
+    ) -> Result<LiveVm, NotStarted> {
         let Template {
             boot_nonce,
             memory,
@@ -177,6 +177,10 @@ impl Starter<'_> {
             Ok(vm) => {
                 record_timing(&vm, StartKind::Restore, clock);
                 Ok(vm)
+            }
+            // A VMM that was not even started says nothing of the template.
+            Err(error @ VmError::Vmm(VmmError::Spawn { .. } | VmmError::Part { .. })) => {
+                Err(NotStarted::NoVmm(error))
             }
             Err(error) => {
                 place.discard();

@@ -111,7 +111,7 @@ pub(super) async fn start(
     let (process, cgroup) = process::spawn_by(start).await?;
     let process = OwnedChild::own(process, messages)?;
     let (layers, [listener, root]) = report.receive();
-    let gate = listener.map(|listener| Gate::keep(listener, offers));
+    let gate = listener.map(|listener| Gate::keep(listener, offers, process.pid()));
     Ok(Confined {
         process,
         in_force: InForce {

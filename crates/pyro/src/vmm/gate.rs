@@ -4,7 +4,8 @@
 //! parts it only takes by path: QEMU opens the file behind a guest's memory for writing even if it shall never write
 //! to it, and Firecracker opens everything. So a system-call filter holds those calls up (`seccomp_unotify(2)`), and pyro
 //! answers each with the descriptor that it has ready under that path, which may well allow less than was asked for. Any
-//! other path is left to the kernel, which decides as if nobody had looked: a gate gives, it never forbids.
+//! other path is left to the kernel, which decides as if nobody had looked: a gate gives, and forbids nothing but the one
+//! way round it, io_uring(7), to a VMM of which everything is held.
 //!
 //! Firecracker also makes its own sockets, and nothing tells when one can be connected to. So its calls of listen(2) are
 //! held up as well; pyro carries the first one out itself and then knows.
@@ -99,13 +100,16 @@ fn open_for_writing() -> Vec<FilterInstruction> {
 fn open_and_listen() -> Vec<FilterInstruction> {
     vec![
         load(ARCH),
-        compare(ARCHITECTURE, 0, 4),
+        compare(ARCHITECTURE, 0, 5),
         load(NUMBER),
-        compare(number(libc::SYS_openat), 3, 0),
-        compare(number(libc::SYS_open), 2, 0),
-        compare(number(libc::SYS_listen), 1, 0),
+        compare(number(libc::SYS_openat), 4, 0),
+        compare(number(libc::SYS_open), 3, 0),
+        compare(number(libc::SYS_listen), 2, 0),
+        // What is asked for by a ring passes no filter, and no disk is served by one.
+        compare(number(libc::SYS_io_uring_setup), 2, 0),
         give_back(libc::SECCOMP_RET_ALLOW),
         give_back(libc::SECCOMP_RET_USER_NOTIF),
+        give_back(libc::SECCOMP_RET_ERRNO | libc::ENOSYS.cast_unsigned()),
     ]
 }
 
@@ -131,22 +135,23 @@ fn number(call: libc::c_long) -> u32 {
 }
 
 impl Gate {
-    /// Begins to answer the calls that arrive at `listener`. Must be called within a tokio runtime.
+    /// Begins to answer the calls of that process that arrive at `listener`. Must be called within a tokio runtime.
     ///
     /// # Errors
     /// If the runtime cannot watch the listener.
-    pub(super) fn keep(listener: OwnedFd, offers: Vec<Offer>) -> std::io::Result<Self> {
+    pub(super) fn keep(listener: OwnedFd, offers: Vec<Offer>, process: Pid) -> std::io::Result<Self> {
         let listener = sys::readable(listener)?;
         let offers = Arc::new(Mutex::new(offers));
         let (listens, listening) = oneshot::channel();
         let mut keeper = Keeper {
+            process,
             offers: Arc::clone(&offers),
             listens: Some(listens),
         };
         let task = tokio::spawn(async move {
             while let Ok(mut readiness) = listener.readable().await {
                 readiness.clear_ready();
-                if keeper.answer_all(listener.get_ref()).is_err() {
+                if keeper.answer_all(listener.get_ref()).await.is_err() {
                     // Nobody is left who could call.
                     return;
                 }
@@ -180,6 +185,7 @@ fn lock(offers: &Mutex<Vec<Offer>>) -> std::sync::MutexGuard<'_, Vec<Offer>> {
 /// The side of a gate that answers.
 #[derive(Debug)]
 struct Keeper {
+    process: Pid,
     offers: Arc<Mutex<Vec<Offer>>>,
     /// Until somebody has listened.
     listens: Option<oneshot::Sender<()>>,
@@ -187,7 +193,7 @@ struct Keeper {
 
 impl Keeper {
     /// Answers every call that waits.
-    fn answer_all(&mut self, listener: &OwnedFd) -> rustix::io::Result<()> {
+    async fn answer_all(&mut self, listener: &OwnedFd) -> rustix::io::Result<()> {
         // To receive would wait where nothing has arrived, so each time it is asked first.
         while waits(listener)? {
             let outcome = sys::receive_held_call(listener).and_then(|call| self.answer(listener, call));
@@ -196,6 +202,8 @@ impl Keeper {
                 Ok(()) | Err(Errno::NOENT | Errno::INTR) => {}
                 Err(error) => return Err(error),
             }
+            // A VMM that never stops asking must not keep the runtime from everything else.
+            tokio::task::yield_now().await;
         }
         Ok(())
     }
@@ -220,7 +228,9 @@ impl Keeper {
         let Some(listens) = self.listens.take() else {
             return sys::answer_held_call(listener, call, Verdict::Continue);
         };
-        let listened = socket_of(call).and_then(|socket| rustix::net::listen(socket, BACKLOG));
+        let listened = self
+            .socket_of(call)
+            .and_then(|socket| rustix::net::listen(socket, BACKLOG));
         tracing::trace!(?listened, "the VMM listens");
         if listened.is_err() {
             // Whoever waits is told that it will never be known.
@@ -229,15 +239,13 @@ impl Keeper {
         let _nobody_waits = listens.send(());
         sys::answer_held_call(listener, call, Verdict::Done)
     }
-}
 
-/// The socket that a call names as its first argument, as a descriptor of ours (`pidfd_getfd(2)`).
-fn socket_of(call: HeldCall) -> rustix::io::Result<OwnedFd> {
-    let process = i32::try_from(call.thread).ok().and_then(Pid::from_raw);
-    // Only of a process's first thread the number is the process's too: for others this fails.
-    let process = pidfd_open(process.ok_or(Errno::SRCH)?, PidfdFlags::empty())?;
-    let number = i32::try_from(call.arguments[0]).map_err(|_| Errno::BADF)?;
-    pidfd_getfd(&process, number, PidfdGetfdFlags::empty())
+    /// The socket that a call names as its first argument, as a descriptor of ours (`pidfd_getfd(2)`).
+    fn socket_of(&self, call: HeldCall) -> rustix::io::Result<OwnedFd> {
+        let process = pidfd_open(self.process, PidfdFlags::empty())?;
+        let number = i32::try_from(call.arguments[0]).map_err(|_| Errno::BADF)?;
+        pidfd_getfd(&process, number, PidfdGetfdFlags::empty())
+    }
 }
 
 fn waits(listener: &OwnedFd) -> rustix::io::Result<bool> {
@@ -295,7 +303,8 @@ mod tests {
         let child = command.spawn().unwrap();
         drop(command);
         let (_, [listener, _]) = report.receive();
-        let gate = Gate::keep(listener.unwrap(), offers).unwrap();
+        let process = Pid::from_child(&child);
+        let gate = Gate::keep(listener.unwrap(), offers, process).unwrap();
         let output = tokio::task::spawn_blocking(move || child.wait_with_output().unwrap());
         let output = output.await.unwrap();
         drop(gate);

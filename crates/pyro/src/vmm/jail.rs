@@ -12,7 +12,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 
 /// Where the new root is put together: a directory that every host has, and under which no program lies.
@@ -24,8 +24,11 @@ pub(super) struct Jail {
     program: CString,
     /// Where the program is to be while the root is put together.
     in_place: CString,
-    options: CString,
+    owner: (Uid, Gid),
 }
+
+/// What comes there are sockets and small files.
+const OPTIONS: &CStr = c"mode=0700,size=4m,nr_inodes=64";
 
 /// The path of a program in a root of its own.
 pub(super) fn path_inside(program: &Path) -> PathBuf {
@@ -41,12 +44,10 @@ impl Jail {
         let in_place = [PLACE.to_bytes(), path_inside(program).as_os_str().as_bytes()].concat();
         // A link would be looked up in the VMM's mount namespace, where nothing keeps it from leading elsewhere.
         let program = fs_err::canonicalize(program)?;
-        // What comes there are sockets and small files.
-        let options = format!("mode=0700,uid={user},gid={group},size=4m,nr_inodes=64");
         Ok(Self {
             program: CString::new(program.as_os_str().as_bytes())?,
             in_place: CString::new(in_place)?,
-            options: CString::new(options)?,
+            owner: (Uid::from_raw(user), Gid::from_raw(group)),
         })
     }
 
@@ -60,12 +61,19 @@ impl Jail {
         let private = MountPropagationFlags::PRIVATE | MountPropagationFlags::REC;
         rustix::mount::mount_change(c"/", private)?;
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
-        rustix::mount::mount(c"pyro", PLACE, c"tmpfs", flags, self.options.as_c_str())?;
+        rustix::mount::mount(c"pyro", PLACE, c"tmpfs", flags, OPTIONS)?;
         let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC;
         drop(rustix::fs::open(self.in_place.as_c_str(), flags, Mode::empty())?);
         rustix::mount::mount_bind(self.program.as_c_str(), self.in_place.as_c_str())?;
+        // Of a mount with further flags of its own an ordinary user may not do that; then nobody can write to the program
+        // for as long as it runs.
+        let fixed = MountFlags::BIND | MountFlags::RDONLY | MountFlags::NOSUID | MountFlags::NODEV;
+        let _stays_writable = rustix::mount::mount_remount(self.in_place.as_c_str(), fixed, c"");
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = rustix::fs::open(PLACE, flags, Mode::empty())?;
+        // Where there is no such user, as in some containers, the VMM cannot become it either.
+        let (user, group) = self.owner;
+        let _stays = rustix::fs::chownat(&root, c"", Some(user), Some(group), AtFlags::EMPTY_PATH);
         // The old root is put over the new one, and taken away (pivot_root(2), notes).
         rustix::process::fchdir(&root)?;
         rustix::process::pivot_root(c".", c".")?;

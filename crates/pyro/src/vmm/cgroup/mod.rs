@@ -274,7 +274,14 @@ pub(crate) fn remove_leftovers() -> Vec<PathBuf> {
 
 fn sweep(group: &Path) -> Vec<PathBuf> {
     // The lock is held meanwhile, so that whoever has just made the directory sees that it is gone.
-    let remove = |(path, _lock): &(PathBuf, OwnedFd)| rustix::fs::rmdir(path).is_ok();
+    let remove = |(path, _lock): &(PathBuf, OwnedFd)| match rustix::fs::rmdir(path) {
+        // Nobody owns what is in there; the next sweep finds it empty.
+        Err(Errno::BUSY) => {
+            let _absent = std::fs::write(path.join("cgroup.kill"), "1");
+            false
+        }
+        removed => removed.is_ok(),
+    };
     unowned(group).filter(remove).map(|(path, _)| path).collect()
 }
 

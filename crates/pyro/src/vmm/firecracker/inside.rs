@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyro_proto::VSOCK_PORT;
-use rustix::fs::Mode;
+use rustix::fs::{Mode, OFlags, ResolveFlags};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -53,7 +53,16 @@ impl Inside {
     /// # Errors
     /// What connect(2) answered.
     pub(super) async fn connect_api(&self) -> io::Result<UnixStream> {
-        UnixStream::connect(self.outside(API)).await
+        self.connect(API).await
+    }
+
+    /// Connects to a socket there. A VMM that was taken over may put a link in its place, which would lead out.
+    async fn connect(&self, path: &str) -> io::Result<UnixStream> {
+        let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        let flags = OFlags::PATH | OFlags::CLOEXEC;
+        let name = path.trim_start_matches('/');
+        let socket = rustix::fs::openat2(&*self.root, name, flags, Mode::empty(), within)?;
+        UnixStream::connect(format!("/proc/self/fd/{}", socket.as_raw_fd())).await
     }
 
     /// Where a guest that does not run yet will dial.
@@ -72,7 +81,7 @@ impl Inside {
     /// # Errors
     /// What connect(2) answered, or an end of the stream if nobody listens in the guest.
     pub(crate) async fn dial(&self) -> io::Result<UnixStream> {
-        let mut stream = UnixStream::connect(self.outside(VSOCK)).await?;
+        let mut stream = self.connect(VSOCK).await?;
         stream
             .write_all(format!("CONNECT {VSOCK_PORT}\n").as_bytes())
             .await?;

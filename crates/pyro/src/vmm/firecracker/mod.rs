@@ -75,12 +75,13 @@ impl Firecracker {
         };
         let launch = launch(&self.program, vm_id, console_end, messages_end).map_err(spawn_failed)?;
         let confined = confine::start(launch, confinement, messages).await;
+        // Bindings are dropped from the last to the first: the process goes before its cgroup.
         let Confined {
-            mut process,
+            cgroup,
             in_force,
             gate,
             root,
-            cgroup,
+            mut process,
         } = confined.map_err(spawn_failed)?;
         let console = Ring::read(console);
         let missing = || spawn_failed(std::io::Error::other("it did not say how it is confined"));

@@ -80,12 +80,13 @@ impl Qemu {
             limits: Limits::new(spec.resources, spec.isolation, in_memory),
         };
         let started = confine::start(launch, confinement, messages).await;
+        // Bindings are dropped from the last to the first: the process goes before its cgroup.
         let Confined {
-            process,
+            cgroup,
             in_force,
             gate,
             root: _,
-            cgroup,
+            process,
         } = started.map_err(spawn_error)?;
         let mut qmp = Qmp::new(monitor);
         if let Begin::Saved { devices } = parts.begin {
