@@ -5,7 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pyro_proto::VSOCK_PORT;
 use rustix::fs::OFlags;
@@ -18,6 +18,13 @@ use crate::setup::DEVICE_PATIENCE;
 use crate::setup::devices::{self, Uevents, VirtioType};
 use crate::sys;
 use crate::wire::Wire;
+
+/// How long a host that is there may take to answer; the kernel's own two seconds are short for one that is busy, and the
+/// host listens once.
+const DIAL_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long to wait before the next conversation is taken when there is no memory for it.
+const NO_MEMORY_PAUSE: Duration = Duration::from_millis(50);
 
 /// How many conversations may wait to begin; the host has one at a time.
 const BACKLOG: i32 = 8;
@@ -107,6 +114,8 @@ impl VsockDoor {
                 Err(Errno::AGAIN) => ready.clear_ready(),
                 // Whoever asked has gone again.
                 Err(Errno::CONNABORTED | Errno::CONNRESET | Errno::INTR) => {}
+                // One that cannot be taken now is not the end of the door.
+                Err(Errno::NOMEM | Errno::NOBUFS) => tokio::time::sleep(NO_MEMORY_PAUSE).await,
                 Err(error) => return Err(error.into()),
             }
         }
@@ -116,6 +125,7 @@ impl VsockDoor {
 /// Dials the host once. One that does not wait for it refuses at once.
 async fn dial() -> io::Result<Wire> {
     let socket = socket()?;
+    sys::set_vsock_connect_timeout(socket.as_fd(), DIAL_PATIENCE)?;
     match sys::connect_vsock(socket.as_fd(), VSOCK_PORT) {
         Ok(()) => {}
         Err(error) if Errno::from_io_error(&error) == Some(Errno::INPROGRESS) => {}

@@ -3,6 +3,7 @@
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
@@ -98,6 +99,32 @@ pub(crate) fn bind_vsock(socket: BorrowedFd<'_>, port: u32) -> io::Result<()> {
         _ => Err(io::Error::last_os_error()),
     }
 }
+
+/// Bounds the time in which a socket must be connected (`AF_VSOCK` in `linux/vm_sockets.h`).
+pub(crate) fn set_vsock_connect_timeout(socket: BorrowedFd<'_>, timeout: Duration) -> io::Result<()> {
+    let time = libc::timeval {
+        tv_sec: libc::time_t::try_from(timeout.as_secs()).map_err(io::Error::other)?,
+        tv_usec: 0,
+    };
+    let length = libc::socklen_t::try_from(size_of::<libc::timeval>()).map_err(io::Error::other)?;
+    // SAFETY: the option's value is live and `length` is its size.
+    let set = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::AF_VSOCK,
+            SO_VM_SOCKETS_CONNECT_TIMEOUT,
+            (&raw const time).cast(),
+            length,
+        )
+    };
+    match set {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// Takes a `struct timeval`.
+const SO_VM_SOCKETS_CONNECT_TIMEOUT: libc::c_int = 6;
 
 fn vsock_address(context: u32, port: u32) -> io::Result<(libc::sockaddr_vm, libc::socklen_t)> {
     let address = libc::sockaddr_vm {

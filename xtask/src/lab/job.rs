@@ -6,19 +6,23 @@ use crate::lab::tier::Tier;
 /// How many tests run at once: one more than there are CPUs, because some wait for a time limit.
 const THREADS: u32 = 3;
 /// How often and how much, where the same tests on the host do more of it: see `tests/vm/main.rs` of pyro-cli.
-const FIGURES: [(&str, u32); 7] = [
+const FIGURES: [(&str, u32); 9] = [
     // One of them is killed.
     ("PYRO_TEST_RUNS", 5),
     ("PYRO_TEST_AT_ONCE", 3),
     ("PYRO_TEST_KILLS", 2),
     ("PYRO_TEST_SPOILED", 1),
-    ("PYRO_TEST_OUTPUT_MIB", 32),
+    // Above what the test allows pyro to use.
+    ("PYRO_TEST_OUTPUT_MIB", 80),
     ("PYRO_TEST_INPUT_MIB", 2),
     ("PYRO_TEST_CLOCK_MS", 2000),
+    ("PYRO_TEST_GONE_S", 20),
+    // The lab delegates all controllers.
+    ("PYRO_TEST_CGROUPS", 1),
 ];
-/// Tests that are about pyro and not about what runs its VMs, by the beginnings of their names, each with the reason.
+/// Tests that are about pyro and not about what runs its VMs, by a part of their names, each with the reason.
 pub(super) const LEFT_OUT: &[(&str, &str)] = &[
-    ("refuse::", "refused before anything is started"),
+    ("refuse::", "refused by pyro itself, whatever would run the VM"),
     (
         "image::",
         "images of all kinds are one kind of file before a VMM sees them",

@@ -64,6 +64,13 @@ struct Info {
     softdeps: Vec<String>,
 }
 
+impl Info {
+    /// Everything that is to be there before.
+    fn all(self) -> impl Iterator<Item = String> {
+        self.softdeps.into_iter().chain(self.depends)
+    }
+}
+
 impl Modules {
     /// Looks at a kernel's `lib/modules/<release>`.
     pub(crate) fn scan(dir: &Path) -> Result<Self> {
@@ -156,9 +163,11 @@ fn visit(
     order: &mut Vec<Module>,
 ) -> Result<()> {
     if let Some(done) = order.iter_mut().find(|done| done.name == name) {
-        if done.bus.as_deref() != bus {
-            // What it depends on has been met in the same way.
+        if done.bus.is_some() && done.bus.as_deref() != bus {
             done.bus = None;
+            for dependency in info(name)?.all() {
+                visit((&dependency, None), info, path, order)?;
+            }
         }
         return Ok(());
     }
@@ -166,9 +175,8 @@ fn visit(
         bail!("modules depend on each other: {} {name}", path.join(" "));
     }
     path.push(name.to_owned());
-    let info_of_this = info(name)?;
-    for dependency in info_of_this.softdeps.iter().chain(&info_of_this.depends) {
-        visit((dependency, bus), info, path, order)?;
+    for dependency in info(name)?.all() {
+        visit((&dependency, bus), info, path, order)?;
     }
     path.pop();
     order.push(Module {
@@ -214,6 +222,7 @@ mod tests {
             Ok(match name {
                 "pci" | "mmio" => depends(&["ring"]),
                 "vsock" => depends(&["common"]),
+                "ring" => depends(&["virtio"]),
                 _ => depends(&[]),
             })
         });
@@ -224,6 +233,7 @@ mod tests {
             .collect();
         let on = |name: &str, bus: &str| (name.to_owned(), Some(bus.to_owned()));
         let expected = [
+            ("virtio".to_owned(), None),
             ("ring".to_owned(), None),
             on("pci", "pci"),
             on("mmio", "mmio"),

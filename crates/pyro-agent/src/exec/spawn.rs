@@ -12,7 +12,7 @@ use std::path::Path;
 use pyro_proto::message::{Fault, FaultKind};
 use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
 use rustix::pipe::PipeFlags;
-use rustix::process::{Resource, Rlimit, WaitId, WaitIdOptions};
+use rustix::process::{Resource, Rlimit, Signal, WaitId, WaitIdOptions};
 
 use super::plan::{Plan, Program};
 use super::sys::{self, Fork, Strings};
@@ -93,7 +93,13 @@ pub(crate) fn spawn(plan: Plan, cgroup: &OwnedFd, outside: &Outside) -> Result<S
         Fork::Parent(process) => process,
     };
     drop(child);
-    match parent.hear().map_err(|error| internal(&error))? {
+    let told = parent.hear();
+    if told.is_err() {
+        // It must leave nothing behind, not even itself as a zombie.
+        let _gone_already = rustix::process::pidfd_send_signal(&process, Signal::KILL);
+        let _status = rustix::process::waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED);
+    }
+    match told.map_err(|error| internal(&error))? {
         Told::Executed { pid } => Ok(Spawned {
             pid,
             process,

@@ -68,7 +68,11 @@ pub(crate) async fn supervise(command: &Command, plan: Plan, machine: &Machine, 
     let (running, cgroup) = match begin(command, plan, workload, &machine.cgroups).await {
         Ok(begun) => begun,
         Err(error) => {
+            let was_rehearsed = stage.is_some();
             leave(stage).await;
+            if was_rehearsed {
+                settle();
+            }
             return not_started(command, error, note);
         }
     };
@@ -249,6 +253,9 @@ impl Running {
             () = time_is_up => (Outcome::TimedOut, limit.grace),
         };
         terminate(command, grace, cgroup).await;
+        // The guest's root user may have taken it out of its cgroup.
+        let first = self.process.get_ref();
+        let _gone_already = rustix::process::pidfd_send_signal(first, rustix::process::Signal::KILL);
         let status = self.exited().await;
         // Killed processes vanish a moment later. What cannot be killed is counted as left running.
         drop(timeout(REAPING, cgroup.emptied()).await);

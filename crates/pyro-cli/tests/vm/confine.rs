@@ -45,10 +45,21 @@ fn a_vmm_has_no_privileges_and_a_filter() {
     let (running, pid) = vmm(&home);
     assert_eq!(status(pid, "NoNewPrivs"), "1");
     assert_eq!(status(pid, "CapEff"), "0000000000000000");
-    assert_eq!(status(pid, "Groups"), "");
+    for task in names(format!("/proc/{pid}/task").as_ref()) {
+        let task = task.parse().unwrap();
+        assert_eq!(status(task, "Seccomp"), "2");
+    }
     let own = status(i32::try_from(std::process::id()).unwrap(), "Uid");
     let uid = status(pid, "Uid");
-    assert!(!own.starts_with('0') || !uid.starts_with('0'), "{uid}");
+    if own.starts_with('0') {
+        assert!(!uid.starts_with('0'), "{uid}");
+        assert_eq!(status(pid, "Groups"), "");
+    }
+    if Tier::wanted().vmm == "firecracker" {
+        // The gate's and its own.
+        let filters: u32 = status(pid, "Seccomp_filters").parse().unwrap();
+        assert!(filters >= 2, "{filters}");
+    }
     for name in ["net", "ipc"] {
         let vmm = namespace(&pid.to_string(), name);
         assert_ne!(vmm, namespace("self", name), "{name}");

@@ -75,6 +75,19 @@ fn a_guest_is_a_machine_of_its_own() {
 }
 
 #[test]
+fn two_restores_of_one_template_have_nothing_secret_in_common() {
+    let home = Home::new();
+    survey(&home, &[]);
+    let [(first, one), (second, another)] = [(); 2].map(|()| survey(&home, &[]));
+    for result in [&first, &second] {
+        assert_eq!(result["metadata"]["start_kind"], "restored", "{result:#}");
+    }
+    for name in ["boot_id", "hostname", "machine_id", "random"] {
+        assert_ne!(one[name], another[name], "{name}");
+    }
+}
+
+#[test]
 fn what_a_guest_writes_never_reaches_its_image() {
     let home = home_with_static_image();
     let inspected = home.pyro(["env", "inspect", STATIC, "--json"]).output().unwrap();

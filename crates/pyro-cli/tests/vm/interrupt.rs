@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use crate::process::{Watched, all_gone};
-use crate::support::{GONE_WITHIN, Home, Running};
+use crate::support::{Home, Running, gone_within};
 use crate::tier::Tier;
 
 /// Says what it hears and goes on; TERM says how long after the first INT it came.
@@ -139,7 +139,7 @@ fn a_vm_dies_with_a_pyro_that_is_killed() {
     let vm = running.descendants();
     assert!(!vm.is_empty());
     running.kill();
-    assert!(all_gone(&vm, GONE_WITHIN), "{vm:?}");
+    assert!(all_gone(&vm, gone_within()), "{vm:?}");
     // Its reservation is no obstacle, and is dropped by the next one.
     assert_eq!(home.run(&[], &["true"]).status, 0);
     home.assert_nothing_reserved();

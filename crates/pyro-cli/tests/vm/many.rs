@@ -5,7 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::process::{self, all_gone};
-use crate::support::{GONE_WITHIN, Home, Running, figure};
+use crate::support::{Home, Running, figure, gone_within};
 
 /// Every one of this many runs is killed at some moment.
 const KILLED_EVERY: u64 = 5;
@@ -70,12 +70,12 @@ fn kill_after(home: &Home, moment: Duration) -> bool {
     let family = running.descendants();
     running.kill();
     assert!(
-        all_gone(&family, GONE_WITHIN),
+        all_gone(&family, gone_within()),
         "killed after {moment:?}: {family:?}"
     );
     let holders = process::holding(home.path());
     assert!(
-        all_gone(&holders, GONE_WITHIN),
+        all_gone(&holders, gone_within()),
         "killed after {moment:?}: {holders:?}"
     );
     !had_ended

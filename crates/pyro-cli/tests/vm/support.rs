@@ -22,7 +22,9 @@ use crate::process::{self, Watched};
 use crate::tier::{self, Tier};
 
 /// How long a VM may outlive whoever owned it. It is killed at once; giving its memory back takes a busy host longer.
-pub(crate) const GONE_WITHIN: Duration = Duration::from_secs(20);
+pub(crate) fn gone_within() -> Duration {
+    Duration::from_secs(figure("PYRO_TEST_GONE_S", 5))
+}
 
 /// What may stay in a home: the register of reservations and its lock.
 const REGISTER: [&str; 2] = ["admission.json", "admission.lock"];
@@ -160,7 +162,7 @@ impl Home {
     pub(crate) fn assert_nothing_left(&self) {
         let holders = process::holding(self.path());
         assert!(
-            process::all_gone(&holders, GONE_WITHIN),
+            process::all_gone(&holders, gone_within()),
             "processes are left: {holders:?}"
         );
         let left = names(&self.state());

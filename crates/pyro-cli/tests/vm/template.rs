@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use crate::image::home_with_static_image;
 use crate::prepare::other_runtime;
 use crate::process::{self, all_gone};
-use crate::support::{GONE_WITHIN, Home, figure, names};
+use crate::support::{Home, figure, gone_within, names};
 use crate::tier::{self, Tier};
 
 /// Runs the image's one program; the whole result.
@@ -274,7 +274,7 @@ fn kill_at(home: &Home, step: &str, moment: Duration) {
     thread::sleep(moment);
     let family = process::descendants(child.0.id());
     drop(child);
-    assert!(all_gone(&family, GONE_WITHIN), "killed at `{step}`: {family:?}");
+    assert!(all_gone(&family, gone_within()), "killed at `{step}`: {family:?}");
 }
 
 struct Killed(Child);
