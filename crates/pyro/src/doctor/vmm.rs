@@ -78,11 +78,18 @@ impl Found {
         self.firecracker.value()
     }
 
-    /// What is right and wrong with them. Without KVM, Firecracker is of no use and nobody needs it.
+    /// What is right and wrong with them. Without KVM, Firecracker is of no use and nobody needs it; with it, VMs run
+    /// without QEMU.
     pub(super) fn checks(&self, kvm: &KvmVerdict) -> Vec<DoctorCheck> {
+        let has_another = kvm.works() && self.vmms.firecracker.is_some();
         vec![
             self.qemu.check((QEMU_ID, "QEMU"), || {
-                fail(QEMU_ID, format!("no `{QEMU}` in the search path"), INSTALL_QEMU)
+                let missing = format!("no `{QEMU}` in the search path");
+                if has_another {
+                    warn(QEMU_ID, format!("{missing}: VMs run on KVM only"), INSTALL_QEMU)
+                } else {
+                    fail(QEMU_ID, missing, INSTALL_QEMU)
+                }
             }),
             self.firecracker.check((FIRECRACKER_ID, "Firecracker"), || {
                 let missing = format!("no `{FIRECRACKER}` in the search path");
@@ -150,12 +157,36 @@ mod tests {
         assert_eq!(parse_firecracker_version("QEMU"), None);
     }
 
-    #[test]
-    fn firecracker_is_missed_only_where_kvm_works() {
-        let nothing = || Look {
+    fn nothing() -> Look {
+        Look {
             binary: None,
             version: None,
+        }
+    }
+
+    #[test]
+    fn qemu_is_not_needed_where_firecracker_runs_vms() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::copy("/bin/true", dir.path().join(FIRECRACKER)).unwrap();
+        let vmms = Vmms::find(&[dir.path().to_path_buf()]);
+        let found = Found {
+            firecracker: Look {
+                binary: vmms.firecracker.clone(),
+                version: Some("1.12.1".to_owned()),
+            },
+            vmms,
+            qemu: nothing(),
         };
+        let works = KvmVerdict::Works(Speed {
+            instructions: 1,
+            cpu_us: 1,
+        });
+        assert_eq!(found.checks(&works)[0].status, Status::Warn);
+        assert_eq!(found.checks(&KvmVerdict::Absent)[0].status, Status::Fail);
+    }
+
+    #[test]
+    fn firecracker_is_missed_only_where_kvm_works() {
         let found = Found {
             vmms: Vmms::default(),
             qemu: nothing(),
