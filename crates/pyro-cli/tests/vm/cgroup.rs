@@ -22,6 +22,9 @@ const LAYER: &str = "cgroup-limits";
 /// What the memory limit grants beside the guest's memory, at least: what admission counts for a VMM.
 const VMM_BYTES: u64 = 60 << 20;
 
+/// No machine of this test is granted as much: 4 GiB, and its disk of 10 GiB where the home is in memory.
+const MOST_BYTES: u64 = 14 << 30;
+
 /// The layer as a result names it, if it does.
 fn layer(home: &Home) -> Option<String> {
     let (status, result) = home.json(&[], &["true"]);
@@ -72,7 +75,7 @@ fn a_vmm_has_the_limits_that_its_result_names() {
     if limited("memory") {
         let limit = number(&cgroup, "memory.max");
         assert!(
-            ((256 << 20) + VMM_BYTES..4 << 30).contains(&limit),
+            ((256 << 20) + VMM_BYTES..MOST_BYTES).contains(&limit),
             "memory.max is {limit}"
         );
         let used = number(&cgroup, "memory.current");
