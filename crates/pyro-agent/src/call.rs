@@ -7,12 +7,16 @@ use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream, SendStream};
 use http::{Method, Request, Response};
+use pyro_proto::PLAIN_OUTPUT_BYTES;
 use pyro_proto::frame::{self, Decoder, FrameError};
 use pyro_proto::message::agent_message::Body as Answer;
 use pyro_proto::message::host_message::Body as Ask;
 use pyro_proto::message::{AgentMessage, Done, Fault, FaultKind, HostMessage, Verb};
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
 use crate::agent::Agent;
+use crate::wire::Wire;
 use crate::{exec, identity, power};
 
 /// Why a call ended early.
@@ -45,13 +49,35 @@ impl From<Fault> for CallError {
 
 /// What the host sends within a call.
 #[derive(Debug)]
-pub(crate) struct Asks {
+pub(crate) enum Asks {
+    /// The body of a request.
+    Stream(Body),
+    /// One message, without anything to follow.
+    Sole(Option<Ask>),
+}
+
+impl Asks {
+    /// The next message, or `None` at the end. Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// [`CallError::Broken`] or [`CallError::Malformed`].
+    pub(crate) async fn next(&mut self) -> Result<Option<Ask>, CallError> {
+        match self {
+            Self::Stream(body) => body.next().await,
+            Self::Sole(ask) => Ok(ask.take()),
+        }
+    }
+}
+
+/// The messages in the body of a request.
+#[derive(Debug)]
+pub(crate) struct Body {
     body: RecvStream,
     decoder: Decoder,
     held: usize,
 }
 
-impl Asks {
+impl Body {
     fn new(body: RecvStream) -> Self {
         Self {
             body,
@@ -60,13 +86,8 @@ impl Asks {
         }
     }
 
-    /// The next message, or `None` at the end. Dropping the future loses nothing.
-    ///
     /// Flow-control credit for earlier messages is given back only here: the caller has used them.
-    ///
-    /// # Errors
-    /// [`CallError::Broken`] or [`CallError::Malformed`].
-    pub(crate) async fn next(&mut self) -> Result<Option<Ask>, CallError> {
+    async fn next(&mut self) -> Result<Option<Ask>, CallError> {
         loop {
             if let Some(message) = self.decoder.next::<HostMessage>()? {
                 // A message of an unknown kind, from a newer host, is passed over.
@@ -91,29 +112,32 @@ impl Asks {
 
 /// What the agent sends within a call.
 #[derive(Debug)]
-pub(crate) struct Reply {
-    stream: SendStream<Bytes>,
+pub(crate) enum Reply<'a> {
+    /// The body of an answer.
+    Stream(SendStream<Bytes>),
+    /// Plain frames on the wire, which carries nothing else.
+    Plain(&'a mut Wire),
 }
 
-impl Reply {
+impl Reply<'_> {
     /// Sends a message, as the host's window allows.
     ///
     /// # Errors
     /// [`CallError::Broken`].
     pub(crate) async fn send(&mut self, answer: Answer) -> Result<(), CallError> {
-        let mut bytes = frame::encode(&AgentMessage { body: Some(answer) });
-        while !bytes.is_empty() {
-            self.stream.reserve_capacity(bytes.len());
-            while self.stream.capacity() == 0 {
-                match poll_fn(|context| self.stream.poll_capacity(context)).await {
-                    Some(capacity) => capacity?,
-                    None => return Err(h2::Error::from(Reason::CANCEL).into()),
-                };
-            }
-            let count = self.stream.capacity().min(bytes.len());
-            self.stream.send_data(bytes.split_to(count), false)?;
+        let bytes = frame::encode(&AgentMessage { body: Some(answer) });
+        match self {
+            Self::Stream(stream) => send_by_window(stream, bytes).await,
+            Self::Plain(wire) => wire.write_all(&bytes).await.map_err(|_| broken_off()),
         }
-        Ok(())
+    }
+
+    /// How much output the call may carry in all, in bytes.
+    pub(crate) fn output_limit(&self) -> u64 {
+        match self {
+            Self::Stream(_) => u64::MAX,
+            Self::Plain(_) => PLAIN_OUTPUT_BYTES,
+        }
     }
 
     /// Sends the last message.
@@ -122,23 +146,54 @@ impl Reply {
     /// [`CallError::Broken`].
     pub(crate) async fn finish(&mut self, answer: Answer) -> Result<(), CallError> {
         self.send(answer).await?;
-        self.stream
-            .send_data(Bytes::new(), true)
-            .map_err(CallError::Broken)
+        match self {
+            Self::Stream(stream) => stream.send_data(Bytes::new(), true).map_err(CallError::Broken),
+            Self::Plain(_) => Ok(()),
+        }
     }
 
     /// Ends the call without an answer: another one has taken its place.
     pub(crate) fn give_up(&mut self) {
-        self.stream.send_reset(Reason::CANCEL);
+        match self {
+            Self::Stream(stream) => stream.send_reset(Reason::CANCEL),
+            Self::Plain(_) => {}
+        }
     }
 
     /// Waits until the host gives the call up.
     pub(crate) async fn broken(&mut self) -> CallError {
-        match poll_fn(|context| self.stream.poll_reset(context)).await {
-            Ok(reason) => CallError::Broken(reason.into()),
-            Err(error) => CallError::Broken(error),
+        match self {
+            Self::Stream(stream) => match poll_fn(|context| stream.poll_reset(context)).await {
+                Ok(reason) => CallError::Broken(reason.into()),
+                Err(error) => CallError::Broken(error),
+            },
+            Self::Plain(wire) => {
+                // Whether the host hangs up or says something out of turn, it wants no more of this.
+                drop(wire.read(&mut [0; 64]).await);
+                broken_off()
+            }
         }
     }
+}
+
+async fn send_by_window(stream: &mut SendStream<Bytes>, mut bytes: Bytes) -> Result<(), CallError> {
+    while !bytes.is_empty() {
+        stream.reserve_capacity(bytes.len());
+        while stream.capacity() == 0 {
+            match poll_fn(|context| stream.poll_capacity(context)).await {
+                Some(capacity) => capacity?,
+                None => return Err(broken_off()),
+            };
+        }
+        let count = stream.capacity().min(bytes.len());
+        stream.send_data(bytes.split_to(count), false)?;
+    }
+    Ok(())
+}
+
+/// How a call ends whose host is gone.
+pub(crate) fn broken_off() -> CallError {
+    h2::Error::from(Reason::CANCEL).into()
 }
 
 /// Answers one call to its end.
@@ -146,10 +201,16 @@ pub(crate) async fn answer(request: Request<RecvStream>, mut respond: SendRespon
     let Ok(stream) = respond.send_response(Response::new(()), false) else {
         return;
     };
-    let mut reply = Reply { stream };
+    let mut reply = Reply::Stream(stream);
     let verb = Verb::from_path(request.uri().path()).filter(|_| request.method() == Method::POST);
-    let mut asks = Asks::new(request.into_body());
-    let refusal = match Box::pin(dispatch(verb, &mut asks, &mut reply, &agent)).await {
+    let mut asks = Asks::Stream(Body::new(request.into_body()));
+    let outcome = Box::pin(dispatch(verb, &mut asks, &mut reply, &agent)).await;
+    tell_refusal(outcome, &mut reply).await;
+}
+
+/// Tells the host why a call was refused, if it was.
+pub(crate) async fn tell_refusal(outcome: Result<(), CallError>, reply: &mut Reply<'_>) {
+    let refusal = match outcome {
         Ok(()) | Err(CallError::Broken(_)) => return,
         Err(CallError::Refused(fault)) => fault,
         Err(CallError::Malformed(error)) => fault(FaultKind::InvalidArgument, error.to_string()),
@@ -161,7 +222,7 @@ pub(crate) async fn answer(request: Request<RecvStream>, mut respond: SendRespon
 async fn dispatch(
     verb: Option<Verb>,
     asks: &mut Asks,
-    reply: &mut Reply,
+    reply: &mut Reply<'_>,
     agent: &Rc<Agent>,
 ) -> Result<(), CallError> {
     match verb {

@@ -18,6 +18,7 @@ mod exec;
 mod identity;
 mod init;
 mod log;
+mod plain;
 mod power;
 mod session;
 mod setup;

@@ -23,7 +23,7 @@ const LAST_WAIT: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// Never before the machine is bound to end; that the answer could not be sent.
-pub(crate) async fn off(reply: &mut Reply, agent: &Agent) -> Result<(), CallError> {
+pub(crate) async fn off(reply: &mut Reply<'_>, agent: &Agent) -> Result<(), CallError> {
     agent.commands.close();
     if let Ok(machine) = &agent.machine {
         stop(machine).await;

@@ -1,4 +1,4 @@
-//! One conversation with the host: the handshake, then HTTP/2 until the stream breaks.
+//! One conversation with the host: the handshake, then HTTP/2 or plain frames until the stream breaks.
 
 use std::io;
 use std::rc::Rc;
@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 
 use crate::agent::Agent;
 use crate::call;
+use crate::plain;
 use crate::wire::Wire;
 
 /// The largest window that HTTP/2 knows: one stream that nobody reads never blocks another.
@@ -52,7 +53,20 @@ pub(crate) async fn serve(wire: &mut Wire, medium: Medium, agent: &Rc<Agent>) ->
     if !shake_hands(wire, medium, agent).await? {
         return Ok(Sequel::NextConversation);
     }
-    Ok(answer_calls(wire, agent).await)
+    if begins_with_preface(wire).await {
+        return Ok(answer_calls(wire, agent).await);
+    }
+    plain::answer(wire, agent).await;
+    Ok(Sequel::NextConversation)
+}
+
+/// Whether HTTP/2 follows the handshake (RFC 9113, section 3.4), and not plain frames, which begin with a zero.
+async fn begins_with_preface(wire: &mut Wire) -> bool {
+    let mut buffer = [0; 4096];
+    // What fails here fails again when it is read, and there it is dealt with.
+    let count = wire.read(&mut buffer).await.unwrap_or(0);
+    wire.push_back(buffer[..count].into());
+    buffer[0] == b'P'
 }
 
 /// Answers hellos until host and agent agree on a version; false if the wire ended before.

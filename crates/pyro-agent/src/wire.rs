@@ -105,7 +105,8 @@ impl Wire {
     }
 
     /// Gives bytes back, to be read again before any other.
-    pub(crate) fn push_back(&mut self, bytes: BytesMut) {
+    pub(crate) fn push_back(&mut self, mut bytes: BytesMut) {
+        bytes.extend_from_slice(&self.unread);
         self.unread = bytes;
     }
 

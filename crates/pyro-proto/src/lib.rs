@@ -8,7 +8,15 @@
 //!   │  POST /pyro.v1/{verb}, one stream a call:  │
 //!   │    request body  = frames of HostMessage   │
 //!   │    response body = frames of AgentMessage  │
+//!   │  or, for one command and nothing beside it:│
+//!   │    frames of HostMessage ────────────────▶ │   configure, then exec
+//!   │ ◀──────────────── frames of AgentMessage   │
 //! ```
+//!
+//! The agent tells the two by the first byte after the handshake: HTTP/2 begins with a `P`, a frame with a zero. What is
+//! said in plain frames is the same as in an `exec` call, without standard input. A host that wants anything else while
+//! the command runs, and any host once [`PLAIN_OUTPUT_BYTES`] of output have come, opens a new byte stream and finds the
+//! command again over HTTP/2.
 //!
 //! HTTP/2 gives flow control and cancellation per stream; a reset stream ends the call, never a command. The byte
 //! stream may break at any moment (a restored snapshot always breaks it). Then both sides forget the HTTP/2
@@ -35,6 +43,10 @@ pub const OLDEST_PROTOCOL_VERSION: u32 = 1;
 /// It is the HTTP/2 window of every stream, and so the amount that [`replay::Replay`] must keep to lose nothing when a
 /// connection breaks.
 pub const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// How much output a command in plain frames may have before the agent says [`message::Done`] and ends the
+/// conversation, in bytes: nothing bounds there what is under way, and less than is kept may be lost with a broken stream.
+pub const PLAIN_OUTPUT_BYTES: u64 = STREAM_WINDOW_BYTES as u64 / 2;
 
 /// The most data in one message, in bytes.
 pub const CHUNK_BYTES: usize = 64 * 1024;

@@ -8,6 +8,9 @@
 //! | `signal` | [`Signal`] | [`Done`] or [`Fault`] |
 //! | `power-off` | nothing | [`Done`], once everything is on disk; then the machine stops |
 //!
+//! In plain frames, without HTTP/2, the host sends [`Configure`] and [`Exec`], and the agent what it sends in an `exec`
+//! call; a [`Done`] there means that the rest is to be asked for by an [`Attach`].
+//!
 //! Field numbers are never reused. Unknown fields are ignored, so that either side may be newer.
 
 use bytes::Bytes;
@@ -159,6 +162,8 @@ pub enum FaultKind {
     UnknownCommand = 3,
     /// The agent does not know the request.
     Unsupported = 4,
+    /// The machine could not be given what must be its own, so nothing was run.
+    Unconfigured = 5,
 }
 
 /// What must be this machine's own, given after every boot and every restore.

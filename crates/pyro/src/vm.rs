@@ -3,11 +3,13 @@
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use pyro_proto::handshake::NONCE_BYTES;
+use pyro_proto::handshake::{AgentHello, NONCE_BYTES};
+use pyro_proto::message::{Configure, Exec};
 use serde_json::{Map, Value};
+use tokio::time::error::Elapsed;
 
 use crate::error::{Diagnosis, ErrorCode};
-use crate::guest::{self, Connection, GuestError, Repeat};
+use crate::guest::{self, Connection, Ender, Greeted, GuestError, Repeat, SoleCall};
 use crate::id::VmId;
 use crate::vmm::{Driver, FirstStream, LastWords, Machine, MachineFacts, MachineSpec, Origin, VmmError};
 
@@ -32,10 +34,23 @@ const END_BOUND: Duration = Duration::from_secs(2);
 pub(crate) struct LiveVm {
     vm_id: VmId,
     machine: Machine,
-    // Absent only while, and after, a reconnection that failed.
-    connection: Option<Connection>,
+    hello: AgentHello,
+    link: Link,
     boot_nonce: Vec<u8>,
     timing: StartTiming,
+}
+
+/// The way to its agent.
+#[derive(Debug)]
+enum Link {
+    /// Hands were shaken, and nothing was said yet.
+    Greeted(Greeted),
+    /// For whatever there is to say.
+    Connected(Connection),
+    /// Taken by the one command that it is about.
+    Plain(Ender),
+    /// None: a connection is being made, or could not be made.
+    Absent,
 }
 
 /// Where the time of a start went.
@@ -45,8 +60,8 @@ pub(crate) struct StartTiming {
     pub(crate) spawn: Duration,
     /// From then until the agent's first answer.
     pub(crate) connect: Duration,
-    /// From then until the guest had its identity.
-    pub(crate) configure: Duration,
+    /// From then until the guest had its identity, and its first command ran if it was given one without standard input.
+    pub(crate) begin: Duration,
     /// From the guest kernel's start to the agent being ready, on the guest's clock.
     pub(crate) guest_ready: Duration,
 }
@@ -139,16 +154,32 @@ impl Diagnosis for VmError {
 }
 
 impl LiveVm {
-    /// Starts a machine, waits for its agent and gives the guest what must be its own.
+    /// Starts a machine for a command, waits for its agent and gives the guest what must be its own.
     ///
-    /// Dropping the future ends the machine.
+    /// A command without standard input is started with that, in one exchange, and its call returned. Any other is yet to
+    /// be started. Dropping the future ends the machine.
     ///
     /// # Errors
     /// [`VmError`]; nothing is left running.
-    pub(crate) async fn start(driver: &Driver, spec: MachineSpec) -> Result<Self, VmError> {
+    pub(crate) async fn start(
+        driver: &Driver,
+        spec: MachineSpec,
+        exec: &Exec,
+    ) -> Result<(Self, Option<SoleCall>), VmError> {
         let mut vm = Self::start_anonymous(driver, spec).await?;
-        vm.configure().await?;
-        Ok(vm)
+        let started = Instant::now();
+        let mut nonce = vec![0; NONCE_BYTES];
+        crate::random::fill(&mut nonce);
+        let configuration = guest::configuration(vm.vm_id, &nonce);
+        let call = if exec.stdin {
+            vm.configure(configuration).await?;
+            None
+        } else {
+            Some(vm.exec_alone(configuration, exec.clone()).await?)
+        };
+        vm.boot_nonce = nonce;
+        vm.timing.begin = started.elapsed();
+        Ok((vm, call))
     }
 
     /// Starts a machine and waits for its agent. It is nobody's yet: it may be saved, and must not be used.
@@ -170,49 +201,54 @@ impl LiveVm {
         let mut machine = machine?;
         let spawn = started.elapsed();
         tracing::debug!(%vm_id, ?spawn, confinement = machine.facts().confinement, "the VMM runs");
-        let connection = match first_answer(&mut machine, &boot_nonce, bound).await {
-            Ok(connection) => connection,
+        let greeted = match first_answer(&mut machine, &boot_nonce, bound).await {
+            Ok(greeted) => greeted,
             Err(failure) => return Err(failure.explain(machine, started, bound).await),
         };
         let connect = started.elapsed() - spawn;
-        tracing::debug!(%vm_id, ?connect, hello = ?connection.hello(), "the agent answered");
-        let guest_ready = Duration::from_micros(connection.hello().ready_after_us);
+        let hello = greeted.hello().clone();
+        tracing::debug!(%vm_id, ?connect, ?hello, "the agent answered");
+        let guest_ready = Duration::from_micros(hello.ready_after_us);
         Ok(Self {
             vm_id,
             machine,
-            connection: Some(connection),
+            hello,
+            link: Link::Greeted(greeted),
             boot_nonce,
             timing: StartTiming {
                 spawn,
                 connect,
-                configure: Duration::ZERO,
+                begin: Duration::ZERO,
                 guest_ready,
             },
         })
     }
 
-    async fn configure(&mut self) -> Result<(), VmError> {
-        let started = Instant::now();
-        let mut nonce = vec![0; NONCE_BYTES];
-        crate::random::fill(&mut nonce);
-        let configuration = guest::configuration(self.vm_id, &nonce);
-        let outcome = match self.connection() {
-            Ok(connection) => {
-                let configured = connection.configure(configuration);
-                match tokio::time::timeout(RECONNECT_BOUND, configured).await {
-                    Ok(outcome) => outcome,
-                    Err(_) => return Err(self.lost("its agent fell silent").await),
-                }
+    async fn configure(&mut self, configuration: Configure) -> Result<(), VmError> {
+        let configured = async { self.connect().await?.configure(configuration).await };
+        let outcome = tokio::time::timeout(RECONNECT_BOUND, configured).await;
+        self.judge(outcome).await
+    }
+
+    async fn exec_alone(&mut self, configuration: Configure, exec: Exec) -> Result<SoleCall, VmError> {
+        let begun = async {
+            match std::mem::replace(&mut self.link, Link::Absent) {
+                Link::Greeted(greeted) => greeted.exec(configuration, exec).await,
+                Link::Connected(_) | Link::Plain(_) | Link::Absent => Err(absent()),
             }
-            Err(error) => Err(error),
         };
+        let outcome = tokio::time::timeout(RECONNECT_BOUND, begun).await;
+        let (call, ender) = self.judge(outcome).await?;
+        self.link = Link::Plain(ender);
+        Ok(call)
+    }
+
+    /// Finds out what is wrong with a guest that was asked for something which every one can do.
+    async fn judge<T>(&mut self, outcome: Result<Result<T, GuestError>, Elapsed>) -> Result<T, VmError> {
         match outcome {
-            Ok(()) => {
-                self.boot_nonce = nonce;
-                self.timing.configure = started.elapsed();
-                Ok(())
-            }
-            Err(source) => Err(self.unfit(source).await),
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(source)) => Err(self.unfit(source).await),
+            Err(_) => Err(self.lost("its agent fell silent").await),
         }
     }
 
@@ -227,9 +263,7 @@ impl LiveVm {
     /// # Errors
     /// [`VmError`] if the guest or its VMM does not go along.
     pub(crate) async fn save(mut self, devices: OwnedFd) -> Result<(), VmError> {
-        if let Some(connection) = self.connection.take() {
-            connection.close().await;
-        }
+        self.hang_up().await;
         // Kept open beyond the saving: so the guest need not learn, once restored, that the host went and came.
         let Ok(stream) = tokio::time::timeout(RECONNECT_BOUND, self.machine.reopen_channel()).await else {
             return Err(self.lost("its agent fell silent").await);
@@ -249,13 +283,47 @@ impl LiveVm {
         Ok(())
     }
 
-    /// The connection to its agent.
+    /// The connection to its agent, which is begun if nothing was said yet.
     ///
     /// # Errors
-    /// [`GuestError::Broken`] if the last reconnection failed.
-    pub(crate) fn connection(&self) -> Result<&Connection, GuestError> {
-        let closed = || GuestError::Broken(std::io::Error::from(std::io::ErrorKind::NotConnected).into());
-        self.connection.as_ref().ok_or_else(closed)
+    /// [`GuestError::Broken`] if there is none: the last reconnection failed, or a command has it for itself.
+    pub(crate) async fn connect(&mut self) -> Result<&Connection, GuestError> {
+        self.link = match std::mem::replace(&mut self.link, Link::Absent) {
+            Link::Greeted(greeted) => Link::Connected(greeted.connect().await?),
+            link => link,
+        };
+        match &self.link {
+            Link::Connected(connection) => Ok(connection),
+            Link::Greeted(_) | Link::Plain(_) | Link::Absent => Err(absent()),
+        }
+    }
+
+    /// As [`connect`](Self::connect), but takes the place of a command that has the way for itself.
+    ///
+    /// # Errors
+    /// [`VmError::Lost`] if the VM is gone or does not answer.
+    pub(crate) async fn connect_anew(&mut self) -> Result<&Connection, VmError> {
+        if self.connect().await.is_err() {
+            self.reconnect().await?;
+        }
+        self.connect().await.map_err(|source| VmError::Unfit {
+            source,
+            last_words: LastWords::default(),
+        })
+    }
+
+    /// Ends the conversation; once this returns, the guest sees the end of it.
+    async fn hang_up(&mut self) {
+        match std::mem::replace(&mut self.link, Link::Absent) {
+            Link::Connected(connection) => connection.close().await,
+            Link::Plain(ender) => ender.end(),
+            Link::Greeted(_) | Link::Absent => {}
+        }
+    }
+
+    /// What its agent said of itself and its guest when it started.
+    pub(crate) fn hello(&self) -> &AgentHello {
+        &self.hello
     }
 
     /// Where the time of its start went.
@@ -287,24 +355,22 @@ impl LiveVm {
     /// # Errors
     /// [`VmError::Lost`] if the VM is gone or does not answer.
     pub(crate) async fn reconnect(&mut self) -> Result<(), VmError> {
-        // Closed before the new one opens, so that the guest sees the end of the old one.
-        if let Some(broken) = self.connection.take() {
-            broken.close().await;
-        }
+        // Before the new one opens, so that the guest sees the end of the old one.
+        self.hang_up().await;
         let attempt = async {
             let stream = self
                 .machine
                 .reopen_channel()
                 .await
                 .map_err(|error| error.to_string())?;
-            Connection::open(stream, &self.boot_nonce, Repeat::UntilAnswered)
-                .await
-                .map_err(|error| error.to_string())
+            let greeted = Greeted::open(stream, &self.boot_nonce, Repeat::UntilAnswered).await;
+            let connected = async { greeted?.connect().await };
+            connected.await.map_err(|error: GuestError| error.to_string())
         };
         tracing::debug!(vm_id = %self.vm_id, "opening a new byte stream to the agent");
         match tokio::time::timeout(RECONNECT_BOUND, attempt).await {
             Ok(Ok(connection)) => {
-                self.connection = Some(connection);
+                self.link = Link::Connected(connection);
                 Ok(())
             }
             Ok(Err(problem)) => Err(self.lost(&problem).await),
@@ -333,7 +399,7 @@ impl LiveVm {
 
     /// Kills the VM and waits until it is gone.
     pub(crate) async fn kill(self) {
-        drop(self.connection);
+        drop(self.link);
         self.machine.kill().await;
     }
 }
@@ -379,7 +445,7 @@ async fn first_answer(
     machine: &mut Machine,
     boot_nonce: &[u8],
     bound: Duration,
-) -> Result<Connection, NoAnswer> {
+) -> Result<Greeted, NoAnswer> {
     let first = machine
         .take_first_stream()
         .expect("a machine that just started has its first stream");
@@ -390,10 +456,14 @@ async fn first_answer(
     }
 }
 
-async fn first_conversation(first: FirstStream, boot_nonce: &[u8]) -> Result<Connection, GuestError> {
+async fn first_conversation(first: FirstStream, boot_nonce: &[u8]) -> Result<Greeted, GuestError> {
     let stream = first.open().await;
     let stream = stream.map_err(|error| GuestError::Broken(error.into()))?;
-    Connection::open(stream, boot_nonce, Repeat::Never).await
+    Greeted::open(stream, boot_nonce, Repeat::Never).await
+}
+
+fn absent() -> GuestError {
+    GuestError::Broken(std::io::Error::from(std::io::ErrorKind::NotConnected).into())
 }
 
 fn decode_hex(digits: &str) -> Vec<u8> {

@@ -5,7 +5,7 @@ use std::future::pending;
 use bytes::{Buf, Bytes};
 use pyro_proto::message::agent_message::Body as Answer;
 use pyro_proto::message::host_message::Body as Ask;
-use pyro_proto::message::{Attach, FaultKind, Started};
+use pyro_proto::message::{Attach, Done, FaultKind, Started};
 
 use super::command::{Command, Phase};
 use crate::call::{Asks, CallError, Reply, fault};
@@ -18,7 +18,7 @@ pub(crate) async fn follow(
     command: &Command,
     attach: &Attach,
     asks: &mut Asks,
-    reply: &mut Reply,
+    reply: &mut Reply<'_>,
 ) -> Result<(), CallError> {
     let mut followed = command.take_over();
     let outcome = tokio::select! {
@@ -37,7 +37,7 @@ async fn converse(
     command: &Command,
     attach: &Attach,
     asks: &mut Asks,
-    reply: &mut Reply,
+    reply: &mut Reply<'_>,
 ) -> Result<(), CallError> {
     let pid = tokio::select! {
         started = started(command) => started?,
@@ -83,16 +83,18 @@ pub(crate) async fn started(command: &Command) -> Result<u32, CallError> {
     }
 }
 
-async fn send_output(command: &Command, attach: &Attach, reply: &mut Reply) -> Result<(), CallError> {
+async fn send_output(command: &Command, attach: &Attach, reply: &mut Reply<'_>) -> Result<(), CallError> {
     let mut offsets = (attach.stdout_offset, attach.stderr_offset);
+    let mut room = reply.output_limit();
     loop {
         // The end is looked at first: once it is known, no output comes any more.
         let phase = command.phase.borrow().clone();
         let stdout = command.stdout.take(offsets.0).unwrap_or_default();
         let stderr = command.stderr.take(offsets.1).unwrap_or_default();
-        offsets = (offsets.0 + stdout.len() as u64, offsets.1 + stderr.len() as u64);
+        let (outs, errs) = (stdout.len() as u64, stderr.len() as u64);
+        offsets = (offsets.0 + outs, offsets.1 + errs);
         match phase {
-            _ if !(stdout.is_empty() && stderr.is_empty()) => {
+            _ if outs + errs > 0 => {
                 for (bytes, wrap) in [
                     (stdout, Answer::Stdout as fn(Bytes) -> Answer),
                     (stderr, Answer::Stderr),
@@ -100,6 +102,10 @@ async fn send_output(command: &Command, attach: &Attach, reply: &mut Reply) -> R
                     if !bytes.is_empty() {
                         reply.send(wrap(bytes)).await?;
                     }
+                }
+                room = room.saturating_sub(outs + errs);
+                if room == 0 {
+                    return reply.finish(Answer::Done(Done {})).await;
                 }
             }
             Phase::Ended { ended, .. } => return reply.finish(Answer::Ended(ended)).await,

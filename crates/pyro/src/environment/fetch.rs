@@ -401,18 +401,23 @@ pub(super) async fn verify_in_full(
     name: &EnvironmentName,
     install: &InstallRecord,
 ) -> Result<(), EnvironmentError> {
-    let root = File::from(store.open_root(name.as_str(), install)?);
+    let corrupt = || EnvironmentError::Corrupt {
+        name: name.as_str().to_owned(),
+    };
+    if !store.may_be_whole(install) {
+        return Err(corrupt());
+    }
     let path = store.install_dir(&install.digest).join(store::ROOT_IMAGE);
+    let root = File::open(&path).map_err(store::file_error("open", &path))?;
     let hashed = tokio::task::spawn_blocking(move || crate::digest::sha256(root)).await;
     let (digits, _) = hashed
         .expect("hashing does not panic")
         .map_err(store::file_error("read", &path))?;
     if format!("sha256:{digits}") == install.root.digest {
-        return Ok(());
+        Ok(())
+    } else {
+        Err(corrupt())
     }
-    Err(EnvironmentError::Corrupt {
-        name: name.as_str().to_owned(),
-    })
 }
 
 fn open_tar(path: &Path) -> Result<File, EnvironmentError> {

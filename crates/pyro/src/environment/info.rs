@@ -43,7 +43,7 @@ pub(super) fn describe(
         compatibility: format!(">={}", env!("CARGO_PKG_VERSION")),
         catalog_version: catalog::VERSION.to_owned(),
         installed: installed.is_some(),
-        state: state(store, name, installed),
+        state: state(store, installed),
         origin: record.map(|record| record.origin),
         size_bytes: installed.map(|Installed { install, .. }| install.root.size_bytes),
         used_by: installed.map_or_else(Vec::new, |Installed { install, .. }| used_by(store, install)),
@@ -84,12 +84,11 @@ fn description(name: &EnvironmentName, entry: Option<&Entry>, record: Option<&Na
     }
 }
 
-fn state(store: &Store, name: &EnvironmentName, installed: Option<&Installed>) -> EnvironmentState {
+fn state(store: &Store, installed: Option<&Installed>) -> EnvironmentState {
     match installed {
         None => EnvironmentState::Absent,
-        Some(Installed { install, .. }) if store.open_root(name.as_str(), install).is_err() => {
-            EnvironmentState::Corrupt
-        }
+        // What it holds is compared when it is used.
+        Some(Installed { install, .. }) if !store.may_be_whole(install) => EnvironmentState::Corrupt,
         Some(_) => EnvironmentState::Cold,
     }
 }

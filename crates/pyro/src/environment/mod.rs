@@ -106,10 +106,10 @@ impl BootableEnvironment {
     fn new(store: &Store, installed: Installed) -> Result<Self, EnvironmentError> {
         let Installed {
             record,
-            install,
+            mut install,
             warnings,
         } = installed;
-        let held = store.open_root(&record.name, &install)?;
+        let held = store.recognise_root(&record.name, &mut install)?;
         let config = &install.config;
         let working_dir = if config.working_dir.is_empty() {
             "/"

@@ -147,7 +147,7 @@ impl Store {
         Ok(record.filter(|record| record.format <= FORMAT && record.digest == *digest))
     }
 
-    /// Opens the root file system image of an install for use, if it is what was installed.
+    /// Opens the root file system image of an install for use, if it is the file that was installed.
     ///
     /// # Errors
     /// [`EnvironmentError::Corrupt`] if it is not.
@@ -169,6 +169,43 @@ impl Store {
             && metadata.ino() == install.root.inode
             && changed_ns(&metadata) == install.root.changed_ns;
         if same { Ok(file.into()) } else { Err(corrupt()) }
+    }
+
+    /// As [`Self::open_root`], but a file that only looks different, as after it was moved, copied or linked, is
+    /// compared with its digest, and known from then on.
+    ///
+    /// # Errors
+    /// [`EnvironmentError::Corrupt`] if its content is not what was installed.
+    pub(super) fn recognise_root(
+        &self,
+        name: &str,
+        install: &mut InstallRecord,
+    ) -> Result<OwnedFd, EnvironmentError> {
+        let error = match self.open_root(name, install) {
+            Err(error @ EnvironmentError::Corrupt { .. }) if self.may_be_whole(install) => error,
+            outcome => return outcome,
+        };
+        let dir = self.install_dir(&install.digest);
+        let path = dir.join(ROOT_IMAGE);
+        let file = File::open(&path).map_err(file_error("open", &path))?;
+        // Whatever changes it from here on changes the record's idea of it too.
+        let known = root_record(&path, install.root.digest.clone())?;
+        let (digits, _) = crate::digest::sha256(file).map_err(file_error("read", &path))?;
+        if format!("sha256:{digits}") != install.root.digest {
+            return Err(error);
+        }
+        install.root = known;
+        if let Err(error) = write_record(&dir, INSTALL_RECORD, install) {
+            tracing::debug!(%error, "an image has to be compared again next time");
+        }
+        self.open_root(name, install)
+    }
+
+    /// Whether the root file system image has the size that was installed. Hashes nothing.
+    pub(super) fn may_be_whole(&self, install: &InstallRecord) -> bool {
+        let path = self.install_dir(&install.digest).join(ROOT_IMAGE);
+        std::fs::metadata(path)
+            .is_ok_and(|metadata| metadata.is_file() && metadata.len() == install.root.size_bytes)
     }
 }
 

@@ -37,6 +37,13 @@ pub(super) fn broken(error: impl std::error::Error + Send + Sync + 'static) -> G
     GuestError::Broken(Box::new(error))
 }
 
+/// Turns bytes that are no message into a failure of the guest.
+pub(super) fn nonsense(error: frame::FrameError) -> GuestError {
+    GuestError::Nonsense {
+        problem: error.to_string(),
+    }
+}
+
 impl CallSender {
     pub(super) fn new(stream: h2::SendStream<Bytes>) -> Self {
         Self {
@@ -100,9 +107,6 @@ impl CallReceiver {
     /// [`GuestError`] if the connection broke, or the agent sent what is no message.
     pub(crate) async fn next(&mut self) -> Result<Option<agent_message::Body>, GuestError> {
         loop {
-            let nonsense = |error: frame::FrameError| GuestError::Nonsense {
-                problem: error.to_string(),
-            };
             if let Some(message) = self.decoder.next::<AgentMessage>().map_err(nonsense)? {
                 match message.body {
                     Some(body) => return Ok(Some(body)),

@@ -1,8 +1,8 @@
-//! From a fresh byte stream to a multiplexed connection: handshake first, then HTTP/2.
+//! From a fresh byte stream to a conversation: handshake first, then HTTP/2.
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Method, Request};
 use pyro_proto::handshake::{self, AgentHello, HelloReader, HostHello};
 use pyro_proto::message::{self, HostMessage, Verb, agent_message, host_message};
@@ -28,11 +28,19 @@ const REPEAT_AFTER: Duration = Duration::from_secs(1);
 /// The longest headers that are accepted, in bytes; an agent sends next to none.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
-/// A connection to an agent. Dropping it closes the byte stream; commands go on.
+/// A byte stream on which hands were shaken with the right agent. Dropping it closes the stream.
+#[derive(Debug)]
+pub(crate) struct Greeted {
+    pub(super) stream: UnixStream,
+    /// What came after the agent's hello.
+    pub(super) rest: BytesMut,
+    hello: AgentHello,
+}
+
+/// A multiplexed connection to an agent. Dropping it closes the byte stream; commands go on.
 #[derive(Debug)]
 pub(crate) struct Connection {
     requests: h2::client::SendRequest<Bytes>,
-    hello: AgentHello,
     driver: AbortOnDropHandle<()>,
 }
 
@@ -45,7 +53,7 @@ pub(crate) enum Repeat {
     UntilAnswered,
 }
 
-impl Connection {
+impl Greeted {
     /// Greets the agent at the other end and makes sure that it belongs to this boot.
     ///
     /// Waits for as long as the guest takes; the caller bounds it.
@@ -60,6 +68,20 @@ impl Connection {
         let versions = (OLDEST_PROTOCOL_VERSION, PROTOCOL_VERSION);
         let (hello, rest) = greet(&mut stream, versions, repeat).await?;
         check(&hello, boot_nonce)?;
+        Ok(Self { stream, rest, hello })
+    }
+
+    /// What the agent said of itself and its guest.
+    pub(crate) fn hello(&self) -> &AgentHello {
+        &self.hello
+    }
+
+    /// Begins to speak HTTP/2.
+    ///
+    /// # Errors
+    /// [`GuestError::Broken`] if the stream ended.
+    pub(crate) async fn connect(self) -> Result<Connection, GuestError> {
+        let Self { stream, rest, .. } = self;
         let (reader, writer) = stream.into_split();
         let stream = tokio::io::join(std::io::Cursor::new(rest).chain(reader), writer);
         let (requests, connection) = h2::client::Builder::new()
@@ -73,22 +95,15 @@ impl Connection {
             .map_err(broken)?;
         // How it ended is seen by every call on it.
         let driver = AbortOnDropHandle::new(tokio::spawn(async move { drop(connection.await) }));
-        Ok(Self {
-            requests,
-            hello,
-            driver,
-        })
+        Ok(Connection { requests, driver })
     }
+}
 
+impl Connection {
     /// Closes the byte stream; once this returns, the other end sees it closed.
     pub(crate) async fn close(self) {
         self.driver.abort();
         let _how_it_ended = self.driver.await;
-    }
-
-    /// What the agent said of itself and its guest.
-    pub(crate) fn hello(&self) -> &AgentHello {
-        &self.hello
     }
 
     /// Sends one request and waits for its answer.
@@ -152,7 +167,7 @@ async fn greet(
     stream: &mut UnixStream,
     (oldest_version, newest_version): (u32, u32),
     repeat: Repeat,
-) -> Result<(AgentHello, bytes::BytesMut), GuestError> {
+) -> Result<(AgentHello, BytesMut), GuestError> {
     let mut session = [0; handshake::NONCE_BYTES];
     crate::random::fill(&mut session);
     let hello = HostHello {

@@ -2,12 +2,14 @@
 
 mod call;
 mod connection;
+mod plain;
 
 use bytes::Bytes;
 use pyro_proto::message::{Attach, Configure, Exec, Fault, FaultKind, Signal, Verb, host_message::Body};
 
 pub(crate) use self::call::{CallReceiver, CallSender};
-pub(crate) use self::connection::{Connection, Repeat, printable, wait_until_idle};
+pub(crate) use self::connection::{Connection, Greeted, Repeat, printable, wait_until_idle};
+pub(crate) use self::plain::{Ender, SoleCall};
 use crate::error::{Diagnosis, ErrorCode};
 
 /// A conversation that cannot go on, or a request that the agent refused.
@@ -60,6 +62,7 @@ impl Diagnosis for GuestError {
                 Ok(FaultKind::ShellMissing) => ErrorCode::ShellMissing,
                 Ok(FaultKind::UnknownCommand) => ErrorCode::GuestLost,
                 Ok(FaultKind::Unsupported) => ErrorCode::VersionMismatch,
+                Ok(FaultKind::Unconfigured) => ErrorCode::BootFailed,
                 Ok(FaultKind::Internal) | Err(_) => ErrorCode::Internal,
             },
         }

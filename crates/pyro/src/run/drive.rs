@@ -5,7 +5,7 @@ use tokio::sync::mpsc;
 use super::control::Wishes;
 use super::follow::{End, Follower};
 use super::start::{Ready, start};
-use super::{Phase, RunEvent, RunRequest, exec, result};
+use super::{Phase, RunEvent, RunRequest, result};
 use crate::Pyro;
 use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::id::VmId;
@@ -46,10 +46,12 @@ pub(super) async fn drive(
     let Ready {
         environment,
         started,
+        exec,
         reservation,
     } = started?;
     let StartedVm {
         mut vm,
+        call,
         isolation,
         kind,
         warnings,
@@ -60,9 +62,8 @@ pub(super) async fn drive(
         .output_limit
         .unwrap_or_else(|| pyro.settings().output_limit);
     let command = request.command.clone();
-    let (exec, stdin) = exec::prepare(request, &environment.defaults);
     let mut follower = Follower::new(&mut vm, &events, &mut wishes, KeptOutput::new(limit));
-    let end = follower.run(exec, stdin).await?;
+    let end = follower.run(exec, call, request.stdin).await?;
     let kept = follower.kept;
     tracing::debug!(%vm_id, ?end, "the command ended");
     clock.lap("command");

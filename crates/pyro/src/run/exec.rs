@@ -6,23 +6,25 @@ use std::os::unix::ffi::OsStringExt;
 use bytes::Bytes;
 use pyro_proto::message::Exec;
 
+use super::follow::GRACE;
 use super::shell;
 use super::{Command, RunRequest, Stdin};
 use crate::environment::ImageDefaults;
+use crate::guest;
 
-/// The command for the agent, without the fields that the follower sets, and its standard input.
-pub(super) fn prepare(request: RunRequest, defaults: &ImageDefaults) -> (Exec, Stdin) {
-    let (argv, shell) = match request.command {
-        Command::Argv(words) => (words.into_iter().map(bytes).collect(), None),
+/// The command for the agent, under a new request id.
+pub(super) fn prepare(request: &RunRequest, defaults: &ImageDefaults) -> Exec {
+    let (argv, shell) = match &request.command {
+        Command::Argv(words) => (words.iter().cloned().map(bytes).collect(), None),
         Command::Shell(text) => {
-            let words = shell::plain_words(&text).unwrap_or_default();
+            let words = shell::plain_words(text).unwrap_or_default();
             (
                 words.into_iter().map(Bytes::from).collect(),
-                Some(Bytes::from(text)),
+                Some(Bytes::copy_from_slice(text.as_bytes())),
             )
         }
     };
-    let own = request.env.into_iter().map(|(name, value)| {
+    let own = request.env.iter().map(|(name, value)| {
         let mut entry = OsString::from(name);
         entry.push("=");
         entry.push(value);
@@ -32,20 +34,21 @@ pub(super) fn prepare(request: RunRequest, defaults: &ImageDefaults) -> (Exec, S
         .env
         .iter()
         .map(|entry| Bytes::copy_from_slice(entry.as_bytes()));
-    let exec = Exec {
-        request_id: String::new(),
+    let cwd = request.cwd.as_ref().unwrap_or(&defaults.working_dir);
+    let user = request.user.as_ref().unwrap_or(&defaults.user);
+    Exec {
+        request_id: guest::request_id(),
         argv,
         shell,
         env: image.chain(own).collect(),
         create_cwd: request.cwd.is_none(),
-        cwd: request.cwd.unwrap_or_else(|| defaults.working_dir.clone()).into(),
-        user: request.user.unwrap_or_else(|| defaults.user.clone()),
+        cwd: Bytes::copy_from_slice(cwd.as_bytes()),
+        user: user.clone(),
         timeout_ms: request.timeout.map_or(0, super::millis),
-        grace_ms: 0,
+        grace_ms: super::millis(GRACE),
         stdin: matches!(request.stdin, Stdin::Reader(_)),
         rehearsal: false,
-    };
-    (exec, request.stdin)
+    }
 }
 
 fn bytes(text: OsString) -> Bytes {
@@ -68,7 +71,7 @@ mod tests {
     fn the_images_defaults_apply_and_the_callers_words_win() {
         let mut request = RunRequest::new(Command::Shell("a && b".to_owned()));
         request.env.push(("A".to_owned(), "mine=1 ".into()));
-        let (exec, _) = prepare(request, &defaults());
+        let exec = prepare(&request, &defaults());
         assert_eq!(exec.env, ["PATH=/bin", "A=image", "A=mine=1 "]);
         assert_eq!(
             (&exec.cwd[..], exec.create_cwd, exec.user.as_str()),
@@ -82,7 +85,7 @@ mod tests {
     fn a_named_directory_must_exist() {
         let mut request = RunRequest::new(Command::Shell("git --version".to_owned()));
         request.cwd = Some("/there".to_owned());
-        let (exec, _) = prepare(request, &defaults());
+        let exec = prepare(&request, &defaults());
         assert!(!exec.create_cwd);
         assert_eq!(exec.argv, ["git", "--version"]);
     }

@@ -1,21 +1,19 @@
 //! Follows a command in a guest to its end, across connections that break.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use bytes::Bytes;
 use pyro_proto::message::agent_message::Body;
-use pyro_proto::message::{Attach, Ended, Exec, HostMessage, Signal, host_message};
-use pyro_proto::replay::Replay;
-use pyro_proto::{CHUNK_BYTES, STREAM_WINDOW_BYTES};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use pyro_proto::message::{Attach, Ended, Exec, Signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::control::{Wish, Wishes};
+use super::feed::Feeder;
+use super::talk::{Listener, Talk};
 use super::{RunEvent, Stdin};
 use crate::error::Result;
-use crate::guest::{CallReceiver, CallSender, GuestError};
+use crate::guest::{CallSender, GuestError, SoleCall};
 use crate::output::{KeptOutput, Stream};
 use crate::vm::LiveVm;
 
@@ -76,13 +74,12 @@ impl<'a> Follower<'a> {
         wishes: &'a mut Wishes,
         kept: KeptOutput,
     ) -> Self {
-        let request_id = crate::guest::request_id();
         Self {
             vm,
             events,
             wishes,
             kept,
-            request_id,
+            request_id: String::new(),
             received: [0; 2],
             fruitless: 0,
             wish: Wish::GoOn,
@@ -90,22 +87,24 @@ impl<'a> Follower<'a> {
         }
     }
 
-    /// Starts the command and stays with it to its end.
+    /// Starts the command, unless it was started with its VM, and stays with it to its end.
     ///
     /// # Errors
     /// Whatever the agent refused it with, or the VM went away with. The output up to there is in `kept`.
-    pub(super) async fn run(&mut self, mut exec: Exec, stdin: Stdin) -> Result<End> {
-        exec.request_id.clone_from(&self.request_id);
-        exec.grace_ms = super::millis(GRACE);
+    pub(super) async fn run(&mut self, exec: Exec, call: Option<SoleCall>, stdin: Stdin) -> Result<End> {
+        self.request_id.clone_from(&exec.request_id);
         if exec.timeout_ms > 0 {
             self.deadline = Some(Instant::now() + Duration::from_millis(exec.timeout_ms) + GRACE + PATIENCE);
         }
         let mut feeder = Feeder::new(stdin);
-        let (mut sender, mut receiver) = self.vm.connection()?.exec(exec).await?;
+        let mut talk = match call {
+            Some(call) => Talk::Sole(call),
+            None => self.vm.connect().await?.exec(exec).await?.into(),
+        };
         loop {
-            match self.follow(&mut sender, &mut receiver, &mut feeder).await? {
+            match self.follow(&mut talk, &mut feeder).await? {
                 Some(end) => return Ok(end),
-                None => (sender, receiver) = self.find_again(&mut feeder).await?,
+                None => talk = self.find_again(&mut feeder).await?,
             }
         }
     }
@@ -113,12 +112,15 @@ impl<'a> Follower<'a> {
     /// Follows one connection: to the command's end, or to the connection's (`None`).
     async fn follow(
         &mut self,
-        sender: &mut CallSender,
-        receiver: &mut CallReceiver,
+        talk: &mut Talk,
         feeder: &mut Feeder,
     ) -> Result<Option<End>> {
+        let (mut sender, mut listener) = talk.sides();
         loop {
-            match self.next_step(sender, receiver, feeder).await {
+            match self
+                .next_step(sender.as_deref_mut(), &mut listener, feeder)
+                .await
+            {
                 Step::Message(Ok(Some(body))) => {
                     self.fruitless = 0;
                     if let Some(end) = self.take(body, feeder).await? {
@@ -131,7 +133,7 @@ impl<'a> Follower<'a> {
                 Step::Message(Err(error)) => return Err(error.into()),
                 Step::Wish(wish) => self.obey(wish).await,
                 Step::InterruptOver => self.obey(Wish::Cancel).await,
-                Step::VmEnded(how) => return self.last_messages(receiver, feeder, &how).await.map(Some),
+                Step::VmEnded(how) => return self.last_messages(&mut listener, feeder, &how).await.map(Some),
                 Step::Deadline => {
                     return Ok(Some(End::Forced {
                         cancelled: self.wish != Wish::GoOn,
@@ -145,11 +147,11 @@ impl<'a> Follower<'a> {
     /// Takes what the VM still sent before it ended: perhaps the command's end is among it.
     async fn last_messages(
         &mut self,
-        receiver: &mut CallReceiver,
+        listener: &mut Listener<'_>,
         feeder: &mut Feeder,
         how: &str,
     ) -> Result<End> {
-        while let Ok(Ok(Some(body))) = tokio::time::timeout(LAST_WORDS, receiver.next()).await {
+        while let Ok(Ok(Some(body))) = tokio::time::timeout(LAST_WORDS, listener.next()).await {
             if let Some(end) = self.take(body, feeder).await? {
                 return Ok(end);
             }
@@ -159,8 +161,8 @@ impl<'a> Follower<'a> {
 
     async fn next_step(
         &mut self,
-        sender: &mut CallSender,
-        receiver: &mut CallReceiver,
+        sender: Option<&mut CallSender>,
+        listener: &mut Listener<'_>,
         feeder: &mut Feeder,
     ) -> Step {
         let interrupt_over = match self.wish {
@@ -169,7 +171,7 @@ impl<'a> Follower<'a> {
         };
         let wishes = &mut *self.wishes;
         tokio::select! {
-            message = receiver.next() => Step::Message(message),
+            message = listener.next() => Step::Message(message),
             wish = wishes.wish.more_urgent_than(self.wish) => Step::Wish(wish),
             () = wishes.cuts.next() => Step::Cut,
             how = self.vm.ended() => Step::VmEnded(how),
@@ -235,12 +237,12 @@ impl<'a> Follower<'a> {
             grace_ms: super::millis(GRACE),
         };
         // A command that ended meanwhile is reported in its own call, and so is a connection that broke.
-        if let Ok(connection) = self.vm.connection() {
+        if let Ok(connection) = self.vm.connect_anew().await {
             let _refused = tokio::time::timeout(PATIENCE, connection.signal(signal)).await;
         }
     }
 
-    async fn find_again(&mut self, feeder: &mut Feeder) -> Result<(CallSender, CallReceiver)> {
+    async fn find_again(&mut self, feeder: &mut Feeder) -> Result<Talk> {
         loop {
             self.fruitless += 1;
             if self.fruitless > MAX_FRUITLESS_RECONNECTS {
@@ -253,10 +255,10 @@ impl<'a> Follower<'a> {
                 stdout_offset: self.received[0],
                 stderr_offset: self.received[1],
             };
-            match self.vm.connection()?.attach(attach).await {
+            match self.vm.connect().await?.attach(attach).await {
                 Ok(call) => {
                     self.repeat_wish().await;
-                    return Ok(call);
+                    return Ok(call.into());
                 }
                 Err(error) if error.is_broken_stream() => {}
                 Err(error) => return Err(error.into()),
@@ -275,146 +277,9 @@ impl<'a> Follower<'a> {
 /// `SIGINT` of Linux on every architecture.
 const INTERRUPT: i32 = 2;
 
-/// Carries standard input to the command.
-struct Feeder {
-    source: Source,
-    sent: Replay,
-    // Read or found missing, and not yet sent.
-    pending: VecDeque<HostMessage>,
-    // The agent has not yet said from where to go on.
-    positioned: bool,
-}
-
-enum Source {
-    None,
-    Open(Box<dyn AsyncRead + Send + Sync + Unpin>),
-    Ended,
-}
-
-impl Feeder {
-    fn new(stdin: Stdin) -> Self {
-        let source = match stdin {
-            Stdin::Empty => Source::None,
-            Stdin::Reader(reader) => Source::Open(reader),
-        };
-        let sent = Replay::new(STREAM_WINDOW_BYTES as usize + 2 * CHUNK_BYTES);
-        Self {
-            source,
-            sent,
-            pending: VecDeque::new(),
-            positioned: false,
-        }
-    }
-
-    /// Sends nothing until the agent has said from where to go on.
-    fn wait_for_position(&mut self) {
-        self.positioned = false;
-    }
-
-    /// Sends again what the guest lacks of what was sent before.
-    fn go_on_from(&mut self, offset: u64) {
-        self.positioned = true;
-        let ended = matches!(self.source, Source::Ended);
-        self.pending.clear();
-        let missing = self.sent.since(offset).unwrap_or_default();
-        let chunks = missing
-            .chunks(CHUNK_BYTES)
-            .map(Bytes::copy_from_slice)
-            .map(host_message::Body::Stdin);
-        self.pending.extend(chunks.map(message));
-        if ended {
-            self.pending
-                .push_back(message(host_message::Body::StdinEnd(true)));
-        }
-    }
-
-    /// Sends what is there, reads more, and never returns while there is nothing to do. Safe to drop at any moment.
-    async fn feed(&mut self, sender: &mut CallSender) -> Result<(), GuestError> {
-        if !self.positioned {
-            return std::future::pending().await;
-        }
-        loop {
-            sender.flush().await?;
-            match self.pending.pop_front() {
-                // From here on the message is the sender's, also if this future is dropped.
-                Some(next) => sender.send(&next).await?,
-                None => self.read().await,
-            }
-        }
-    }
-
-    async fn read(&mut self) {
-        let Source::Open(reader) = &mut self.source else {
-            return std::future::pending().await;
-        };
-        let mut buffer = vec![0; CHUNK_BYTES];
-        // A source that fails has no more to give; the command sees the end.
-        let count = reader.read(&mut buffer).await.unwrap_or(0);
-        if count == 0 {
-            self.source = Source::Ended;
-            self.pending
-                .push_back(message(host_message::Body::StdinEnd(true)));
-            return;
-        }
-        buffer.truncate(count);
-        self.sent.push(&buffer);
-        self.pending
-            .push_back(message(host_message::Body::Stdin(buffer.into())));
-    }
-}
-
-fn message(body: host_message::Body) -> HostMessage {
-    HostMessage { body: Some(body) }
-}
-
 async fn at(time: Option<Instant>) {
     match time {
         Some(time) => tokio::time::sleep_until(time).await,
         None => std::future::pending().await,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn stdin(bytes: &'static [u8]) -> Stdin {
-        Stdin::Reader(Box::new(bytes))
-    }
-
-    #[tokio::test]
-    async fn input_and_its_end_are_sent_again_after_a_cut() {
-        let end = message(host_message::Body::StdinEnd(true));
-        let text = |text| message(host_message::Body::Stdin(Bytes::from_static(text)));
-        for (input, offset, again) in [
-            (&b""[..], 0, vec![end.clone()]),
-            (b"abc", 1, vec![text(b"bc"), end.clone()]),
-            (b"abc", 3, vec![end.clone()]),
-        ] {
-            let mut feeder = Feeder::new(stdin(input));
-            feeder.go_on_from(0);
-            assert_eq!(feeder.pending, []);
-            while !matches!(feeder.source, Source::Ended) {
-                feeder.read().await;
-            }
-            // All of it was sent, and lost with the connection.
-            feeder.pending.clear();
-            feeder.wait_for_position();
-            feeder.go_on_from(offset);
-            assert_eq!(feeder.pending, again);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_connection_that_breaks_does_not_end_the_input() {
-        let mut feeder = Feeder::new(stdin(b"abc"));
-        feeder.go_on_from(0);
-        feeder.wait_for_position();
-        feeder.go_on_from(0);
-        feeder.read().await;
-        assert_eq!(
-            feeder.pending,
-            [message(host_message::Body::Stdin(Bytes::from_static(b"abc")))]
-        );
     }
 }

@@ -3,11 +3,13 @@
 mod control;
 mod drive;
 mod exec;
+mod feed;
 mod follow;
 mod request;
 mod result;
 mod shell;
 mod start;
+mod talk;
 
 pub use control::RunControl;
 pub use request::{Command, RunRequest, Stdin};

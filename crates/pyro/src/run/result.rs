@@ -40,11 +40,9 @@ impl VmFacts {
             ("confinement".to_owned(), machine.confinement.clone()),
         ]
         .into();
-        if let Ok(connection) = vm.connection() {
-            let hello = connection.hello();
-            metadata.insert("kernel".to_owned(), guest::printable(&hello.kernel_release));
-            metadata.insert("agent_version".to_owned(), guest::printable(&hello.agent_version));
-        }
+        let hello = vm.hello();
+        metadata.insert("kernel".to_owned(), guest::printable(&hello.kernel_release));
+        metadata.insert("agent_version".to_owned(), guest::printable(&hello.agent_version));
         if let Some(bytes) = vm.resident_bytes() {
             metadata.insert("vmm_resident_mib".to_owned(), (bytes >> 20).to_string());
         }

@@ -1,5 +1,6 @@
 //! From a request to a VM whose agent answers.
 
+use pyro_proto::message::Exec;
 use tokio::sync::mpsc;
 
 use super::{Phase, RunEvent, RunRequest};
@@ -19,11 +20,12 @@ const DISK_GROWTH_BYTES: u64 = 64 << 20;
 /// What a VMM needs besides the guest's memory, in bytes.
 const VMM_OVERHEAD_BYTES: u64 = 60 << 20;
 
-/// A VM that is ready for its command.
+/// A VM that runs its command, or is ready for it.
 #[derive(Debug)]
 pub(super) struct Ready {
     pub(super) environment: BootableEnvironment,
     pub(super) started: StartedVm,
+    pub(super) exec: Exec,
     pub(super) reservation: Reservation,
 }
 
@@ -63,10 +65,12 @@ pub(super) async fn start(
         resources,
         disk_dir: home.path(),
     };
-    let started = starter.start(vm_id, &choice, clock).await?;
+    let exec = super::exec::prepare(request, &environment.defaults);
+    let started = starter.start(vm_id, &exec, &choice, clock).await?;
     Ok(Ready {
         environment,
         started,
+        exec,
         reservation,
     })
 }

@@ -62,12 +62,12 @@ impl Starter<'_> {
         tracing::debug!(%vm_id, "making a template");
         let draft = maker.begin()?;
         let boot_nonce = new_boot_nonce();
-        let vm = self
+        let mut vm = self
             .boot_to_save(vm_id, choice, &draft, boot_nonce.clone())
             .await?;
         let rehearsal = async {
-            rehearse_identity(&vm).await;
-            warm_up(&vm).await;
+            rehearse_identity(&mut vm).await;
+            warm_up(&mut vm).await;
         };
         // A guest that is stuck by then is found out when it is to be saved.
         let outcome = tokio::time::timeout(REHEARSAL_BOUND, rehearsal).await;
@@ -106,10 +106,10 @@ impl Starter<'_> {
 
 /// Gives the guest an identity that no VM will have, so that all that the first one takes besides writing it, a file
 /// and a mount above all, is done before the machine is saved. The one that each VM gets replaces all of it.
-async fn rehearse_identity(vm: &LiveVm) {
+async fn rehearse_identity(vm: &mut LiveVm) {
     // Without a nonce the guest keeps that of its boot, by which the host knows it again.
     let nobody = guest::configuration(VmId::random(), &[]);
-    let rehearsed = async { vm.connection()?.configure(nobody).await };
+    let rehearsed = async { vm.connect().await?.configure(nobody).await };
     if let Err(error) = rehearsed.await {
         tracing::debug!(%error, "the template's machine rehearsed no identity");
     }
@@ -118,7 +118,7 @@ async fn rehearse_identity(vm: &LiveVm) {
 /// Lets the guest start the image's login shell once, to do nothing, so that what every first command needs is in the
 /// saved memory: the shell, what its profile runs, their libraries, and the agent's own way to them. It is a rehearsal:
 /// whatever the profile does is undone. An image without a shell goes without.
-async fn warm_up(vm: &LiveVm) {
+async fn warm_up(vm: &mut LiveVm) {
     let exec = Exec {
         request_id: guest::request_id(),
         shell: Some(b"true"[..].into()),
@@ -129,7 +129,7 @@ async fn warm_up(vm: &LiveVm) {
         ..Exec::default()
     };
     let run = async {
-        let (_sender, mut receiver) = vm.connection()?.exec(exec).await?;
+        let (_sender, mut receiver) = vm.connect().await?.exec(exec).await?;
         while receiver.next().await?.is_some() {}
         Ok::<_, guest::GuestError>(())
     };

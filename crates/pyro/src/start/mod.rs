@@ -10,11 +10,13 @@ use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use pyro_proto::handshake::NONCE_BYTES;
+use pyro_proto::message::Exec;
 
 use crate::Pyro;
 use crate::disk::DiskSource;
 use crate::environment::BootableEnvironment;
 use crate::error::{Error, Result};
+use crate::guest::SoleCall;
 use crate::id::VmId;
 use crate::isolation::{Choice, Isolation, KvmProbe};
 use crate::object::VmmKind;
@@ -37,10 +39,12 @@ pub(crate) struct Starter<'a> {
     pub(crate) disk_dir: &'a Path,
 }
 
-/// A VM that is ready for its first command.
+/// A VM that runs its first command, or is ready for it.
 #[derive(Debug)]
 pub(crate) struct StartedVm {
     pub(crate) vm: LiveVm,
+    /// The call of its first command; `None` if that is yet to be started, because it has standard input.
+    pub(crate) call: Option<SoleCall>,
     pub(crate) isolation: Isolation,
     pub(crate) kind: StartKind,
     /// What was degraded on the way.
@@ -70,16 +74,22 @@ impl StartKind {
 }
 
 impl Starter<'_> {
-    /// Starts a VM as chosen; where that does not work here, as comes next.
+    /// Starts a VM for a command, as chosen; where that does not work here, as comes next.
     ///
     /// # Errors
     /// Whatever kept the VM from booting; nothing is left running.
-    pub(crate) async fn start(&self, vm_id: VmId, choice: &Choice, clock: &mut Clock) -> Result<StartedVm> {
+    pub(crate) async fn start(
+        &self,
+        vm_id: VmId,
+        exec: &Exec,
+        choice: &Choice,
+        clock: &mut Clock,
+    ) -> Result<StartedVm> {
         let probe = self.probe(choice);
         let mut choice = choice;
         let mut warnings = Vec::new();
         loop {
-            let failure = match self.start_in_tier(vm_id, choice, clock).await {
+            let failure = match self.start_in_tier(vm_id, exec, choice, clock).await {
                 Ok(mut started) => {
                     if started.kind != StartKind::Restore
                         && choice.isolation == Isolation::Hardware
@@ -116,27 +126,29 @@ impl Starter<'_> {
     async fn start_in_tier(
         &self,
         vm_id: VmId,
+        exec: &Exec,
         choice: &Choice,
         clock: &mut Clock,
     ) -> Result<StartedVm, NotStarted> {
-        let started = |vm, kind, warnings| StartedVm {
+        let started = |(vm, call), kind, warnings| StartedVm {
             vm,
+            call,
             isolation: choice.isolation,
             kind,
             warnings,
         };
         if !self.pyro.settings().templates {
-            let vm = self.boot(vm_id, choice, clock).await?;
+            let vm = self.boot(vm_id, exec, choice, clock).await?;
             return Ok(started(vm, StartKind::Cold, Vec::new()));
         }
-        let unusable = match self.start_from_template(vm_id, choice, clock).await {
+        let unusable = match self.start_from_template(vm_id, exec, choice, clock).await {
             Ok((vm, kind)) => return Ok(started(vm, kind, Vec::new())),
             // To boot another would take as long, and end alike.
             Err(failure @ (NotStarted::NoBoot(_) | NotStarted::NoVmm(_))) => return Err(failure),
             Err(NotStarted::Other(error)) => error,
         };
         tracing::debug!(error = ?unusable, "no template");
-        let vm = self.boot(vm_id, choice, clock).await?;
+        let vm = self.boot(vm_id, exec, choice, clock).await?;
         let warning = format!("the VM was booted cold, as its template could not be used: {unusable}");
         Ok(started(vm, StartKind::Cold, vec![warning]))
     }
@@ -144,13 +156,14 @@ impl Starter<'_> {
     async fn start_from_template(
         &self,
         vm_id: VmId,
+        exec: &Exec,
         choice: &Choice,
         clock: &mut Clock,
-    ) -> Result<(LiveVm, StartKind), NotStarted> {
+    ) -> Result<(Begun, StartKind), NotStarted> {
         let found = self.find_or_make(vm_id, choice).await;
         clock.lap("template");
         let (template, kind) = found?;
-        let vm = self.restore(vm_id, choice, template, clock).await?;
+        let vm = self.restore(vm_id, exec, choice, template, clock).await?;
         Ok((vm, kind))
     }
 
@@ -158,10 +171,11 @@ impl Starter<'_> {
     async fn restore(
         &self,
         vm_id: VmId,
+        exec: &Exec,
         choice: &Choice,
         template: Template,
         clock: &mut Clock,
-    ) -> Result<LiveVm, NotStarted> {
+    ) -> Result<Begun, NotStarted> {
         let Template {
             boot_nonce,
             memory,
@@ -173,10 +187,10 @@ impl Starter<'_> {
         let origin = Origin::Restore(SavedMachine { memory, devices });
         let spec = self.spec(vm_id, choice, disk, boot_nonce, origin)?;
         clock.lap("disk");
-        match LiveVm::start(&driver(choice), spec).await {
-            Ok(vm) => {
-                record_timing(&vm, StartKind::Restore, clock);
-                Ok(vm)
+        match LiveVm::start(&driver(choice), spec, exec).await {
+            Ok(begun) => {
+                record_timing(&begun.0, StartKind::Restore, clock);
+                Ok(begun)
             }
             // A VMM that was not even started says nothing of the template.
             Err(error @ VmError::Vmm(VmmError::Spawn { .. } | VmmError::Part { .. })) => {
@@ -189,16 +203,22 @@ impl Starter<'_> {
         }
     }
 
-    async fn boot(&self, vm_id: VmId, choice: &Choice, clock: &mut Clock) -> Result<LiveVm, NotStarted> {
+    async fn boot(
+        &self,
+        vm_id: VmId,
+        exec: &Exec,
+        choice: &Choice,
+        clock: &mut Clock,
+    ) -> Result<Begun, NotStarted> {
         let disk = self.disks().scratch(self.resources.disk_gib())?;
         let spec = self.spec(vm_id, choice, disk, new_boot_nonce(), Origin::Boot)?;
         clock.lap("disk");
-        let vm = match LiveVm::start(&driver(choice), spec).await {
-            Ok(vm) => vm,
+        let begun = match LiveVm::start(&driver(choice), spec, exec).await {
+            Ok(begun) => begun,
             Err(error) => return Err(NotStarted::of_boot(error)),
         };
-        record_timing(&vm, StartKind::Cold, clock);
-        Ok(vm)
+        record_timing(&begun.0, StartKind::Cold, clock);
+        Ok(begun)
     }
 
     fn disks(&self) -> DiskSource<'_> {
@@ -239,6 +259,9 @@ impl Starter<'_> {
         })
     }
 }
+
+/// A VM, and the call of its first command if that was started.
+type Begun = (LiveVm, Option<SoleCall>);
 
 /// Why a VM did not start.
 #[derive(Debug)]
@@ -318,7 +341,7 @@ fn record_timing(vm: &LiveVm, kind: StartKind, clock: &mut Clock) {
     clock.lap("start");
     clock.add("spawn", timing.spawn);
     clock.add("connect", timing.connect);
-    clock.add("configure", timing.configure);
+    clock.add("begin", timing.begin);
     if kind == StartKind::Cold {
         clock.add("guest_ready", timing.guest_ready);
     }
