@@ -37,7 +37,11 @@ const LAST_SIGNAL: i32 = 64;
 ///
 /// # Errors
 /// [`CallError`].
-pub(crate) async fn answer(asks: &mut Asks, reply: &mut Reply<'_>, agent: &Rc<Agent>) -> Result<(), CallError> {
+pub(crate) async fn answer(
+    asks: &mut Asks,
+    reply: &mut Reply<'_>,
+    agent: &Rc<Agent>,
+) -> Result<(), CallError> {
     let (command, attach) = match asks.next().await? {
         Some(Ask::Exec(exec)) => {
             let machine = agent.machine()?;

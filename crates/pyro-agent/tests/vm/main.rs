@@ -19,7 +19,7 @@ mod machine;
 
 use std::time::{Duration, Instant};
 
-use checks::{Check, checks, commands, outage, processes, root, streams};
+use checks::{Check, checks, commands, outage, plain, processes, root, streams};
 use host::Failure;
 use image::Image;
 use machine::{Disk, Machine, Shape};
@@ -79,6 +79,17 @@ fn a_broken_connection_loses_nothing() {
         outage::garbage,
     ];
     hold(Image::Environment, Disk::Own, 512, checks);
+}
+
+#[test]
+fn one_command_can_do_without_http() {
+    let checks = checks![
+        plain::plain_command,
+        plain::plain_output,
+        plain::plain_cut,
+        plain::plain_refusals,
+    ];
+    hold(Image::Environment, Disk::Own, 256, checks);
 }
 
 #[test]

@@ -176,6 +176,24 @@ fn an_image_that_changed_is_never_booted() {
 }
 
 #[test]
+fn an_image_that_was_only_moved_is_compared_and_booted() {
+    let home = home_with_static_image();
+    let image = root_image(home.cache());
+    let copy = image.with_extension("copy");
+    fs::copy(&image, &copy).unwrap();
+    fs::rename(&copy, &image).unwrap();
+    let install = image.with_file_name("install.json");
+    let before = fs::read_to_string(&install).unwrap();
+    let ended = home.run(&[], &["/busybox", "true"]);
+    assert_eq!(ended.status, 0, "{}", ended.text());
+    assert_ne!(
+        fs::read_to_string(&install).unwrap(),
+        before,
+        "it is known from now on"
+    );
+}
+
+#[test]
 fn a_runtime_that_is_incomplete_or_changed_is_never_booted() {
     let home = Home::new();
     let own = home.path().join("runtime");

@@ -38,7 +38,7 @@ pub(super) fn broken(error: impl std::error::Error + Send + Sync + 'static) -> G
 }
 
 /// Turns bytes that are no message into a failure of the guest.
-pub(super) fn nonsense(error: frame::FrameError) -> GuestError {
+pub(super) fn nonsense(error: &frame::FrameError) -> GuestError {
     GuestError::Nonsense {
         problem: error.to_string(),
     }
@@ -107,7 +107,11 @@ impl CallReceiver {
     /// [`GuestError`] if the connection broke, or the agent sent what is no message.
     pub(crate) async fn next(&mut self) -> Result<Option<agent_message::Body>, GuestError> {
         loop {
-            if let Some(message) = self.decoder.next::<AgentMessage>().map_err(nonsense)? {
+            if let Some(message) = self
+                .decoder
+                .next::<AgentMessage>()
+                .map_err(|error| nonsense(&error))?
+            {
                 match message.body {
                     Some(body) => return Ok(Some(body)),
                     // A kind of message that this build does not know.

@@ -34,7 +34,11 @@ impl Greeted {
     ///
     /// # Errors
     /// [`GuestError`] if the stream broke, or the guest is not fit to run anything.
-    pub(crate) async fn exec(self, configure: Configure, exec: Exec) -> Result<(SoleCall, Ender), GuestError> {
+    pub(crate) async fn exec(
+        self,
+        configure: Configure,
+        exec: Exec,
+    ) -> Result<(SoleCall, Ender), GuestError> {
         let Self { mut stream, rest, .. } = self;
         let ender = stream.as_fd().try_clone_to_owned().map_err(broken)?;
         // In one write, for one turn of the guest's queue.
@@ -70,9 +74,13 @@ impl SoleCall {
         if let Some(first) = self.first.take() {
             return Ok(Some(first));
         }
-        let mut buffer = [0; 16 * 1024];
+        let mut buffer = [0; 4096];
         loop {
-            match self.decoder.next::<AgentMessage>().map_err(nonsense)? {
+            match self
+                .decoder
+                .next::<AgentMessage>()
+                .map_err(|error| nonsense(&error))?
+            {
                 Some(AgentMessage {
                     body: Some(Body::Done(_)),
                 }) => return Ok(None),

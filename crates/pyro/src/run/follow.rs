@@ -110,17 +110,10 @@ impl<'a> Follower<'a> {
     }
 
     /// Follows one connection: to the command's end, or to the connection's (`None`).
-    async fn follow(
-        &mut self,
-        talk: &mut Talk,
-        feeder: &mut Feeder,
-    ) -> Result<Option<End>> {
+    async fn follow(&mut self, talk: &mut Talk, feeder: &mut Feeder) -> Result<Option<End>> {
         let (mut sender, mut listener) = talk.sides();
         loop {
-            match self
-                .next_step(sender.as_deref_mut(), &mut listener, feeder)
-                .await
-            {
+            match self.next_step(sender.as_deref_mut(), &mut listener, feeder).await {
                 Step::Message(Ok(Some(body))) => {
                     self.fruitless = 0;
                     if let Some(end) = self.take(body, feeder).await? {

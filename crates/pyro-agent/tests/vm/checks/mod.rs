@@ -2,6 +2,7 @@
 
 pub(crate) mod commands;
 pub(crate) mod outage;
+pub(crate) mod plain;
 pub(crate) mod processes;
 pub(crate) mod root;
 pub(crate) mod streams;
