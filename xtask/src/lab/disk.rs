@@ -25,8 +25,8 @@ pub(super) struct Contents<'a> {
     pub(super) firecracker: &'a Path,
 }
 
-/// Makes the disk as a file of that directory.
-pub(super) fn build(context: &Context, dir: &Path, contents: &Contents<'_>) -> Result<PathBuf> {
+/// Makes the disk as a file of that directory, with this name among others of its kind.
+pub(super) fn build(context: &Context, dir: &Path, name: &str, contents: &Contents<'_>) -> Result<PathBuf> {
     let stage = dir.join("work");
     if stage.exists() {
         fs::remove_dir_all(&stage)?;
@@ -49,7 +49,7 @@ pub(super) fn build(context: &Context, dir: &Path, contents: &Contents<'_>) -> R
         copy_tree(&environments::of_tests(context).join(name), &cache.join(name))?;
     }
 
-    let disk = dir.join("work.ext4");
+    let disk = dir.join(format!("work-{name}.ext4"));
     if disk.exists() {
         fs::remove_file(&disk)?;
     }

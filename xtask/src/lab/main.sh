@@ -28,14 +28,6 @@ chown -R root:root /lab/bin /lab/dist /lab/environments /lab/job.sh
 
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/lab/home LC_ALL=C.UTF-8
 cd /lab/home || exit
-# KVM patches the scheduler's code when the first VM is made and when the last one ends, and its own code for the first
-# virtual CPU without APIC or with one that is off. An emulator with several CPUs may keep the translation of code that
-# another CPU patches just then, and the patched function never ends (QEMU before 8.1). So there is always a VM of each
-# kind, which never runs, and nothing is patched while others do.
-for irqchip in on off; do
-    qemu-system-x86_64 -daemonize -nodefaults -no-user-config -display none -S -m 16 \
-        -machine "microvm,accel=kvm,acpi=off,kernel-irqchip=$irqchip"
-done
 port=$(echo /dev/vport*p1)
 setsid --wait sh /lab/job.sh >"$port" 2>&1 </dev/null
 echo "@lab ended $?" >"$port"

@@ -1,7 +1,7 @@
 //! The lab: the hardware tier, tested where there is no hardware for it.
 //!
 //! QEMU emulates a machine with AMD's virtualisation, in which a stock kernel has a KVM that works. The same test
-//! programs that run on this host run there, on each VMM of the hardware tier.
+//! programs that run on this host run there, on each VMM of the hardware tier: a machine for each, beside each other.
 
 mod disk;
 mod initramfs;
@@ -12,21 +12,17 @@ mod report;
 mod results;
 mod tier;
 mod tools;
+mod work;
 
-use std::path::PathBuf;
-
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 use clap::Args;
-use fs_err as fs;
 
-use crate::lab::disk::Contents;
-use crate::lab::machine::Machine;
 use crate::lab::report::Reports;
 use crate::lab::results::Results;
 use crate::lab::tier::{TIERS, Tier};
-use crate::runtime::kernel;
+use crate::lab::work::Lab;
 use crate::test::Tally;
-use crate::{Context, dist, environments, firecracker, packages, say};
+use crate::{Context, dist, packages, say};
 
 /// What to run in the lab.
 #[derive(Debug, Args)]
@@ -75,97 +71,66 @@ fn run_tests(context: &Context, tiers: &[Tier], filters: &[String], tally: &mut 
     for (name, reason) in job::LEFT_OUT {
         say::note(&format!("left out: {name} ({reason})"));
     }
-    let job = job::of_tests(tiers, &names, filters);
-    let mut results = Results::new(tiers);
-    work(context, &job, &programs, |line| {
-        for news in [results.read(line), tally.read(line)].into_iter().flatten() {
+    let jobs = tiers
+        .iter()
+        .map(|tier| (*tier, job::of_tests(*tier, &names, filters)))
+        .collect();
+    let mut results: Vec<Results> = tiers.iter().map(|tier| Results::of_tests(*tier)).collect();
+    let mut tallies: Vec<Tally> = tiers.iter().map(|_| Tally::default()).collect();
+    let finished = Lab::prepare(context)?.run(jobs, &programs, |job, line| {
+        for news in [results[job].read(line), tallies[job].read(line)]
+            .into_iter()
+            .flatten()
+        {
             say::note(&news);
         }
-    })?
-    .judge(context, results.ended())?;
-    let verdict = results.verdict();
-    if verdict.is_err() {
-        context.show_log("lab")?;
+    });
+    for one in &tallies {
+        tally.add(one);
     }
-    verdict
+    let outcome = finished.and_then(|()| results.iter().try_for_each(Results::verdict));
+    if outcome.is_err() {
+        for (tier, _) in tiers
+            .iter()
+            .zip(&results)
+            .filter(|(_, results)| results.verdict().is_err())
+        {
+            context.show_log(&work::log_name(*tier))?;
+        }
+    }
+    outcome
 }
 
-/// Runs a bench on each tier, with these words of its command line: the names of the tiers, and what it reported.
+/// Runs a bench on each tier, one after the other, with these words of its command line: the names of the tiers, and
+/// what it reported.
 pub(crate) fn bench(context: &Context, words: &str) -> Result<Vec<(String, String)>> {
     packages::require(context, &[packages::RUNTIME, packages::LAB].concat())?;
     let own = [("xtask".to_owned(), std::env::current_exe()?)];
-    let mut results = Results::new(&[]);
+    let lab = Lab::prepare(context)?;
     let mut reports = Reports::default();
-    work(context, &job::of_bench(TIERS, words), &own, |line| {
-        if !reports.read(line) && results.read(line).is_none() && results.ended().is_none() {
-            say::note(line);
-        }
-    })?
-    .judge(context, results.ended())?;
-    ensure!(results.ended() == Some(0), "a bench failed in the lab");
+    for tier in TIERS {
+        let mut results = Results::default();
+        lab.run(vec![(*tier, job::of_bench(*tier, words))], &own, |_, line| {
+            if !reports.read(line) && results.read(line).is_none() && results.ended().is_none() {
+                say::note(line);
+            }
+        })?;
+        ensure!(
+            results.ended() == Some(0),
+            "the bench failed in the lab, on {tier}"
+        );
+    }
     Ok(reports.finish())
 }
 
 /// Whether the command succeeded.
 fn run_command(context: &Context, tier: Tier, command: &str) -> Result<bool> {
-    let mut results = Results::new(&[]);
-    work(context, &job::of_command(tier, command), &[], |line| {
+    let mut results = Results::default();
+    let jobs = vec![(tier, job::of_command(tier, command))];
+    Lab::prepare(context)?.run(jobs, &[], |_, line| {
         if results.read(line).is_none() && results.ended().is_none() {
             say::result(line);
         }
-    })?
-    .judge(context, results.ended())?;
-    Ok(results.ended() == Some(0))
-}
-
-/// The machine after its end.
-struct Ended(Machine);
-
-impl Ended {
-    /// Fails unless the job ended, in whatever way, and gives the work disk's room back.
-    fn judge(self, context: &Context, status: Option<i32>) -> Result<()> {
-        let Self(machine) = self;
-        fs::remove_file(&machine.work)?;
-        if status.is_none() {
-            context.show_log("lab")?;
-            machine.show_console()?;
-            bail!("the lab did not finish");
-        }
-        Ok(())
-    }
-}
-
-/// Runs a job in the lab and hands its lines to `on_line`.
-fn work(
-    context: &Context,
-    job: &str,
-    tests: &[(String, PathBuf)],
-    on_line: impl FnMut(&str),
-) -> Result<Ended> {
-    environments::prepare(context)?;
-    let dir = context.layout.own().join("lab");
-    fs::create_dir_all(&dir)?;
-    let lock = fs::File::create(dir.join("lock"))?;
-    lock.lock()?;
-    let firecracker = firecracker::prepare(context)?;
-    let tools = tools::prepare(context)?;
-    let machine = say::step("lab disks", || {
-        let kernel = kernel::prepare(context, &initramfs::MODULES)?;
-        let initramfs = dir.join("initramfs.cpio");
-        fs::write(&initramfs, initramfs::build(&kernel)?)?;
-        let contents = Contents {
-            job,
-            tests,
-            firecracker: &firecracker,
-        };
-        Ok(Machine {
-            kernel,
-            initramfs,
-            tools,
-            work: disk::build(context, &dir, &contents)?,
-            console: dir.join("console.log"),
-        })
     })?;
-    say::step("lab", || machine.run(context, on_line))?;
-    Ok(Ended(machine))
+    Ok(results.ended() == Some(0))
 }

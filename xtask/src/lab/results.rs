@@ -1,7 +1,5 @@
 //! What the lab's job says, read line by line.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Result, bail, ensure};
 
 use crate::lab::tier::Tier;
@@ -9,11 +7,17 @@ use crate::lab::tier::Tier;
 /// The line that ends every job, before its exit status.
 const ENDED: &str = "@lab ended ";
 
-/// Which tests ran where, and how the job ended.
-#[derive(Debug)]
+/// Whether a line is the last of its job.
+pub(super) fn is_end(line: &str) -> bool {
+    line.starts_with(ENDED)
+}
+
+/// Which tests a job ran, and how it ended.
+#[derive(Debug, Default)]
 pub(super) struct Results {
-    /// How many tests passed on each tier.
-    passed: BTreeMap<String, u64>,
+    /// The tier whose tests must run, if the job is about tests.
+    tier: Option<Tier>,
+    passed: u64,
     failed: Vec<String>,
     /// The tier and the program whose tests are running.
     place: String,
@@ -21,13 +25,11 @@ pub(super) struct Results {
 }
 
 impl Results {
-    /// Nothing yet, of tests that each of these tiers must run.
-    pub(super) fn new(tiers: &[Tier]) -> Self {
+    /// Nothing yet, of tests on a tier.
+    pub(super) fn of_tests(tier: Tier) -> Self {
         Self {
-            passed: tiers.iter().map(|tier| (tier.to_string(), 0)).collect(),
-            failed: Vec::new(),
-            place: String::new(),
-            ended: None,
+            tier: Some(tier),
+            ..Self::default()
         }
     }
 
@@ -44,8 +46,7 @@ impl Results {
         let test = format!("{} {name}", self.place);
         match outcome {
             "ok" => {
-                let tier = self.place.split(' ').next().unwrap_or_default();
-                *self.passed.entry(tier.to_owned()).or_default() += 1;
+                self.passed += 1;
                 Some(format!("{test}: passed"))
             }
             // The tally tells of it.
@@ -62,14 +63,14 @@ impl Results {
         self.ended
     }
 
-    /// Fails if a test did, if a tier ran none, or if a program ended otherwise than its tests tell.
+    /// Fails if a test did, if none ran, or if a program ended otherwise than its tests tell.
     pub(super) fn verdict(&self) -> Result<()> {
         ensure!(
             self.failed.is_empty(),
             "failed in the lab: {}",
             self.failed.join(", ")
         );
-        if let Some((tier, _)) = self.passed.iter().find(|(_, count)| **count == 0) {
+        if let Some(tier) = self.tier.filter(|_| self.passed == 0) {
             bail!("no test ran on {tier}");
         }
         ensure!(self.ended == Some(0), "a test program failed in the lab");
@@ -81,8 +82,8 @@ impl Results {
 mod tests {
     use super::*;
 
-    fn read(tiers: &[Tier], log: &str) -> (Results, Vec<String>) {
-        let mut results = Results::new(tiers);
+    fn read(tier: Tier, log: &str) -> (Results, Vec<String>) {
+        let mut results = Results::of_tests(tier);
         let news = log.lines().filter_map(|line| results.read(line)).collect();
         (results, news)
     }
@@ -90,15 +91,15 @@ mod tests {
     #[test]
     fn tests_are_told_with_their_tier() {
         let log = "Running hardware/qemu pyro-cli\ntest exit::a_status ... ok\ntest result: ok. 1 passed\n@lab ended 0";
-        let (results, news) = read(&[Tier::Qemu], log);
+        let (results, news) = read(Tier::Qemu, log);
         assert_eq!(news, ["hardware/qemu pyro-cli exit::a_status: passed"]);
         results.verdict().unwrap();
     }
 
     #[test]
     fn a_tier_without_tests_fails() {
-        let log = "Running hardware/qemu pyro-cli\ntest exit::a_status ... ok\n@lab ended 0";
-        let (results, _) = read(&[Tier::Qemu, Tier::Firecracker], log);
+        let log = "Running hardware/firecracker pyro-cli\n@lab ended 0";
+        let (results, _) = read(Tier::Firecracker, log);
         let error = results.verdict().unwrap_err().to_string();
         assert_eq!(error, "no test ran on hardware/firecracker");
     }
@@ -106,12 +107,12 @@ mod tests {
     #[test]
     fn a_failed_test_and_a_program_that_dies_fail() {
         let log = "Running hardware/qemu pyro\ntest cut::one ... ok\ntest cut::two ... FAILED\n@lab ended 1";
-        let (results, _) = read(&[Tier::Qemu], log);
+        let (results, _) = read(Tier::Qemu, log);
         let error = results.verdict().unwrap_err().to_string();
         assert_eq!(error, "failed in the lab: hardware/qemu pyro cut::two");
 
         let (results, _) = read(
-            &[Tier::Qemu],
+            Tier::Qemu,
             "Running hardware/qemu pyro\ntest cut::one ... ok\n@lab ended 1",
         );
         assert!(results.verdict().is_err());
@@ -119,7 +120,7 @@ mod tests {
 
     #[test]
     fn a_job_that_is_cut_off_has_not_ended() {
-        let (results, _) = read(&[Tier::Qemu], "Running hardware/qemu pyro\ntest cut::one ... ok");
+        let (results, _) = read(Tier::Qemu, "Running hardware/qemu pyro\ntest cut::one ... ok");
         assert_eq!(results.ended(), None);
         assert!(results.verdict().is_err());
     }

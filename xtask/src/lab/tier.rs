@@ -17,6 +17,14 @@ pub(crate) enum Tier {
 pub(super) const TIERS: &[Tier] = &[Tier::Qemu, Tier::Firecracker];
 
 impl Tier {
+    /// Its name in names of files.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Qemu => "qemu",
+            Self::Firecracker => "firecracker",
+        }
+    }
+
     /// Shell commands that make it the one that pyro chooses: Firecracker comes first where it is installed.
     pub(super) fn setup(self) -> &'static str {
         match self {

@@ -12,6 +12,12 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Adds what another one counted.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+    }
+
     /// Takes in a line of the harness, and says what is new to a person.
     pub(crate) fn read(&mut self, line: &str) -> Option<String> {
         let text = line.trim_start();
