@@ -23,7 +23,7 @@ pub(crate) async fn spawn(mut command: Command) -> std::io::Result<Running> {
 }
 
 /// Starts a child as `start` says, on the thread that never ends. What that returns must end the child when dropped: it
-/// is dropped if whoever asked has given up, as nothing may run without an owner.
+/// is dropped if whoever asked has given up, as nothing may run without an owner. To give up blocks until then.
 ///
 /// # Errors
 /// What `start` gave.
@@ -33,13 +33,26 @@ pub(crate) async fn spawn_by<T: Send + 'static>(
     static SPAWNER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();
     let spawner = SPAWNER.get_or_init(start_thread);
     let (reply, answer) = oneshot::channel();
+    let (under_way, over) = mpsc::channel();
     let gone = || std::io::Error::other("the thread that starts processes is gone");
     let order = move || {
         let unwanted = reply.send(start());
         drop(unwanted);
+        drop(under_way);
     };
     spawner.send(Box::new(order)).map_err(|_| gone())?;
+    let _until_over = UntilOver(over);
     answer.await.map_err(|_| gone())?
+}
+
+/// An order, for whose end its drop waits: else this process could end before a child that nobody wanted any more.
+struct UntilOver(mpsc::Receiver<()>);
+
+impl Drop for UntilOver {
+    fn drop(&mut self) {
+        // Nothing is ever sent: it ends with the sender.
+        let _over = self.0.recv();
+    }
 }
 
 fn start_thread() -> mpsc::Sender<Order> {
