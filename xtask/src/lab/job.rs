@@ -6,12 +6,11 @@ use crate::lab::tier::Tier;
 /// How many tests run at once: one more than there are CPUs, because some wait for a time limit.
 const THREADS: u32 = 2;
 /// How often and how much, where the same tests on the host do more of it: see `tests/vm/main.rs` of pyro-cli.
-const FIGURES: [(&str, u32); 9] = [
+const FIGURES: [(&str, u32); 8] = [
     // One of them is killed.
     ("PYRO_TEST_RUNS", 5),
     ("PYRO_TEST_AT_ONCE", 3),
     ("PYRO_TEST_KILLS", 2),
-    ("PYRO_TEST_SPOILED", 1),
     // Above what the test allows pyro to use.
     ("PYRO_TEST_OUTPUT_MIB", 80),
     ("PYRO_TEST_INPUT_MIB", 2),
@@ -30,6 +29,14 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     (
         "limit::",
         "the guest's kernel fills its disk and its memory page by page, for minutes",
+    ),
+    (
+        "template::a_template_that_was_changed",
+        "changes are found before a VMM sees them",
+    ),
+    (
+        "prepare::a_template_is_prepared_once",
+        "when to make and to remove one is decided without a VMM",
     ),
     ("many::an_environment_in_use_is_not_pruned", "locks of the cache"),
     (

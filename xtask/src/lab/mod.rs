@@ -71,13 +71,13 @@ fn run_tests(context: &Context, tiers: &[Tier], filters: &[String], tally: &mut 
     for (name, reason) in job::LEFT_OUT {
         say::note(&format!("left out: {name} ({reason})"));
     }
-    let jobs = tiers
+    let jobs: Vec<_> = tiers
         .iter()
         .map(|tier| (*tier, job::of_tests(*tier, &names, filters)))
         .collect();
     let mut results: Vec<Results> = tiers.iter().map(|tier| Results::of_tests(*tier)).collect();
     let mut tallies: Vec<Tally> = tiers.iter().map(|_| Tally::default()).collect();
-    let finished = Lab::prepare(context)?.run(jobs, &programs, |job, line| {
+    let finished = Lab::prepare(context)?.run(&jobs, &programs, |job, line| {
         for news in [results[job].read(line), tallies[job].read(line)]
             .into_iter()
             .flatten()
@@ -110,7 +110,7 @@ pub(crate) fn bench(context: &Context, words: &str) -> Result<Vec<(String, Strin
     let mut reports = Reports::default();
     for tier in TIERS {
         let mut results = Results::default();
-        lab.run(vec![(*tier, job::of_bench(*tier, words))], &own, |_, line| {
+        lab.run(&[(*tier, job::of_bench(*tier, words))], &own, |_, line| {
             if !reports.read(line) && results.read(line).is_none() && results.ended().is_none() {
                 say::note(line);
             }
@@ -126,8 +126,8 @@ pub(crate) fn bench(context: &Context, words: &str) -> Result<Vec<(String, Strin
 /// Whether the command succeeded.
 fn run_command(context: &Context, tier: Tier, command: &str) -> Result<bool> {
     let mut results = Results::default();
-    let jobs = vec![(tier, job::of_command(tier, command))];
-    Lab::prepare(context)?.run(jobs, &[], |_, line| {
+    let jobs = [(tier, job::of_command(tier, command))];
+    Lab::prepare(context)?.run(&jobs, &[], |_, line| {
         if results.read(line).is_none() && results.ended().is_none() {
             say::result(line);
         }

@@ -61,7 +61,7 @@ impl<'a> Lab<'a> {
     /// If a machine cannot be made, or went away before its job ended.
     pub(super) fn run(
         &self,
-        jobs: Vec<(Tier, String)>,
+        jobs: &[(Tier, String)],
         tests: &[(String, PathBuf)],
         mut on_line: impl FnMut(usize, &str),
     ) -> Result<()> {
@@ -76,7 +76,7 @@ impl<'a> Lab<'a> {
             thread::scope(|scope| {
                 let runs: Vec<_> = machines
                     .iter()
-                    .zip(&jobs)
+                    .zip(jobs)
                     .enumerate()
                     .map(|(index, (machine, (tier, _)))| {
                         let sender = sender.clone();
@@ -101,7 +101,7 @@ impl<'a> Lab<'a> {
             fs::remove_file(&machine.work)?;
         }
         outcome?;
-        let unfinished = machines.iter().zip(&jobs).zip(ended).find(|(_, ended)| !ended);
+        let unfinished = machines.iter().zip(jobs).zip(ended).find(|(_, ended)| !ended);
         if let Some(((machine, (tier, _)), _)) = unfinished {
             self.context.show_log(&log_name(*tier))?;
             machine.show_console()?;

@@ -16,14 +16,11 @@ use crate::{Context, dist, environments, lab, packages, say};
 /// How to run the checks.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Run only these checks, of: fmt, clippy, doc, dist, tests, lab. Without any, all but the lab.
+    /// Run only these checks, of: fmt, clippy, doc, dist, tests, lab.
     checks: Vec<String>,
 }
 
 type Check = fn(&Context, &mut Tally) -> Result<()>;
-
-/// Runs only where it is named: it takes a long time where other work goes on beside it.
-const ON_REQUEST: &str = "lab";
 
 /// The cheapest first: what fails soon, fails early.
 const CHECKS: [(&str, Check); 6] = [
@@ -50,8 +47,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<bool> {
     let mut tally = Tally::default();
     let outcome = prepare(context).and_then(|()| {
         let chosen = CHECKS.iter().filter(|(name, _)| {
-            (options.checks.is_empty() && *name != ON_REQUEST)
-                || options.checks.iter().any(|chosen| chosen == name)
+            options.checks.is_empty() || options.checks.iter().any(|chosen| chosen == name)
         });
         for (name, check) in chosen {
             check(context, &mut tally).map_err(|error| error.context(format!("check {name}")))?;

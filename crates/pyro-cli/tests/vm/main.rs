@@ -4,9 +4,9 @@
 //! `PYRO_TEST_CACHE`, a cache directory with `debian:12` installed; and, if they are there, `PYRO_TEST_TIER`, what runs
 //! the VMs: `emulated/qemu` (unless it is said otherwise), `hardware/qemu` or `hardware/firecracker`, and how often or
 //! how much: `PYRO_TEST_RUNS`, runs in a row that must leave nothing behind; `PYRO_TEST_AT_ONCE`, runs at once;
-//! `PYRO_TEST_KILLS`, makers of a template that are killed; `PYRO_TEST_SPOILED`, ways to spoil a template;
-//! `PYRO_TEST_OUTPUT_MIB` and `PYRO_TEST_INPUT_MIB`, what passes out of a guest and through it; `PYRO_TEST_CLOCK_MS`, how
-//! far its clock may be off. `cargo xtask lab` runs them on the hardware tiers, with figures that fit it.
+//! `PYRO_TEST_KILLS`, makers of a template that are killed; `PYRO_TEST_OUTPUT_MIB` and `PYRO_TEST_INPUT_MIB`, what passes
+//! out of a guest and through it; `PYRO_TEST_CLOCK_MS`, how far its clock may be off. `cargo xtask lab` runs them on the
+//! hardware tiers, with figures that fit it.
 
 mod cgroup;
 mod command;
