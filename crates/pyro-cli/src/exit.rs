@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use pyro::object::{DoctorReport, Status, VmExec};
+use pyro::object::{DoctorReport, Status};
 
 /// pyro could not do it.
 pub(crate) const FAILED: u8 = 125;
@@ -20,10 +20,9 @@ pub(crate) enum Exit {
 
 impl Exit {
     /// The status for the end of a guest's command.
-    pub(crate) fn of_guest(result: &VmExec) -> Self {
+    pub(crate) fn of_guest(exit_code: Option<i32>) -> Self {
         Self::Guest(
-            result
-                .exit_code
+            exit_code
                 .and_then(|code| u8::try_from(code).ok())
                 .unwrap_or(FAILED),
         )

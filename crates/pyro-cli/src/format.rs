@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pyro::object::ExecOutcome;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -45,6 +46,36 @@ pub(crate) fn name(value: impl Serialize) -> String {
 pub(crate) fn count(number: usize, noun: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };
     format!("{number} {noun}{plural}")
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub(crate) struct End {
+    pub(crate) outcome: ExecOutcome,
+    pub(crate) exit_code: Option<i32>,
+    pub(crate) signal: Option<i32>,
+    pub(crate) oom_killed: bool,
+    pub(crate) duration_ms: u64,
+}
+
+/// How a command ended, in words.
+pub(crate) fn end(end: &End) -> String {
+    let code = end.exit_code.unwrap_or_default();
+    let took = seconds(end.duration_ms);
+    let words = match end.outcome {
+        ExecOutcome::Exited => format!("exit {code} in {took}"),
+        ExecOutcome::Signaled => {
+            let signal = end.signal.unwrap_or(code - 128);
+            format!("ended by signal {signal}, exit {code} in {took}")
+        }
+        ExecOutcome::NotStarted if code == 126 => format!("its program cannot be executed, exit {code}"),
+        ExecOutcome::NotStarted => format!("its program was not found, exit {code}"),
+        ExecOutcome::TimedOut => format!("its time was up after {took}, exit {code}"),
+        ExecOutcome::Cancelled => format!("cancelled after {took}, exit {code}"),
+        _ => format!("{}, exit {code} in {took}", name(end.outcome)),
+    };
+    let memory = if end.oom_killed { ", out of memory" } else { "" };
+    format!("{words}{memory}")
 }
 
 #[cfg(test)]

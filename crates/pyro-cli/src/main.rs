@@ -3,6 +3,7 @@
 mod command;
 mod exit;
 mod failure;
+mod follow;
 mod format;
 mod host_path;
 mod logging;

@@ -9,7 +9,7 @@ use std::time::Duration;
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use pyro::argument::{self, InvalidArgument};
-use pyro::{IsolationFloor, Resources, RunRequest, Settings, Stdin};
+use pyro::{IsolationFloor, Resources, Settings, Stdin};
 
 use crate::failure::Failure;
 use crate::host_path;
@@ -118,7 +118,7 @@ pub(crate) struct ExecOptions {
     )]
     timeout_seconds: u64,
 
-    /// Working directory [default: the image's]
+    /// Working directory [default: /workspace in a workspace, else the image's]
     #[arg(long, value_name = "DIR")]
     cwd: Option<String>,
 
@@ -135,32 +135,47 @@ pub(crate) struct ExecOptions {
     stdin: bool,
 }
 
+/// What the options of a command amount to.
+#[derive(Debug)]
+pub(crate) struct Exec {
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) cwd: Option<String>,
+    pub(crate) env: Vec<(String, OsString)>,
+    pub(crate) user: Option<String>,
+    pub(crate) stdin: Stdin,
+}
+
 impl ExecOptions {
-    /// Puts the options into a request.
+    /// Makes the options out.
     ///
     /// # Errors
     /// For the first value that cannot be used.
-    pub(crate) fn apply(self, request: &mut RunRequest) -> pyro::Result<()> {
+    pub(crate) fn make_out(self) -> pyro::Result<Exec> {
         let seconds = argument::in_range(
             "timeout_seconds",
             self.timeout_seconds,
             &argument::TIMEOUT_SECONDS,
         )
         .map_err(Failure::argument)?;
-        request.timeout = Some(Duration::from_secs(seconds));
-        request.cwd = self.cwd;
-        request.user = self.user;
-        request.env = self
+        let env = self
             .variables
             .iter()
             .map(|assignment| variable(assignment))
             .collect::<Result<_, _>>()
             .map_err(Failure::argument)?;
-        if self.stdin {
+        let stdin = if self.stdin {
             let stdin = HostStdin::open().map_err(Failure::host("cannot read standard input"))?;
-            request.stdin = Stdin::Reader(Box::new(stdin));
-        }
-        Ok(())
+            Stdin::Reader(Box::new(stdin))
+        } else {
+            Stdin::Empty
+        };
+        Ok(Exec {
+            timeout: Some(Duration::from_secs(seconds)),
+            cwd: self.cwd,
+            env,
+            user: self.user,
+            stdin,
+        })
     }
 }
 

@@ -154,6 +154,9 @@ pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(30);
 /// The idle time a one-shot VM is allowed where the caller names none.
 pub const DEFAULT_VM_TTL: Duration = Duration::from_secs(600);
 
+/// How long a workspace may be idle, unless it is said otherwise.
+pub const DEFAULT_WORKSPACE_TTL: Duration = Duration::from_secs(3600);
+
 /// The longest shell string, in bytes.
 pub const MAX_SHELL_BYTES: usize = 131_071;
 

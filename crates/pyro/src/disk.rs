@@ -80,14 +80,6 @@ pub(crate) struct DiskSource<'a> {
 }
 
 impl DiskSource<'_> {
-    /// Makes an empty disk without a name.
-    ///
-    /// # Errors
-    /// [`DiskError`]; nothing is left behind.
-    pub(crate) fn scratch(&self, disk_gib: u32) -> Result<OwnedFd, DiskError> {
-        self.copy_of(&self.open_blank(disk_gib)?)
-    }
-
     /// Makes a disk without a name that begins as another is.
     ///
     /// # Errors
@@ -104,6 +96,24 @@ impl DiskSource<'_> {
     /// [`DiskError`]; the file is then of no use.
     pub(crate) fn make_empty(&self, disk: &File, disk_gib: u32) -> Result<(), DiskError> {
         copy_sparse(&self.open_blank(disk_gib)?, disk).map_err(host("write a disk in", self.disk_dir))
+    }
+
+    /// Makes a file of the caller's begin as another disk is, whatever it held.
+    ///
+    /// # Errors
+    /// [`DiskError`]; the file is then of no use.
+    pub(crate) fn refill(&self, disk: &File, image: &File) -> Result<(), DiskError> {
+        disk.set_len(0)
+            .and_then(|()| copy_sparse(image, disk))
+            .map_err(host("write a disk in", self.disk_dir))
+    }
+
+    /// An empty disk of a size, to be copied.
+    ///
+    /// # Errors
+    /// [`DiskError`] if there is none, and none can be made.
+    pub(crate) fn empty(&self, disk_gib: u32) -> Result<File, DiskError> {
+        self.open_blank(disk_gib)
     }
 
     fn open_blank(&self, disk_gib: u32) -> Result<File, DiskError> {
@@ -263,7 +273,7 @@ mod tests {
             disk_dir: disks.path(),
             search_path: &search_path,
         };
-        let disk = File::from(source.scratch(10).unwrap());
+        let disk = File::from(source.copy_of(&source.empty(10).unwrap()).unwrap());
         let metadata = disk.metadata().unwrap();
         assert_eq!(metadata.len(), 10 << 30);
         assert!(
@@ -309,7 +319,7 @@ mod tests {
             disk_dir: dir.path(),
             search_path: &[],
         };
-        let error = source.scratch(1).unwrap_err();
+        let error = source.empty(1).unwrap_err();
         assert!(matches!(error, DiskError::NoMke2fs) && error.hint().unwrap().contains("e2fsprogs"));
         assert_eq!(dir.path().join("disks").read_dir().unwrap().count(), 0);
     }

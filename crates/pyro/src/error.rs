@@ -123,6 +123,11 @@ macro_rules! error_codes {
                 match self { $(Self::$variant => $name,)+ }
             }
 
+            /// The code with this name.
+            pub fn from_name(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|code| code.as_str() == name)
+            }
+
             /// The exit status of a command that fails with it.
             pub fn exit_status(self) -> u8 {
                 match self { $(Self::$variant => $exit,)+ }
@@ -143,12 +148,22 @@ error_codes! {
     UnknownArgument = "unknown-argument", 2;
     /// Neither an id nor a possible name.
     InvalidId = "invalid-id", 2;
+    /// No such workspace.
+    WorkspaceNotFound = "workspace-not-found", 125;
     /// No such one-shot VM.
     VmNotFound = "vm-not-found", 125;
     /// Not in the catalog, among the imports or at the registry.
     EnvironmentNotFound = "environment-not-found", 125;
+    /// No such command in the workspace.
+    ItemNotFound = "item-not-found", 125;
+    /// A name is in use.
+    NameTaken = "name-taken", 125;
     /// The host's file system refused.
     HostIo = "host-io", 125;
+    /// Not possible in this state.
+    InvalidState = "invalid-state", 125;
+    /// An exclusive operation is under way.
+    Busy = "busy", 125;
     /// The host lacks the memory or the disk space.
     InsufficientResources = "insufficient-resources", 125;
     /// The wanted tier does not work here.
@@ -169,6 +184,8 @@ error_codes! {
     PullFailed = "pull-failed", 125;
     /// Content differs from its digest.
     DigestMismatch = "digest-mismatch", 125;
+    /// A record or a disk cannot be read.
+    StateDamaged = "state-damaged", 125;
     /// Kernel, agent or VMM is missing or changed.
     RuntimeDamaged = "runtime-damaged", 125;
     /// State or supervisor of another version.

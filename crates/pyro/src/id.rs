@@ -3,10 +3,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
+use crate::argument;
 use crate::error::{Diagnosis, ErrorCode};
 use crate::random;
+
+/// Twelve lowercase hexadecimal digits that name a workspace.
+pub type WorkspaceId = VmId;
 
 /// Twelve lowercase hexadecimal digits that name a VM.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -85,6 +90,131 @@ impl fmt::Debug for VmId {
     }
 }
 
+/// The name of a workspace: 1 to 120 characters that name no id and no path.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct WorkspaceName(String);
+
+/// The longest name of a workspace, in characters.
+const MAX_NAME: usize = 120;
+
+impl WorkspaceName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for WorkspaceName {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let name = text.trim();
+        let refuse = |problem| {
+            Err(InvalidName {
+                text: argument::excerpt(name),
+                problem,
+            })
+        };
+        match name {
+            "" => refuse("is empty"),
+            _ if name.chars().count() > MAX_NAME => refuse("has more than 120 characters"),
+            _ if name.contains(|c: char| c.is_control() || matches!(c, '/' | '\\' | ':')) => {
+                refuse("contains a control character, `/`, `\\` or `:`")
+            }
+            _ if name.starts_with(['.', '-']) => refuse("begins with `.` or `-`"),
+            _ if name.parse::<WorkspaceId>().is_ok() => refuse("has the form of an id"),
+            _ => Ok(Self(name.to_owned())),
+        }
+    }
+}
+
+impl TryFrom<String> for WorkspaceName {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        text.parse()
+    }
+}
+
+impl From<WorkspaceName> for String {
+    fn from(name: WorkspaceName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for WorkspaceName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// Text that is no name of a workspace.
+#[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
+#[error("the name `{text}` {problem}")]
+pub struct InvalidName {
+    /// What was given, or a part of it.
+    pub text: String,
+    /// What is wrong with it.
+    pub problem: &'static str,
+}
+
+impl Diagnosis for InvalidName {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::InvalidArgument
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some("choose 1 to 120 letters, digits, blanks, `.`, `-` or `_`".to_owned())
+    }
+}
+
+/// What a caller calls a workspace by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WorkspaceRef {
+    /// Its id.
+    Id(WorkspaceId),
+    /// Its name.
+    Name(WorkspaceName),
+}
+
+impl FromStr for WorkspaceRef {
+    type Err = InvalidId;
+
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        if let Ok(id) = text.parse() {
+            return Ok(Self::Id(id));
+        }
+        let name = text.parse().map_err(|_| InvalidId {
+            text: argument::excerpt(text),
+        })?;
+        Ok(Self::Name(name))
+    }
+}
+
+impl fmt::Display for WorkspaceRef {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => id.fmt(formatter),
+            Self::Name(name) => name.fmt(formatter),
+        }
+    }
+}
+
+impl From<WorkspaceId> for WorkspaceRef {
+    fn from(id: WorkspaceId) -> Self {
+        Self::Id(id)
+    }
+}
+
+impl<'de> Deserialize<'de> for VmId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?
+            .parse()
+            .map_err(D::Error::custom)
+    }
+}
+
 impl Serialize for VmId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.as_str())
@@ -100,6 +230,30 @@ mod tests {
         let id = VmId::random();
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_ne!(id, VmId::random());
+    }
+
+    #[test]
+    fn a_name_is_trimmed_and_cannot_be_taken_for_anything_else() {
+        assert_eq!(" my work ".parse::<WorkspaceName>().unwrap().as_str(), "my work");
+        assert!("é".repeat(120).parse::<WorkspaceName>().is_ok());
+        let too_long = "x".repeat(121);
+        for text in [
+            "",
+            "  ",
+            "a/b",
+            "a\\b",
+            "C:",
+            "a\nb",
+            ".",
+            "..",
+            "-x",
+            "3f2a91c0d4e5",
+            &too_long,
+        ] {
+            assert!(text.parse::<WorkspaceName>().is_err(), "{text:?}");
+            let is_id = matches!(text.parse(), Ok(WorkspaceRef::Id(_)));
+            assert!(is_id || text.parse::<WorkspaceRef>().is_err(), "{text:?}");
+        }
     }
 
     #[test]

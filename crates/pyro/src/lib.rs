@@ -6,6 +6,7 @@
 
 mod admission;
 pub mod argument;
+mod command;
 mod digest;
 mod dirs;
 mod disk;
@@ -29,25 +30,33 @@ mod runtime;
 mod settings;
 mod space;
 mod start;
+mod supervisor;
 mod sys;
 mod template;
 mod vm;
 mod vmm;
+mod workspace;
 
 use std::sync::Arc;
 
+pub use command::{Command, RunControl, Stdin};
 pub use doctor::DoctorRequest;
 pub use environment::{
     BuildOptions, EnvironmentProgress, Environments, ImportSource, OnProgress, PruneScope,
 };
 pub use error::{Diagnosis, Error, ErrorCode, Result};
-pub use id::{InvalidId, VmId};
+pub use id::{InvalidId, InvalidName, VmId, WorkspaceId, WorkspaceName, WorkspaceRef};
 pub use isolation::{Isolation, IsolationFloor};
 pub use prepare::PrepareRequest;
 pub use prune::PruneRequest;
 pub use resources::{DISK_GIB, MIN_MEM_MIB, Resources, VCPU_COUNT};
-pub use run::{Command, Phase, Run, RunControl, RunEvent, RunRequest, Stdin};
+pub use run::{Phase, Run, RunEvent, RunRequest};
 pub use settings::{DEFAULT_ENVIRONMENT, RegistryAccess, Settings, SettingsError};
+pub use supervisor::supervise;
+pub use workspace::{
+    CreateRequest, DEFAULT_LOGS, ExecRequest, LogStream, LogsRequest, UpdateRequest, Workspace,
+    WorkspaceFilter,
+};
 
 /// The way in. Cheap to clone; opening it probes, hashes and downloads nothing.
 #[derive(Debug, Clone)]

@@ -23,6 +23,8 @@ pub struct Settings {
     pub cache_dir: PathBuf,
     /// Kernel and agent, if elsewhere than beside the program.
     pub runtime_dir: Option<PathBuf>,
+    /// The `pyro` that supervises workspaces, if it is neither the program that runs nor in the search path.
+    pub program: Option<PathBuf>,
     /// Where VMMs and other programs are looked up, as in `PATH`.
     pub search_path: Vec<PathBuf>,
     /// The isolation demanded where a request demands none.
@@ -98,6 +100,7 @@ impl Settings {
             home: home.into(),
             cache_dir: cache_dir.into(),
             runtime_dir: None,
+            program: None,
             search_path: [
                 "/usr/local/bin",
                 "/usr/bin",

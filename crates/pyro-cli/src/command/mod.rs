@@ -7,6 +7,8 @@ mod mcp;
 mod prepare;
 mod prune;
 mod run;
+mod supervise;
+mod workspace;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -41,12 +43,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Run(run::Run),
+    Workspace(workspace::WorkspaceArgs),
     Env(env::Env),
     Prepare(prepare::Prepare),
     Df(df::Df),
     Prune(prune::Prune),
     Doctor(doctor::Doctor),
     Mcp(mcp::Mcp),
+    Supervise(supervise::Supervise),
 }
 
 /// Does what the words of the command line ask for.
@@ -75,6 +79,8 @@ fn execute(cli: Cli, ui: Ui) -> Result<Exit> {
     let pyro = || Ok::<_, pyro::Error>(pyro::Pyro::open(cli.global.settings()?));
     match cli.command {
         Command::Run(run) => run::execute(run, &pyro()?, ui),
+        Command::Workspace(workspace) => workspace::execute(workspace, &pyro()?, ui),
+        Command::Supervise(supervise) => supervise::execute(&supervise),
         Command::Env(env) => env::execute(env, &pyro()?, ui),
         Command::Prepare(prepare) => prepare::execute(prepare, &pyro()?, ui),
         Command::Df(df) => df::execute(&df, &pyro()?, ui),

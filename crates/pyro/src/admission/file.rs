@@ -9,8 +9,9 @@ use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
 use super::rule::Need;
-use super::{AdmissionError, io_error, owner};
+use super::{AdmissionError, io_error};
 use crate::id::VmId;
+use crate::process::{ProcessIdentity, start_time};
 
 const FILE: &str = "admission.json";
 const LOCK: &str = "admission.lock";
@@ -37,16 +38,11 @@ impl Entry {
     /// # Errors
     /// If the kernel does not say when the process started.
     pub(super) fn of_this_process(vm_id: VmId, need: Need) -> Result<Self, AdmissionError> {
-        let owner_pid = std::process::id();
-        let owner_start = owner::start_time(owner_pid).ok_or_else(|| AdmissionError::Io {
-            action: "make out",
-            path: PathBuf::from("/proc/self/stat"),
-            source: io::ErrorKind::InvalidData.into(),
-        })?;
+        let owner = ProcessIdentity::own().map_err(io_error("make out", Path::new("/proc/self/stat")))?;
         Ok(Self {
             vm_id: vm_id.to_string(),
-            owner_pid,
-            owner_start,
+            owner_pid: owner.pid,
+            owner_start: owner.start,
             mem_bytes: need.mem_bytes,
             disk_bytes: need.disk_bytes,
         })
@@ -54,7 +50,7 @@ impl Entry {
 
     /// Whether the process that made it still lives.
     pub(crate) fn is_live(&self) -> bool {
-        owner::start_time(self.owner_pid) == Some(self.owner_start)
+        start_time(self.owner_pid) == Some(self.owner_start)
     }
 }
 

@@ -20,12 +20,12 @@ pub use self::selector::ImportSource;
 
 use self::error::EnvironmentError;
 use self::fetch::{Fetcher, Installed};
-use self::record::InstallRecord;
+use self::record::{FORMAT, InstallRecord, NameRecord};
 use self::selector::{EnvironmentName, Selector};
 use self::store::Store;
 use crate::Pyro;
 use crate::error::Result;
-use crate::object::{EnvironmentInfo, EnvironmentList, PruneReport};
+use crate::object::{EnvironmentInfo, EnvironmentList, EnvironmentOrigin, PruneReport};
 
 /// The environments of one [`Pyro`].
 #[derive(Debug, Clone)]
@@ -316,6 +316,33 @@ impl Environments {
         let installed = match fetcher.installed(&name)? {
             Some(installed) => installed,
             None => fetcher.pull(&name, false, progress).await?,
+        };
+        Ok(BootableEnvironment::new(&self.store, installed)?)
+    }
+
+    /// An environment as it was when something was made from it, whatever its name stands for now.
+    ///
+    /// # Errors
+    /// `environment-not-found` if it is not installed any more, `digest-mismatch` if its image was changed.
+    pub(crate) fn installed_as(&self, name: &str, digest: &str) -> Result<BootableEnvironment> {
+        let name = EnvironmentName::parse(name)?;
+        let missing = || self.fetcher().not_found(&name);
+        let digest = digest.parse().map_err(|_| missing())?;
+        let install = self.store.install_record(&digest)?.ok_or_else(missing)?;
+        let record = NameRecord {
+            format: FORMAT,
+            name: name.as_str().to_owned(),
+            version: String::new(),
+            origin: EnvironmentOrigin::Imported,
+            reference: None,
+            source: None,
+            installed_at: String::new(),
+            digest,
+        };
+        let installed = Installed {
+            record,
+            install,
+            warnings: Vec::new(),
         };
         Ok(BootableEnvironment::new(&self.store, installed)?)
     }

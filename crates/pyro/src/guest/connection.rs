@@ -1,5 +1,6 @@
 //! From a fresh byte stream to a conversation: handshake first, then HTTP/2.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -25,6 +26,8 @@ const CHUNK_FRAME_BYTES: u32 = 128 * 1024;
 /// A hello that arrives behind the rest of the old conversation may be taken for a part of it.
 const REPEAT_AFTER: Duration = Duration::from_secs(1);
 
+static NEXT_NUMBER: AtomicU64 = AtomicU64::new(0);
+
 /// The longest headers that are accepted, in bytes; an agent sends next to none.
 const MAX_HEADER_BYTES: u32 = 16 * 1024;
 
@@ -40,8 +43,16 @@ pub(crate) struct Greeted {
 /// A multiplexed connection to an agent. Dropping it closes the byte stream; commands go on.
 #[derive(Debug)]
 pub(crate) struct Connection {
-    requests: h2::client::SendRequest<Bytes>,
+    caller: Caller,
     driver: AbortOnDropHandle<()>,
+}
+
+/// Makes calls on a [`Connection`], for as long as that lives.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    requests: h2::client::SendRequest<Bytes>,
+    /// Tells connections apart.
+    number: u64,
 }
 
 /// Whether a hello is repeated.
@@ -95,7 +106,11 @@ impl Greeted {
             .map_err(broken)?;
         // How it ended is seen by every call on it.
         let driver = AbortOnDropHandle::new(tokio::spawn(async move { drop(connection.await) }));
-        Ok(Connection { requests, driver })
+        let number = NEXT_NUMBER.fetch_add(1, Ordering::Relaxed);
+        Ok(Connection {
+            caller: Caller { requests, number },
+            driver,
+        })
     }
 }
 
@@ -104,6 +119,18 @@ impl Connection {
     pub(crate) async fn close(self) {
         self.driver.abort();
         let _how_it_ended = self.driver.await;
+    }
+
+    /// What makes calls on it.
+    pub(crate) fn caller(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+impl Caller {
+    /// Whether both belong to one connection.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        self.number == other.number
     }
 
     /// Sends one request and waits for its answer.

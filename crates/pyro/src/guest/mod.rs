@@ -8,7 +8,7 @@ use bytes::Bytes;
 use pyro_proto::message::{Attach, Configure, Exec, Fault, FaultKind, Signal, Verb, host_message::Body};
 
 pub(crate) use self::call::{CallReceiver, CallSender};
-pub(crate) use self::connection::{Connection, Greeted, Repeat, printable, wait_until_idle};
+pub(crate) use self::connection::{Caller, Connection, Greeted, Repeat, printable, wait_until_idle};
 pub(crate) use self::plain::{Ender, SoleCall};
 use crate::error::{Diagnosis, ErrorCode};
 
@@ -86,7 +86,7 @@ impl Diagnosis for GuestError {
     }
 }
 
-impl Connection {
+impl Caller {
     /// Gives the guest what must be its own.
     ///
     /// # Errors
@@ -110,6 +110,14 @@ impl Connection {
     /// [`GuestError`] if the connection broke.
     pub(crate) async fn attach(&self, attach: Attach) -> Result<(CallSender, CallReceiver), GuestError> {
         self.open_with(Verb::Exec, Body::Attach(attach)).await
+    }
+
+    /// Has the guest end everything, write its disk and end its machine.
+    ///
+    /// # Errors
+    /// [`GuestError`] if the agent refused or the connection broke.
+    pub(crate) async fn power_off(&self) -> Result<(), GuestError> {
+        self.request(Verb::PowerOff, None).await
     }
 
     /// Signals or ends a command.

@@ -28,7 +28,8 @@ pub enum Isolation {
 }
 
 /// What a caller demands of [`Isolation`]; it is never lowered in silence.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum IsolationFloor {
     /// The strongest tier that works here.
     #[default]

@@ -8,6 +8,7 @@ mod environment;
 mod prepare;
 mod prune;
 mod vm_exec;
+mod workspace;
 
 pub use crate::space::Space;
 pub use disk_usage::{DiskUsage, UsageItem};
@@ -18,11 +19,17 @@ pub use environment::{
 pub use prepare::{PrepareReport, PrepareStep};
 pub use prune::{KeptItem, PruneKind, PrunedItem, Pruning};
 pub use vm_exec::{Cleanup, CleanupReason, ExecOutcome, StreamInfo, TextEncoding, VmExec};
+pub use workspace::{
+    LastCommand, LogEntry, WorkspaceDeletion, WorkspaceExec, WorkspaceInfo, WorkspaceList, WorkspaceLogs,
+    WorkspaceReset, WorkspaceSummary,
+};
+
+pub use crate::workspace::{State as WorkspaceState, StopReason};
 
 use serde::{Deserialize, Serialize};
 
 /// How the host talks to the guest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ExecutionMode {

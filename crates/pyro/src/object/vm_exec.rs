@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::id::VmId;
 use crate::isolation::Isolation;
@@ -94,7 +94,7 @@ pub enum TextEncoding {
 }
 
 /// How a command ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ExecOutcome {
@@ -108,6 +108,10 @@ pub enum ExecOutcome {
     TimedOut,
     /// The caller ended it.
     Cancelled,
+    /// Its end was never learned.
+    Lost,
+    /// It runs.
+    Running,
 }
 
 /// What became of a one-shot VM.

@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 
 use self::proof::{Proof, Proofs};
 use crate::Pyro;
+use crate::command::{Command, millis};
 use crate::dirs::{CacheDir, StateDir};
 use crate::environment::{BootableEnvironment, EnvironmentProgress, OnProgress};
 use crate::error::{Diagnosis, Error, ErrorCode, Result};
 use crate::isolation::{self, IsolationFloor};
 use crate::object::{ExecOutcome, PrepareReport, PrepareStep, Status, VmExec};
 use crate::resources::Resources;
-use crate::run::{Command, RunRequest};
+use crate::run::RunRequest;
 use crate::runtime::Runtime;
-use crate::start::{StartKind, Starter};
+use crate::start::{OwnDisk, StartKind, Starter};
 use crate::template::{TemplateInputs, TemplateStore};
 
 /// How long the command that does nothing may take, on the slowest of hosts.
@@ -155,6 +156,8 @@ impl<'a> Target<'a> {
             environment: &self.environment,
             resources: Resources::default(),
             disk_dir: &settings.home,
+            own_disk: OwnDisk::Nameless,
+            host_name: None,
         };
         Ok(starter.inputs(&isolation::choose(settings, self.floor)?)?)
     }
@@ -229,7 +232,7 @@ fn judge(result: &VmExec, must_be_restored: bool) -> Result<()> {
 fn step(name: &str, took: Duration, error: Option<serde_json::Value>) -> PrepareStep {
     PrepareStep {
         name: name.to_owned(),
-        duration_ms: crate::run::millis(took),
+        duration_ms: millis(took),
         error,
     }
 }

@@ -1,6 +1,7 @@
 //! Child processes that never outlive their owner.
 
 mod child;
+mod identity;
 mod launch;
 mod ring;
 mod running;
@@ -14,6 +15,7 @@ use rustix::fs::{Access, AtFlags, CWD};
 use rustix::process::{Signal, getppid};
 
 pub(crate) use child::OwnedChild;
+pub(crate) use identity::{ProcessIdentity, start_time};
 pub(crate) use launch::{Launch, Launched};
 pub(crate) use ring::Ring;
 pub(crate) use running::Running;

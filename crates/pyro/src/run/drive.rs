@@ -2,11 +2,10 @@
 
 use tokio::sync::mpsc;
 
-use super::control::Wishes;
-use super::follow::{End, Follower};
 use super::start::{Ready, start};
 use super::{Phase, RunEvent, RunRequest, result};
 use crate::Pyro;
+use crate::command::{Follower, Wishes};
 use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::id::VmId;
 use crate::object::VmExec;
@@ -64,7 +63,7 @@ pub(super) async fn drive(
     let command = request.command.clone();
     let mut follower = Follower::new(&mut vm, &events, &mut wishes, KeptOutput::new(limit));
     let end = follower.run(exec, call, request.stdin).await?;
-    let kept = follower.kept;
+    let kept = follower.into_kept();
     tracing::debug!(%vm_id, ?end, "the command ended");
     clock.lap("command");
 
@@ -84,11 +83,4 @@ pub(super) async fn drive(
         facts,
         clock,
     }))
-}
-
-impl End {
-    /// Whether the VM was ended because its guest did not end the command.
-    pub(super) fn is_forced(&self) -> bool {
-        matches!(self, Self::Forced { .. })
-    }
 }

@@ -1,29 +1,22 @@
 //! One command in a one-shot VM: what is asked, what happens meanwhile, what came of it.
 
-mod control;
 mod drive;
-mod exec;
-mod feed;
-mod follow;
 mod request;
 mod result;
-mod shell;
 mod start;
-mod talk;
 
-pub use control::RunControl;
-pub use request::{Command, RunRequest, Stdin};
-
-use std::time::Duration;
+pub use request::RunRequest;
 
 use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::Pyro;
+use crate::command::{self, RunControl, Wishes};
 use crate::environment::EnvironmentProgress;
 use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::object::VmExec;
+use crate::output::Stream;
 
 /// How many events wait for a caller who is busy; each holds at most one chunk of output.
 const EVENT_QUEUE: usize = 16;
@@ -42,6 +35,15 @@ pub enum RunEvent {
     Stderr(Bytes),
 }
 
+impl From<(Stream, Bytes)> for RunEvent {
+    fn from((stream, bytes): (Stream, Bytes)) -> Self {
+        match stream {
+            Stream::Stdout => Self::Stdout(bytes),
+            Stream::Stderr => Self::Stderr(bytes),
+        }
+    }
+}
+
 /// A stretch of a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -56,12 +58,12 @@ pub enum Phase {
     Removing,
 }
 
-/// A run under way. Dropping it ends the command and removes the VM.
+/// A command under way. Dropping it ends the command, and removes the VM if that is its own.
 #[derive(Debug)]
-pub struct Run {
+pub struct Run<T = VmExec> {
     events: mpsc::Receiver<RunEvent>,
     control: RunControl,
-    task: AbortOnDropHandle<Result<VmExec>>,
+    task: AbortOnDropHandle<Result<T>>,
 }
 
 /// The task of a run did not come to its end.
@@ -78,9 +80,18 @@ impl Diagnosis for TaskFailed {
 impl Run {
     /// Starts the work of a run. Must be called within a tokio runtime.
     pub(crate) fn start(pyro: Pyro, request: RunRequest) -> Self {
+        Self::spawn(|events, wishes| drive::drive(pyro, request, events, wishes))
+    }
+}
+
+impl<T: Send + 'static> Run<T> {
+    /// Starts work that tells of itself by events. Must be called within a tokio runtime.
+    pub(crate) fn spawn<F: Future<Output = Result<T>> + Send + 'static>(
+        work: impl FnOnce(mpsc::Sender<RunEvent>, Wishes) -> F,
+    ) -> Self {
         let (sender, events) = mpsc::channel(EVENT_QUEUE);
-        let (control, wishes) = control::channel();
-        let task = tokio::spawn(drive::drive(pyro, request, sender, wishes));
+        let (control, wishes) = command::channel();
+        let task = tokio::spawn(work(sender, wishes));
         Self {
             events,
             control,
@@ -102,7 +113,7 @@ impl Run {
     ///
     /// # Errors
     /// Whatever kept the command from running, or from being followed to its end.
-    pub async fn finish(mut self) -> Result<VmExec> {
+    pub async fn finish(mut self) -> Result<T> {
         while self.events.recv().await.is_some() {}
         match self.task.await {
             Ok(result) => result,
@@ -112,11 +123,6 @@ impl Run {
 }
 
 /// Tells the caller, if there is still one who listens.
-async fn tell(events: &mpsc::Sender<RunEvent>, event: RunEvent) {
+pub(crate) async fn tell(events: &mpsc::Sender<RunEvent>, event: RunEvent) {
     let _nobody_listens = events.send(event).await;
-}
-
-/// Whole milliseconds.
-pub(crate) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use pyro_proto::message::{Ended, Outcome};
-
-use super::Command;
-use super::follow::End;
+use crate::command::{Command, End, Ending, millis};
 use crate::environment::BootableEnvironment;
 use crate::guest;
 use crate::id::VmId;
@@ -15,12 +12,6 @@ use crate::output::KeptOutput;
 use crate::start::{Clock, StartKind};
 use crate::vm::LiveVm;
 use crate::vmm::MachineFacts;
-
-/// The exit code of a command whose time was up.
-const TIMED_OUT: i32 = 124;
-
-/// The exit code of a command that the caller ended.
-const CANCELLED: i32 = 130;
 
 /// What is known of a VM before it goes.
 #[derive(Debug)]
@@ -55,7 +46,7 @@ impl VmFacts {
         Self {
             machine,
             isolation,
-            boot_ms: super::millis(vm.timing().boot()),
+            boot_ms: millis(vm.timing().boot()),
             metadata,
         }
     }
@@ -131,97 +122,5 @@ pub(super) fn assemble(parts: Parts) -> VmExec {
         execution_mode: facts.machine.execution_mode,
         warnings,
         metadata,
-    }
-}
-
-/// How a command ended, as the caller sees it.
-#[derive(Debug)]
-struct Ending {
-    outcome: ExecOutcome,
-    exit_code: i32,
-    signal: Option<i32>,
-    oom_killed: bool,
-    duration_ms: u64,
-    warning: Option<String>,
-}
-
-impl From<End> for Ending {
-    fn from(end: End) -> Self {
-        match end {
-            End::Reported(ended) => Self::reported(&ended),
-            End::Forced { cancelled } => Self {
-                outcome: if cancelled {
-                    ExecOutcome::Cancelled
-                } else {
-                    ExecOutcome::TimedOut
-                },
-                exit_code: if cancelled { CANCELLED } else { TIMED_OUT },
-                signal: None,
-                oom_killed: false,
-                duration_ms: 0,
-                warning: Some("the guest did not end the command in time, so its VM was ended".to_owned()),
-            },
-        }
-    }
-}
-
-impl Ending {
-    fn reported(ended: &Ended) -> Self {
-        let signal = (ended.signal > 0).then_some(ended.signal & 0x7f);
-        // What the guest reports is its own word: bounded to what an exit status can be.
-        let status = ended.status & 0xff;
-        let (outcome, exit_code) = match Outcome::try_from(ended.outcome) {
-            Ok(Outcome::Exited) => (ExecOutcome::Exited, status),
-            Ok(Outcome::NotStarted) => (ExecOutcome::NotStarted, status),
-            Ok(Outcome::TimedOut) => (ExecOutcome::TimedOut, TIMED_OUT),
-            Ok(Outcome::Cancelled) => (ExecOutcome::Cancelled, CANCELLED),
-            Ok(Outcome::Signaled | Outcome::Unknown) | Err(_) => {
-                (ExecOutcome::Signaled, 128 + signal.unwrap_or(0))
-            }
-        };
-        let warning = (!ended.message.is_empty()).then(|| guest::printable(&ended.message));
-        Self {
-            outcome,
-            exit_code,
-            signal,
-            oom_killed: ended.oom_killed,
-            duration_ms: ended.duration_us / 1000,
-            warning,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn ended(outcome: Outcome, status: i32, signal: i32) -> Ending {
-        Ending::reported(&Ended {
-            outcome: outcome as i32,
-            status,
-            signal,
-            ..Ended::default()
-        })
-    }
-
-    #[test]
-    fn exit_codes_are_those_of_the_contract() {
-        assert_eq!(ended(Outcome::Exited, 7, 0).exit_code, 7);
-        assert_eq!(ended(Outcome::Signaled, 0, 9).exit_code, 137);
-        assert_eq!(ended(Outcome::NotStarted, 127, 0).exit_code, 127);
-        assert_eq!(ended(Outcome::TimedOut, 0, 15).exit_code, 124);
-        assert_eq!(ended(Outcome::Cancelled, 0, 15).exit_code, 130);
-    }
-
-    #[test]
-    fn a_lying_guest_gets_no_exit_code_out_of_range() {
-        assert_eq!(ended(Outcome::Exited, 100_000, 0).exit_code, 100_000 & 0xff);
-        assert_eq!(ended(Outcome::Exited, -1, 0).exit_code, 255);
-        let odd = Ending::reported(&Ended {
-            outcome: 99,
-            signal: i32::MAX,
-            ..Ended::default()
-        });
-        assert!((128..=255).contains(&odd.exit_code));
     }
 }

@@ -12,13 +12,10 @@ use crate::error::Result;
 use crate::id::VmId;
 use crate::isolation;
 use crate::runtime::Runtime;
-use crate::start::{Clock, StartedVm, Starter};
+use crate::start::{Clock, OwnDisk, StartedVm, Starter, VM_OVERHEAD_BYTES};
 
 /// What a fresh disk grows by before a command writes anything, in bytes.
 const DISK_GROWTH_BYTES: u64 = 64 << 20;
-
-/// What a VMM needs besides the guest's memory, in bytes.
-const VMM_OVERHEAD_BYTES: u64 = 60 << 20;
 
 /// A VM that runs its command, or is ready for it.
 #[derive(Debug)]
@@ -51,7 +48,7 @@ pub(super) async fn start(
 
     let resources = request.resources;
     let need = Need {
-        mem_bytes: (u64::from(resources.mem_mib()) << 20) + VMM_OVERHEAD_BYTES,
+        mem_bytes: (u64::from(resources.mem_mib()) << 20) + VM_OVERHEAD_BYTES,
         disk_bytes: DISK_GROWTH_BYTES,
     };
     let reservation = Admission::new(home.path()).reserve(vm_id, need)?;
@@ -64,9 +61,11 @@ pub(super) async fn start(
         environment: &environment,
         resources,
         disk_dir: home.path(),
+        own_disk: OwnDisk::Nameless,
+        host_name: None,
     };
-    let exec = super::exec::prepare(request, &environment.defaults);
-    let started = starter.start(vm_id, &exec, &choice, clock).await?;
+    let exec = request.wanted().to_exec(&environment.defaults);
+    let started = starter.start(vm_id, Some(&exec), &choice, clock).await?;
     Ok(Ready {
         environment,
         started,

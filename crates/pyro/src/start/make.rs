@@ -10,7 +10,7 @@ use crate::id::VmId;
 use crate::isolation::Choice;
 use crate::template::{Draft, Maker, Template, TemplateError, TemplateInputs, TemplateStore};
 use crate::vm::{LiveVm, VmError};
-use crate::vmm::Origin;
+use crate::vmm::{DiskAccess, Origin};
 
 /// What must stay free beside a guest's memory when a template is made, in bytes: its disk and its devices.
 ///
@@ -55,7 +55,8 @@ impl Starter<'_> {
     pub(crate) fn inputs(&self, choice: &Choice) -> Result<TemplateInputs, TemplateError> {
         let [kernel, initramfs] = self.runtime.digests();
         let parts = [kernel, initramfs, self.environment.root_digest()];
-        TemplateInputs::new(choice, parts, self.resources).map_err(TemplateError::Host)
+        let is_kept = self.own_disk.access() == DiskAccess::Kept;
+        TemplateInputs::new(choice, parts, self.resources, is_kept).map_err(TemplateError::Host)
     }
 
     async fn make(&self, vm_id: VmId, choice: &Choice, maker: &Maker) -> Result<(), NotStarted> {

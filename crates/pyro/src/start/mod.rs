@@ -6,6 +6,7 @@
 mod clock;
 mod make;
 
+use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
@@ -13,11 +14,11 @@ use pyro_proto::handshake::NONCE_BYTES;
 use pyro_proto::message::Exec;
 
 use crate::Pyro;
-use crate::disk::DiskSource;
+use crate::disk::{DiskError, DiskSource};
 use crate::environment::BootableEnvironment;
 use crate::error::{Error, Result};
 use crate::guest::SoleCall;
-use crate::id::VmId;
+use crate::id::{VmId, WorkspaceId};
 use crate::isolation::{Choice, Isolation, KvmProbe};
 use crate::object::VmmKind;
 use crate::resources::Resources;
@@ -37,13 +38,42 @@ pub(crate) struct Starter<'a> {
     pub(crate) resources: Resources,
     /// The directory on whose file system the VMs' own disks are made.
     pub(crate) disk_dir: &'a Path,
+    /// What the VM's own disk is.
+    pub(crate) own_disk: OwnDisk<'a>,
+    /// Whose name the guest has, if not the VM's.
+    pub(crate) host_name: Option<WorkspaceId>,
+}
+
+impl OwnDisk<'_> {
+    /// What the guest may do with it.
+    fn access(self) -> DiskAccess {
+        match self {
+            Self::Nameless => DiskAccess::Scratch,
+            Self::New(_) | Self::Old(_) => DiskAccess::Kept,
+        }
+    }
+}
+
+/// What a VMM needs besides the guest's memory, in bytes.
+pub(crate) const VM_OVERHEAD_BYTES: u64 = 60 << 20;
+
+/// A VM's own disk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum OwnDisk<'a> {
+    /// Empty, without a name, and gone with the VM.
+    Nameless,
+    /// Empty, in a file that outlives the VM.
+    New(&'a File),
+    /// What another VM left in a file.
+    Old(&'a File),
 }
 
 /// A VM that runs its first command, or is ready for it.
 #[derive(Debug)]
 pub(crate) struct StartedVm {
     pub(crate) vm: LiveVm,
-    /// The call of its first command; `None` if that is yet to be started, because it has standard input.
+    /// The call of its first command; `None` if there is none, or if it is yet to be started, because it has standard
+    /// input.
     pub(crate) call: Option<SoleCall>,
     pub(crate) isolation: Isolation,
     pub(crate) kind: StartKind,
@@ -74,14 +104,14 @@ impl StartKind {
 }
 
 impl Starter<'_> {
-    /// Starts a VM for a command, as chosen; where that does not work here, as comes next.
+    /// Starts a VM, for a command if there is one, as chosen; where that does not work here, as comes next.
     ///
     /// # Errors
     /// Whatever kept the VM from booting; nothing is left running.
     pub(crate) async fn start(
         &self,
         vm_id: VmId,
-        exec: &Exec,
+        exec: Option<&Exec>,
         choice: &Choice,
         clock: &mut Clock,
     ) -> Result<StartedVm> {
@@ -126,7 +156,7 @@ impl Starter<'_> {
     async fn start_in_tier(
         &self,
         vm_id: VmId,
-        exec: &Exec,
+        exec: Option<&Exec>,
         choice: &Choice,
         clock: &mut Clock,
     ) -> Result<StartedVm, NotStarted> {
@@ -137,7 +167,7 @@ impl Starter<'_> {
             kind,
             warnings,
         };
-        if !self.pyro.settings().templates {
+        if !self.pyro.settings().templates || matches!(self.own_disk, OwnDisk::Old(_)) {
             let vm = self.boot(vm_id, exec, choice, clock).await?;
             return Ok(started(vm, StartKind::Cold, Vec::new()));
         }
@@ -156,7 +186,7 @@ impl Starter<'_> {
     async fn start_from_template(
         &self,
         vm_id: VmId,
-        exec: &Exec,
+        exec: Option<&Exec>,
         choice: &Choice,
         clock: &mut Clock,
     ) -> Result<(Begun, StartKind), NotStarted> {
@@ -171,7 +201,7 @@ impl Starter<'_> {
     async fn restore(
         &self,
         vm_id: VmId,
-        exec: &Exec,
+        exec: Option<&Exec>,
         choice: &Choice,
         template: Template,
         clock: &mut Clock,
@@ -183,11 +213,11 @@ impl Starter<'_> {
             disk,
             place,
         } = template;
-        let disk = self.disks().copy_of(&disk)?;
+        let disk = self.own_disk(Some(&disk))?;
         let origin = Origin::Restore(SavedMachine { memory, devices });
         let spec = self.spec(vm_id, choice, disk, boot_nonce, origin)?;
         clock.lap("disk");
-        match LiveVm::start(&driver(choice), spec, exec).await {
+        match LiveVm::start(&driver(choice), spec, exec, self.host_name).await {
             Ok(begun) => {
                 record_timing(&begun.0, StartKind::Restore, clock);
                 Ok(begun)
@@ -206,19 +236,46 @@ impl Starter<'_> {
     async fn boot(
         &self,
         vm_id: VmId,
-        exec: &Exec,
+        exec: Option<&Exec>,
         choice: &Choice,
         clock: &mut Clock,
     ) -> Result<Begun, NotStarted> {
-        let disk = self.disks().scratch(self.resources.disk_gib())?;
+        let disk = self.own_disk(None)?;
         let spec = self.spec(vm_id, choice, disk, new_boot_nonce(), Origin::Boot)?;
         clock.lap("disk");
-        let begun = match LiveVm::start(&driver(choice), spec, exec).await {
+        let begun = match LiveVm::start(&driver(choice), spec, exec, self.host_name).await {
             Ok(begun) => begun,
             Err(error) => return Err(NotStarted::of_boot(error)),
         };
         record_timing(&begun.0, StartKind::Cold, clock);
         Ok(begun)
+    }
+
+    /// The VM's own disk; a new one begins as that of a template does, if it is to be restored from one.
+    fn own_disk(&self, of_template: Option<&File>) -> Result<OwnedFd> {
+        let disks = self.disks();
+        let blank;
+        let image = match of_template {
+            Some(image) => image,
+            None => {
+                blank = disks.empty(self.resources.disk_gib())?;
+                &blank
+            }
+        };
+        let file = match self.own_disk {
+            OwnDisk::Nameless => return Ok(disks.copy_of(image)?),
+            OwnDisk::New(file) => {
+                disks.refill(file, image)?;
+                file
+            }
+            OwnDisk::Old(file) => file,
+        };
+        let shared = file.try_clone().map_err(|source| DiskError::Host {
+            action: "open a disk in",
+            path: self.disk_dir.to_owned(),
+            source,
+        })?;
+        Ok(shared.into())
     }
 
     fn disks(&self) -> DiskSource<'_> {
@@ -252,7 +309,7 @@ impl Starter<'_> {
                 },
                 Disk {
                     image: disk,
-                    access: DiskAccess::Scratch,
+                    access: self.own_disk.access(),
                 },
             ],
             origin,
@@ -286,7 +343,7 @@ impl NotStarted {
         match error {
             VmError::EndedEarly { .. } | VmError::Silent { .. } => Self::NoBoot(error),
             VmError::Vmm(_) => Self::NoVmm(error),
-            VmError::Unfit { .. } | VmError::Lost { .. } => error.into(),
+            VmError::Unfit { .. } | VmError::Ended | VmError::Lost { .. } => error.into(),
         }
     }
 

@@ -41,6 +41,9 @@ pub(crate) struct TemplateInputs {
     vcpu_count: u32,
     mem_mib: u32,
     disk_gib: u32,
+    /// Whether the guest's disk is flushed when the guest wants it: a device of another kind for some VMMs.
+    #[serde(default)]
+    is_flushed: bool,
 }
 
 impl TemplateInputs {
@@ -49,6 +52,7 @@ impl TemplateInputs {
         choice: &Choice,
         [kernel, initramfs, root]: [&str; 3],
         resources: Resources,
+        is_kept: bool,
     ) -> std::io::Result<Self> {
         Ok(Self {
             make: MAKE,
@@ -63,6 +67,7 @@ impl TemplateInputs {
             vcpu_count: resources.vcpu_count(),
             mem_mib: resources.mem_mib(),
             disk_gib: resources.disk_gib(),
+            is_flushed: is_kept && choice.vmm.kind == VmmKind::Firecracker,
         })
     }
 
@@ -145,7 +150,7 @@ pub(super) mod tests {
             next: None,
         };
         let resources = Resources::new(1, 512, 10, 4096).unwrap();
-        TemplateInputs::new(&choice, ["kernel", "initramfs", "root"], resources).unwrap()
+        TemplateInputs::new(&choice, ["kernel", "initramfs", "root"], resources, false).unwrap()
     }
 
     #[test]

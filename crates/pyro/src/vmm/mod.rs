@@ -95,6 +95,8 @@ pub(crate) enum DiskAccess {
     ReadOnly,
     /// Read and write it; nothing of it is needed once the machine is gone, so nothing is ever synced.
     Scratch,
+    /// Read and write it; it outlives the machine, and what the guest flushes is synced.
+    Kept,
 }
 
 /// A machine whose VMM was started.

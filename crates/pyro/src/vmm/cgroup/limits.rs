@@ -129,7 +129,7 @@ impl Limits {
 pub(crate) fn disks_in_memory(disks: &[Disk]) -> u64 {
     disks
         .iter()
-        .filter(|disk| disk.access == DiskAccess::Scratch && is_in_memory(&disk.image))
+        .filter(|disk| disk.access != DiskAccess::ReadOnly && is_in_memory(&disk.image))
         .filter_map(|disk| u64::try_from(rustix::fs::fstat(&disk.image).ok()?.st_size).ok())
         .sum()
 }

@@ -47,8 +47,11 @@ fn drive(index: usize, access: DiskAccess) -> Value {
         "path_on_host": DISKS[index],
         "is_root_device": false,
         "is_read_only": access == DiskAccess::ReadOnly,
-        // Nothing of a disk is needed once the machine is gone.
-        "cache_type": "Unsafe",
+        "cache_type": match access {
+            // Nothing of it is needed once the machine is gone.
+            DiskAccess::ReadOnly | DiskAccess::Scratch => "Unsafe",
+            DiskAccess::Kept => "Writeback",
+        },
         "io_engine": "Sync",
     })
 }

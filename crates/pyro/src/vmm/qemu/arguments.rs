@@ -146,6 +146,7 @@ fn disk(list: &mut Arguments, index: usize, descriptor: RawFd, access: DiskAcces
     let options = match access {
         DiskAccess::ReadOnly => "read-only=on",
         DiskAccess::Scratch => "read-only=off,cache.no-flush=on,discard=unmap,detect-zeroes=unmap",
+        DiskAccess::Kept => "read-only=off,discard=unmap,detect-zeroes=unmap",
     };
     // The descriptor's owner holds what locks there are.
     list.pair(

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 /// What the caller wants of a run, in order of urgency; it only ever gets more urgent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Wish {
+pub(crate) enum Wish {
     /// Go on.
     GoOn,
     /// Send INT now, and end the command at the given time.
@@ -25,21 +25,21 @@ pub struct RunControl {
 
 /// The run's own end of its control.
 #[derive(Debug)]
-pub(super) struct Wishes {
-    pub(super) wish: WishReceiver,
-    pub(super) cuts: CutReceiver,
+pub(crate) struct Wishes {
+    pub(crate) wish: WishReceiver,
+    pub(crate) cuts: CutReceiver,
 }
 
 /// Learns what the caller wants.
 #[derive(Debug)]
-pub(super) struct WishReceiver(watch::Receiver<Wish>);
+pub(crate) struct WishReceiver(watch::Receiver<Wish>);
 
 /// Learns that the connection is to be cut.
 #[derive(Debug)]
-pub(super) struct CutReceiver(watch::Receiver<u32>);
+pub(crate) struct CutReceiver(watch::Receiver<u32>);
 
 /// A control and the run's end of it.
-pub(super) fn channel() -> (RunControl, Wishes) {
+pub(crate) fn channel() -> (RunControl, Wishes) {
     let (wish, wish_receiver) = watch::channel(Wish::GoOn);
     let (cuts, cuts_receiver) = watch::channel(0);
     let wishes = Wishes {
@@ -83,12 +83,12 @@ impl RunControl {
 
 impl WishReceiver {
     /// Waits until the run is to end, at whatever urgency.
-    pub(super) async fn any(&mut self) {
+    pub(crate) async fn any(&mut self) {
         self.more_urgent_than(Wish::GoOn).await;
     }
 
     /// Waits for a wish more urgent than the given one.
-    pub(super) async fn more_urgent_than(&mut self, known: Wish) -> Wish {
+    pub(crate) async fn more_urgent_than(&mut self, known: Wish) -> Wish {
         let changed = self.0.wait_for(|wish| *wish > known).await.map(|wish| *wish);
         match changed {
             Ok(wish) => wish,
@@ -100,7 +100,7 @@ impl WishReceiver {
 
 impl CutReceiver {
     /// Waits until the connection is to be cut.
-    pub(super) async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         if self.0.changed().await.is_err() {
             std::future::pending::<()>().await;
         }

@@ -11,14 +11,14 @@ use tokio::time::Instant;
 use super::control::{Wish, Wishes};
 use super::feed::Feeder;
 use super::talk::{Listener, Talk};
-use super::{RunEvent, Stdin};
+use super::{Stdin, millis};
 use crate::error::Result;
-use crate::guest::{CallSender, GuestError, SoleCall};
+use crate::guest::{CallSender, Caller, GuestError, SoleCall};
 use crate::output::{KeptOutput, Stream};
-use crate::vm::LiveVm;
+use crate::vm::FollowedVm;
 
 /// From TERM to KILL, for whatever ends a command.
-pub(super) const GRACE: Duration = Duration::from_secs(2);
+pub(crate) const GRACE: Duration = Duration::from_secs(2);
 
 /// What the host allows the guest on top of its own limits, before it takes matters into its own hands.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -31,7 +31,7 @@ const MAX_FRUITLESS_RECONNECTS: u32 = 5;
 
 /// How a command ended, as the host knows it.
 #[derive(Debug)]
-pub(super) enum End {
+pub(crate) enum End {
     /// The guest reported it.
     Reported(Ended),
     /// The guest did not end it in time, so its VM was.
@@ -41,12 +41,23 @@ pub(super) enum End {
     },
 }
 
+impl End {
+    /// Whether the VM was ended because its guest did not end the command.
+    pub(crate) fn is_forced(&self) -> bool {
+        matches!(self, Self::Forced { .. })
+    }
+}
+
 /// A command that is being followed.
-pub(super) struct Follower<'a> {
-    pub(super) vm: &'a mut LiveVm,
-    pub(super) events: &'a mpsc::Sender<RunEvent>,
-    pub(super) wishes: &'a mut Wishes,
-    pub(super) kept: KeptOutput,
+///
+/// Its output goes to `events` in the caller's own kind of event, and is kept.
+pub(crate) struct Follower<'a, V, E> {
+    vm: &'a mut V,
+    events: &'a mpsc::Sender<E>,
+    wishes: &'a mut Wishes,
+    kept: KeptOutput,
+    // By which it is followed, if not alone on a byte stream.
+    caller: Option<Caller>,
     request_id: String,
     received: [u64; 2],
     fruitless: u32,
@@ -67,10 +78,10 @@ enum Step {
     StdinOver,
 }
 
-impl<'a> Follower<'a> {
-    pub(super) fn new(
-        vm: &'a mut LiveVm,
-        events: &'a mpsc::Sender<RunEvent>,
+impl<'a, V: FollowedVm, E: From<(Stream, Bytes)> + Send> Follower<'a, V, E> {
+    pub(crate) fn new(
+        vm: &'a mut V,
+        events: &'a mpsc::Sender<E>,
         wishes: &'a mut Wishes,
         kept: KeptOutput,
     ) -> Self {
@@ -79,6 +90,7 @@ impl<'a> Follower<'a> {
             events,
             wishes,
             kept,
+            caller: None,
             request_id: String::new(),
             received: [0; 2],
             fruitless: 0,
@@ -91,7 +103,7 @@ impl<'a> Follower<'a> {
     ///
     /// # Errors
     /// Whatever the agent refused it with, or the VM went away with. The output up to there is in `kept`.
-    pub(super) async fn run(&mut self, exec: Exec, call: Option<SoleCall>, stdin: Stdin) -> Result<End> {
+    pub(crate) async fn run(&mut self, exec: Exec, call: Option<SoleCall>, stdin: Stdin) -> Result<End> {
         self.request_id.clone_from(&exec.request_id);
         if exec.timeout_ms > 0 {
             self.deadline = Some(Instant::now() + Duration::from_millis(exec.timeout_ms) + GRACE + PATIENCE);
@@ -99,7 +111,12 @@ impl<'a> Follower<'a> {
         let mut feeder = Feeder::new(stdin);
         let mut talk = match call {
             Some(call) => Talk::Sole(call),
-            None => self.vm.connect().await?.exec(exec).await?.into(),
+            None => {
+                let caller = self.vm.caller().await?;
+                let call = caller.exec(exec).await?;
+                self.caller = Some(caller);
+                call.into()
+            }
         };
         loop {
             match self.follow(&mut talk, &mut feeder).await? {
@@ -107,6 +124,11 @@ impl<'a> Follower<'a> {
                 None => talk = self.find_again(&mut feeder).await?,
             }
         }
+    }
+
+    /// What was kept of its output.
+    pub(crate) fn into_kept(self) -> KeptOutput {
+        self.kept
     }
 
     /// Follows one connection: to the command's end, or to the connection's (`None`).
@@ -195,10 +217,7 @@ impl<'a> Follower<'a> {
     async fn deliver(&mut self, stream: Stream, bytes: Bytes) {
         self.received[stream as usize] += bytes.len() as u64;
         self.kept.push(stream, &bytes);
-        let event = match stream {
-            Stream::Stdout => RunEvent::Stdout(bytes),
-            Stream::Stderr => RunEvent::Stderr(bytes),
-        };
+        let event = E::from((stream, bytes));
         loop {
             let wish = tokio::select! {
                 permit = self.events.reserve() => {
@@ -227,11 +246,11 @@ impl<'a> Follower<'a> {
         let signal = Signal {
             request_id: self.request_id.clone(),
             number,
-            grace_ms: super::millis(GRACE),
+            grace_ms: millis(GRACE),
         };
         // A command that ended meanwhile is reported in its own call, and so is a connection that broke.
-        if let Ok(connection) = self.vm.connect_anew().await {
-            let _refused = tokio::time::timeout(PATIENCE, connection.signal(signal)).await;
+        if let Ok(caller) = self.vm.caller().await {
+            let _refused = tokio::time::timeout(PATIENCE, caller.signal(signal)).await;
         }
     }
 
@@ -241,14 +260,16 @@ impl<'a> Follower<'a> {
             if self.fruitless > MAX_FRUITLESS_RECONNECTS {
                 return Err(self.vm.lost("its connection keeps breaking").await.into());
             }
-            self.vm.reconnect().await?;
+            let caller = self.vm.caller_after(self.caller.as_ref()).await?;
             feeder.wait_for_position();
             let attach = Attach {
                 request_id: self.request_id.clone(),
                 stdout_offset: self.received[0],
                 stderr_offset: self.received[1],
             };
-            match self.vm.connect().await?.attach(attach).await {
+            let attached = caller.attach(attach).await;
+            self.caller = Some(caller);
+            match attached {
                 Ok(call) => {
                     self.repeat_wish().await;
                     return Ok(call.into());

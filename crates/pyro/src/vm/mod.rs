@@ -1,17 +1,23 @@
 //! A machine whose agent answers.
 
+mod error;
+mod followed;
+mod shared;
+
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use pyro_proto::handshake::{AgentHello, NONCE_BYTES};
 use pyro_proto::message::{Configure, Exec};
-use serde_json::{Map, Value};
 use tokio::time::error::Elapsed;
 
-use crate::error::{Diagnosis, ErrorCode};
-use crate::guest::{self, Connection, Ender, Greeted, GuestError, Repeat, SoleCall};
-use crate::id::VmId;
-use crate::vmm::{Driver, FirstStream, LastWords, Machine, MachineFacts, MachineSpec, Origin, VmmError};
+pub(crate) use self::error::VmError;
+pub(crate) use self::followed::FollowedVm;
+pub(crate) use self::shared::{Kept, SharedVm};
+
+use crate::guest::{self, Caller, Connection, Ender, Greeted, GuestError, Repeat, SoleCall};
+use crate::id::{VmId, WorkspaceId};
+use crate::vmm::{Driver, FirstStream, LastWords, Machine, MachineFacts, MachineSpec, Origin};
 
 /// How long a guest may take until its agent answers; some twenty times of what it takes on a slow host. On KVM too:
 /// one that is emulated itself takes 6 to 14 s, several times of that beside other work.
@@ -73,88 +79,8 @@ impl StartTiming {
     }
 }
 
-/// A VM that did not start, or went away.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum VmError {
-    /// The VMM could not be started.
-    #[error(transparent)]
-    Vmm(#[from] VmmError),
-    /// The VMM ended before the agent answered.
-    #[error("the VM {how} after {:.1} s, before its agent answered", after.as_secs_f64())]
-    EndedEarly {
-        /// How it ended.
-        how: String,
-        /// How long it ran.
-        after: Duration,
-        /// What it said last.
-        last_words: LastWords,
-    },
-    /// The agent did not answer within the bound.
-    #[error("the VM's agent did not answer within {} s", bound.as_secs())]
-    Silent {
-        /// The bound.
-        bound: Duration,
-        /// What the VM said last.
-        last_words: LastWords,
-    },
-    /// The agent answered, and the guest cannot serve.
-    #[error("the VM started, but not as it should")]
-    Unfit {
-        /// Why.
-        #[source]
-        source: GuestError,
-        /// What the VM said last.
-        last_words: LastWords,
-    },
-    /// The VM went away while it was used.
-    #[error("the VM {vm_id} {how}")]
-    Lost {
-        /// The VM.
-        vm_id: VmId,
-        /// How it ended, or how its agent fell silent.
-        how: String,
-        /// What the VM said last.
-        last_words: LastWords,
-    },
-}
-
-impl Diagnosis for VmError {
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Vmm(error) => error.code(),
-            Self::EndedEarly { .. } | Self::Silent { .. } => ErrorCode::BootFailed,
-            Self::Unfit { source, .. } => match source.code() {
-                ErrorCode::VersionMismatch => ErrorCode::VersionMismatch,
-                _ => ErrorCode::BootFailed,
-            },
-            Self::Lost { .. } => ErrorCode::GuestLost,
-        }
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some(match self {
-            Self::Vmm(error) => return error.hint(),
-            Self::EndedEarly { .. } | Self::Silent { .. } | Self::Unfit { .. } => {
-                "`details` has the last console lines; more memory (`--mem-mib`) or `pyro doctor` may help"
-                    .to_owned()
-            }
-            Self::Lost { .. } => "run the command again; `details` has the last console lines".to_owned(),
-        })
-    }
-
-    fn details(&self) -> Option<Map<String, Value>> {
-        match self {
-            Self::Vmm(error) => error.details(),
-            Self::EndedEarly { last_words, .. }
-            | Self::Silent { last_words, .. }
-            | Self::Unfit { last_words, .. }
-            | Self::Lost { last_words, .. } => Some(last_words.to_details()),
-        }
-    }
-}
-
 impl LiveVm {
-    /// Starts a machine for a command, waits for its agent and gives the guest what must be its own.
+    /// Starts a machine, waits for its agent and gives the guest what must be its own.
     ///
     /// A command without standard input is started with that, in one exchange, and its call returned. Any other is yet to
     /// be started. Dropping the future ends the machine.
@@ -164,18 +90,20 @@ impl LiveVm {
     pub(crate) async fn start(
         driver: &Driver,
         spec: MachineSpec,
-        exec: &Exec,
+        exec: Option<&Exec>,
+        host_name: Option<WorkspaceId>,
     ) -> Result<(Self, Option<SoleCall>), VmError> {
         let mut vm = Self::start_anonymous(driver, spec).await?;
         let started = Instant::now();
         let mut nonce = vec![0; NONCE_BYTES];
         crate::random::fill(&mut nonce);
-        let configuration = guest::configuration(vm.vm_id, &nonce);
-        let call = if exec.stdin {
-            vm.configure(configuration).await?;
-            None
-        } else {
-            Some(vm.exec_alone(configuration, exec.clone()).await?)
+        let configuration = guest::configuration(host_name.unwrap_or(vm.vm_id), &nonce);
+        let call = match exec {
+            Some(exec) if !exec.stdin => Some(vm.exec_alone(configuration, exec.clone()).await?),
+            Some(_) | None => {
+                vm.configure(configuration).await?;
+                None
+            }
         };
         vm.boot_nonce = nonce;
         vm.timing.begin = started.elapsed();
@@ -283,33 +211,19 @@ impl LiveVm {
         Ok(())
     }
 
-    /// The connection to its agent, which is begun if nothing was said yet.
+    /// What calls its agent, by a connection that is begun if nothing was said yet.
     ///
     /// # Errors
     /// [`GuestError::Broken`] if there is none: the last reconnection failed, or a command has it for itself.
-    pub(crate) async fn connect(&mut self) -> Result<&Connection, GuestError> {
+    pub(crate) async fn connect(&mut self) -> Result<Caller, GuestError> {
         self.link = match std::mem::replace(&mut self.link, Link::Absent) {
             Link::Greeted(greeted) => Link::Connected(greeted.connect().await?),
             link => link,
         };
         match &self.link {
-            Link::Connected(connection) => Ok(connection),
+            Link::Connected(connection) => Ok(connection.caller().clone()),
             Link::Greeted(_) | Link::Plain(_) | Link::Absent => Err(absent()),
         }
-    }
-
-    /// As [`connect`](Self::connect), but takes the place of a command that has the way for itself.
-    ///
-    /// # Errors
-    /// [`VmError::Lost`] if the VM is gone or does not answer.
-    pub(crate) async fn connect_anew(&mut self) -> Result<&Connection, VmError> {
-        if self.connect().await.is_err() {
-            self.reconnect().await?;
-        }
-        self.connect().await.map_err(|source| VmError::Unfit {
-            source,
-            last_words: LastWords::default(),
-        })
     }
 
     /// Ends the conversation; once this returns, the guest sees the end of it.
@@ -354,7 +268,7 @@ impl LiveVm {
     ///
     /// # Errors
     /// [`VmError::Lost`] if the VM is gone or does not answer.
-    pub(crate) async fn reconnect(&mut self) -> Result<(), VmError> {
+    pub(crate) async fn reconnect(&mut self) -> Result<Caller, VmError> {
         // Before the new one opens, so that the guest sees the end of the old one.
         self.hang_up().await;
         let attempt = async {
@@ -370,8 +284,9 @@ impl LiveVm {
         tracing::debug!(vm_id = %self.vm_id, "opening a new byte stream to the agent");
         match tokio::time::timeout(RECONNECT_BOUND, attempt).await {
             Ok(Ok(connection)) => {
+                let caller = connection.caller().clone();
                 self.link = Link::Connected(connection);
-                Ok(())
+                Ok(caller)
             }
             Ok(Err(problem)) => Err(self.lost(&problem).await),
             Err(_) => Err(self.lost("its agent fell silent").await),

@@ -1,0 +1,89 @@
+//! `pyro workspace logs`: its commands and their output.
+
+use clap::{Args, ValueEnum};
+use pyro::object::{LogEntry, WorkspaceLogs};
+use pyro::{DEFAULT_LOGS, LogStream, LogsRequest, Pyro, Result};
+
+use super::Which;
+use crate::exit::Exit;
+use crate::format;
+use crate::option::whole_number;
+use crate::ui::Ui;
+
+/// Show the commands of a workspace and what is kept of their output
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  pyro workspace logs alpha\n  pyro workspace logs alpha --sequence 4 --stream stderr"
+)]
+pub(crate) struct Logs {
+    #[command(flatten)]
+    which: Which,
+
+    /// Only the command with this number
+    #[arg(long, value_name = "N", value_parser = whole_number, allow_negative_numbers = true)]
+    sequence: Option<u64>,
+
+    /// Which stream
+    #[arg(long, value_enum, default_value_t)]
+    stream: StreamChoice,
+
+    /// From which byte of what is kept
+    #[arg(long, value_name = "BYTES", default_value_t = 0, value_parser = whole_number, allow_negative_numbers = true)]
+    offset: u64,
+
+    /// How many of the last commands
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_LOGS as u64, value_parser = whole_number, allow_negative_numbers = true)]
+    tail: u64,
+}
+
+/// Which stream is shown.
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum StreamChoice {
+    #[default]
+    Both,
+    Stdout,
+    Stderr,
+}
+
+/// Shows them.
+pub(crate) fn execute(logs: &Logs, pyro: &Pyro, ui: Ui) -> Result<Exit> {
+    let mut request = LogsRequest::default();
+    request.sequence = logs.sequence;
+    request.offset = logs.offset;
+    request.tail = usize::try_from(logs.tail).unwrap_or(usize::MAX);
+    request.stream = match logs.stream {
+        StreamChoice::Both => LogStream::Both,
+        StreamChoice::Stdout => LogStream::Stdout,
+        StreamChoice::Stderr => LogStream::Stderr,
+    };
+    ui.result(&logs.which.find(pyro)?.logs(&request)?, text)?;
+    Ok(Exit::Done)
+}
+
+fn text(logs: &WorkspaceLogs) -> String {
+    let mut text = String::new();
+    let mut generation = logs.entries.first().map_or(0, |entry| entry.generation);
+    for entry in &logs.entries {
+        if entry.generation != generation {
+            generation = entry.generation;
+            text.push_str(&format!("-- reset {generation} --\n"));
+        }
+        text.push_str(&heading(entry));
+        for stream in [&entry.stdout, &entry.stderr] {
+            text.push_str(stream);
+            if !stream.is_empty() && !stream.ends_with('\n') {
+                text.push('\n');
+            }
+        }
+    }
+    text
+}
+
+fn heading(entry: &LogEntry) -> String {
+    let end = match (entry.exit_code, entry.duration_ms) {
+        (Some(code), Some(took)) => format!("exit {code} in {}", format::seconds(took)),
+        _ => format::name(entry.outcome),
+    };
+    let command: String = entry.command.lines().next().unwrap_or_default().to_owned();
+    format!("#{} {} $ {command} ({end})\n", entry.sequence, entry.recorded_at)
+}

@@ -1,0 +1,26 @@
+//! `pyro workspace reset`.
+
+use clap::Args;
+use pyro::{Pyro, Result};
+
+use super::{Which, describe};
+use crate::exit::Exit;
+use crate::ui::Ui;
+use crate::wait;
+
+/// Return the whole disk of a workspace to its beginning
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  pyro workspace reset alpha")]
+pub(crate) struct Reset {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Does it and shows the workspace.
+pub(crate) fn execute(reset: &Reset, pyro: &Pyro, ui: Ui) -> Result<Exit> {
+    let workspace = reset.which.find(pyro)?;
+    let info = wait::block_on(workspace.reset())?;
+    ui.warnings(&info.warnings);
+    ui.result(&info, describe)?;
+    Ok(Exit::Done)
+}

@@ -1,0 +1,151 @@
+//! When a workspace was last used, and when it expires.
+
+use std::cell::{Cell, RefCell};
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::workspace::{Live, VmFacts};
+
+/// Follows the activity of a workspace, and says so in `live.json`.
+#[derive(Debug)]
+pub(super) struct Activity {
+    dir: PathBuf,
+    live: RefCell<Live>,
+    last: Cell<Instant>,
+    ttl: Cell<Duration>,
+    changed: Notify,
+}
+
+/// An operation under way: while it lasts, nothing expires.
+#[derive(Debug)]
+pub(super) struct Busy(Rc<Activity>);
+
+impl Activity {
+    /// A workspace that was used just now.
+    pub(super) fn new(dir: PathBuf, live: Live, ttl: Duration) -> Self {
+        Self {
+            dir,
+            live: RefCell::new(live),
+            last: Cell::new(Instant::now()),
+            ttl: Cell::new(ttl),
+            changed: Notify::new(),
+        }
+    }
+
+    /// An operation begins.
+    pub(super) fn begin(self: &Rc<Self>) -> Busy {
+        self.live.borrow_mut().busy += 1;
+        self.touch();
+        Busy(Rc::clone(self))
+    }
+
+    /// Gives it another time to live, from now on.
+    pub(super) fn set_ttl(&self, ttl: Duration) {
+        self.ttl.set(ttl);
+        self.touch();
+    }
+
+    /// Says what the VM is.
+    pub(super) fn set_vm(&self, facts: VmFacts) {
+        self.live.borrow_mut().vm = Some(facts);
+        self.touch();
+    }
+
+    /// When it was last used.
+    pub(super) fn last_at(&self) -> Timestamp {
+        self.live.borrow().last_activity_at
+    }
+
+    /// Waits until it has not been used for its time to live.
+    pub(super) async fn expired(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.live.borrow().busy > 0 {
+                changed.await;
+                continue;
+            }
+            let at = self.last.get() + self.ttl.get();
+            if Instant::now() >= at {
+                return;
+            }
+            tokio::select! {
+                () = tokio::time::sleep_until(at) => {}
+                () = changed => {}
+            }
+        }
+    }
+
+    fn touch(&self) {
+        self.last.set(Instant::now());
+        let mut live = self.live.borrow_mut();
+        live.last_activity_at = Timestamp::now();
+        // Whoever reads it sees the last time that could be written.
+        if let Err(error) = live.write(&self.dir) {
+            tracing::warn!(%error, "live.json was not written");
+        }
+        drop(live);
+        self.changed.notify_waiters();
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.live.borrow_mut().busy -= 1;
+        self.0.touch();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::ProcessIdentity;
+
+    fn activity(dir: &std::path::Path, ttl: Duration) -> Rc<Activity> {
+        let live = Live {
+            supervisor: ProcessIdentity { pid: 1, start: 1 },
+            boot: String::new(),
+            vm: None,
+            last_activity_at: Timestamp::UNIX_EPOCH,
+            busy: 0,
+        };
+        Rc::new(Activity::new(dir.to_owned(), live, ttl))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_expires_after_its_time_from_the_last_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let activity = activity(dir.path(), Duration::from_secs(60));
+        let began = Instant::now();
+        let local = tokio::task::LocalSet::new();
+        local
+            .run_until(async {
+                let busy = activity.begin();
+                let user = tokio::task::spawn_local(async move {
+                    tokio::time::sleep(Duration::from_secs(100)).await;
+                    drop(busy);
+                });
+                activity.expired().await;
+                user.await.unwrap();
+            })
+            .await;
+        assert_eq!(began.elapsed().as_secs(), 160);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn another_time_to_live_counts_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let activity = activity(dir.path(), Duration::from_secs(6000));
+        let began = Instant::now();
+        tokio::join!(activity.expired(), async {
+            tokio::time::sleep(Duration::from_secs(10)).await;
+            activity.set_ttl(Duration::from_secs(60));
+        });
+        assert_eq!(began.elapsed().as_secs(), 70);
+        assert!(Live::read(dir.path()).unwrap().last_activity_at > Timestamp::UNIX_EPOCH);
+    }
+}

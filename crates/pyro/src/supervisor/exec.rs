@@ -1,0 +1,305 @@
+//! One command: recorded, followed, kept, and handed on to whoever asked for it.
+
+use std::io;
+use std::rc::Rc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use pyro_proto::frame::Decoder;
+use pyro_proto::message::Exec;
+use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+
+use super::Supervisor;
+use super::api::{Answer, CommandEnd};
+use super::wire::{self, Frame};
+use crate::command::{self, End, Ending, Follower, RunControl, Stdin, Wishes};
+use crate::error::{Error, ErrorCode, Result};
+use crate::object::ExecOutcome;
+use crate::output::{KeptOutput, Stream};
+use crate::workspace::{Began, Ended, KeptStreams, OutputKeeper, WorkspaceError};
+
+/// How many pieces of output may wait for a client; each is at most one chunk.
+const EVENT_QUEUE: usize = 16;
+
+/// How much standard input may wait for the guest, in bytes.
+const STDIN_BYTES: usize = 256 << 10;
+
+/// How often a client whose input nobody reads is looked after.
+const CLIENT_CHECK: Duration = Duration::from_secs(1);
+
+/// A piece of output.
+#[derive(Debug)]
+struct Piece(Stream, Bytes);
+
+impl From<(Stream, Bytes)> for Piece {
+    fn from((stream, bytes): (Stream, Bytes)) -> Self {
+        Self(stream, bytes)
+    }
+}
+
+/// What a client asked for.
+#[derive(Debug)]
+pub(super) struct Request {
+    pub(super) command: String,
+    pub(super) cwd: String,
+    pub(super) output_limit: u64,
+}
+
+/// Runs a command for a client, to its end in any case.
+pub(super) async fn serve(
+    supervisor: &Rc<Supervisor>,
+    request: Request,
+    mut stream: UnixStream,
+) -> io::Result<()> {
+    let Some(Frame::Exec(bytes)) = wire::receive(&mut stream).await? else {
+        return Err(io::Error::other("a command was announced and did not come"));
+    };
+    let mut decoder = Decoder::default();
+    decoder.push(&bytes);
+    let exec: Exec = decoder
+        .next()
+        .map_err(io::Error::other)?
+        .ok_or(io::ErrorKind::UnexpectedEof)?;
+    let _busy = supervisor.activity.begin();
+    let began = match supervisor.begin_command(&request) {
+        Ok(began) => began,
+        Err(error) => return super::fail(&mut stream, &error).await,
+    };
+    let sequence = began.sequence;
+    let answer = Answer::Began {
+        sequence,
+        generation: began.generation,
+        recorded_at: began.recorded_at,
+    };
+    let (control, wishes) = command::channel();
+    supervisor.commands.borrow_mut().insert(sequence, control.clone());
+    let client = Client::new(stream, control, &answer, exec.stdin).await;
+    let outcome = follow(supervisor, sequence, &request, exec, client, wishes).await;
+    supervisor.commands.borrow_mut().remove(&sequence);
+    supervisor.command_gone.notify_waiters();
+    outcome
+}
+
+impl Supervisor {
+    /// Gives a command its number and its line in the history.
+    fn begin_command(&self, request: &Request) -> Result<Began> {
+        let sequence = self.last_sequence.get() + 1;
+        let began = Began {
+            sequence,
+            generation: self.generation.get(),
+            command: request.command.clone(),
+            cwd: request.cwd.clone(),
+            recorded_at: Timestamp::now(),
+        };
+        let recorded = self.recorder.borrow_mut().began(began.clone());
+        recorded.map_err(|source| WorkspaceError::Io {
+            action: "write the history of",
+            path: self.dir.clone(),
+            source,
+        })?;
+        self.last_sequence.set(sequence);
+        Ok(began)
+    }
+}
+
+/// The client, which may leave at any moment.
+struct Client {
+    writer: Option<OwnedWriteHalf>,
+    control: RunControl,
+    stdin: Stdin,
+    reader: tokio::task::JoinHandle<()>,
+}
+
+impl Client {
+    async fn new(stream: UnixStream, control: RunControl, began: &Answer, has_stdin: bool) -> Self {
+        let (reader, writer) = stream.into_split();
+        let (feed, stdin) = tokio::io::duplex(STDIN_BYTES);
+        let reader = tokio::task::spawn_local(listen(reader, has_stdin.then_some(feed), control.clone()));
+        let mut client = Self {
+            writer: Some(writer),
+            control,
+            stdin: if has_stdin {
+                Stdin::Reader(Box::new(stdin))
+            } else {
+                Stdin::Empty
+            },
+            reader,
+        };
+        client.send(&Frame::json(began)).await;
+        client
+    }
+
+    /// A client that takes nothing more has given its command up.
+    async fn send(&mut self, frame: &Frame) {
+        let Some(writer) = &mut self.writer else { return };
+        if wire::send(writer, frame).await.is_err() {
+            self.writer = None;
+            self.control.cancel();
+        }
+    }
+}
+
+/// Hands standard input on, and gives the command up when the client leaves.
+async fn listen(mut reader: OwnedReadHalf, feed: Option<DuplexStream>, control: RunControl) {
+    let mut feed = feed;
+    loop {
+        match wire::receive(&mut reader).await {
+            Ok(Some(Frame::Stdin(bytes))) => {
+                let Some(sink) = &mut feed else { continue };
+                let mut written = Box::pin(sink.write_all(&bytes));
+                let taken = loop {
+                    tokio::select! {
+                        taken = &mut written => break taken.is_ok(),
+                        () = tokio::time::sleep(CLIENT_CHECK) => {
+                            if has_hung_up(&reader) {
+                                return control.cancel();
+                            }
+                        }
+                    }
+                };
+                drop(written);
+                if !taken {
+                    feed = None;
+                }
+            }
+            Ok(Some(Frame::StdinEnd)) => feed = None,
+            // Another message has no meaning here.
+            Ok(Some(_)) => {}
+            Ok(None) | Err(_) => return control.cancel(),
+        }
+    }
+}
+
+/// Whether the other end was closed, with input of it still unread.
+fn has_hung_up(reader: &OwnedReadHalf) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let stream: &UnixStream = reader.as_ref();
+    let mut state = [PollFd::new(stream, PollFlags::empty())];
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    poll(&mut state, Some(&now)).is_ok() && state[0].revents().contains(PollFlags::HUP)
+}
+
+async fn follow(
+    supervisor: &Supervisor,
+    sequence: u64,
+    request: &Request,
+    exec: Exec,
+    mut client: Client,
+    mut wishes: Wishes,
+) -> io::Result<()> {
+    let (pieces, mut arriving) = mpsc::channel::<Piece>(EVENT_QUEUE);
+    let mut keeper = OutputKeeper::new(&supervisor.dir, sequence, request.output_limit);
+    let mut problem = None;
+    let stdin = std::mem::replace(&mut client.stdin, Stdin::Empty);
+    let mut vm = supervisor.share();
+    let end = {
+        // What is kept is kept on disk.
+        let mut follower = Follower::new(&mut vm, &pieces, &mut wishes, KeptOutput::new(0));
+        let mut run = Box::pin(follower.run(exec, None, stdin));
+        loop {
+            tokio::select! {
+                end = &mut run => break end,
+                Some(Piece(stream, bytes)) = arriving.recv() => {
+                    take(&mut keeper, &mut client, stream, bytes, &mut problem).await;
+                }
+            }
+        }
+    };
+    while let Ok(Piece(stream, bytes)) = arriving.try_recv() {
+        take(&mut keeper, &mut client, stream, bytes, &mut problem).await;
+    }
+    client.reader.abort();
+    let streams = keeper.finish().unwrap_or_else(|error| {
+        problem.get_or_insert(error.to_string());
+        KeptStreams::default()
+    });
+    let answer = match conclude(end, streams, problem) {
+        Ok(end) => {
+            supervisor.end_command(sequence, end.outcome, end.exit_code, end.duration_ms, streams);
+            Answer::Ended(Box::new(end))
+        }
+        Err((outcome, error)) => {
+            supervisor.end_command(sequence, outcome, None, 0, streams);
+            Answer::Failed((&error).into())
+        }
+    };
+    client.send(&Frame::json(&answer)).await;
+    Ok(())
+}
+
+async fn take(
+    keeper: &mut OutputKeeper,
+    client: &mut Client,
+    stream: Stream,
+    bytes: Bytes,
+    problem: &mut Option<String>,
+) {
+    if let Err(error) = keeper.push(stream, &bytes) {
+        problem.get_or_insert(error.to_string());
+    }
+    client
+        .send(&match stream {
+            Stream::Stdout => Frame::Stdout(bytes),
+            Stream::Stderr => Frame::Stderr(bytes),
+        })
+        .await;
+}
+
+/// What came of the command, or how it is recorded and why it failed.
+fn conclude(
+    end: Result<End>,
+    streams: KeptStreams,
+    problem: Option<String>,
+) -> Result<CommandEnd, (ExecOutcome, Error)> {
+    let left_running = match &end {
+        Ok(End::Reported(ended)) => ended.left_running,
+        Ok(End::Forced { .. }) | Err(_) => 0,
+    };
+    let ending = match end {
+        Ok(end) => Ending::from(end),
+        // Its VM was ended on purpose, with all that ran in it.
+        Err(error) if error.code() == ErrorCode::Cancelled => Ending::from(End::Forced { cancelled: true }),
+        Err(error) if error.code() == ErrorCode::GuestLost => return Err((ExecOutcome::Lost, error)),
+        Err(error) => return Err((ExecOutcome::NotStarted, error)),
+    };
+    let unkept = problem.map(|problem| format!("not all of the output could be kept: {problem}"));
+    Ok(CommandEnd {
+        outcome: ending.outcome,
+        exit_code: Some(ending.exit_code),
+        signal: ending.signal,
+        oom_killed: ending.oom_killed,
+        duration_ms: ending.duration_ms,
+        left_running,
+        streams,
+        warning: ending.warning.or(unkept),
+    })
+}
+
+impl Supervisor {
+    fn end_command(
+        &self,
+        sequence: u64,
+        outcome: ExecOutcome,
+        exit_code: Option<i32>,
+        duration_ms: u64,
+        streams: KeptStreams,
+    ) {
+        let ended = Ended {
+            outcome,
+            exit_code,
+            duration_ms,
+            streams,
+        };
+        if let Err(error) = self.recorder.borrow_mut().ended(sequence, ended) {
+            tracing::error!(%error, sequence, "the end of a command was not recorded");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The end of a workspace's VM, and its replacement by one with the disk of the beginning.
+
+use std::time::Duration;
+
+use super::machine::{self, DiskIs};
+use super::{Supervisor, moving};
+use crate::error::{ErrorCode, Result};
+use crate::vm::FollowedVm as _;
+use crate::workspace::{DISK, State, StopReason, WorkspaceError, stopped};
+
+/// How long a guest may take to end by itself before its VM is killed.
+const POWER_OFF: Duration = Duration::from_secs(20);
+
+/// How long commands whose VM was ended may take to be recorded.
+const LAST_RECORDS: Duration = Duration::from_secs(5);
+
+/// The disk that takes the place of the one in use.
+const NEW_DISK: &str = "disk.new";
+
+/// Why and how a workspace's VM is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ending {
+    reason: StopReason,
+    /// Whether the guest is asked to end by itself.
+    is_gentle: bool,
+}
+
+impl Ending {
+    /// Somebody asked for it.
+    pub(super) fn asked(at_once: bool) -> Self {
+        Self {
+            reason: StopReason::Requested,
+            is_gentle: !at_once,
+        }
+    }
+
+    /// The guest may write what it has.
+    pub(super) fn gentle(reason: StopReason) -> Self {
+        Self {
+            reason,
+            is_gentle: true,
+        }
+    }
+
+    /// The VM has ended already.
+    pub(super) fn of_vm(reason: StopReason) -> Self {
+        Self {
+            reason,
+            is_gentle: false,
+        }
+    }
+}
+
+impl Supervisor {
+    /// Ends a command: with a grace it hears an interrupt first.
+    pub(super) fn end_command_early(&self, sequence: u64, grace_ms: Option<u64>) {
+        if let Some(control) = self.commands.borrow().get(&sequence) {
+            match grace_ms {
+                Some(grace) => control.interrupt(Duration::from_millis(grace)),
+                None => control.cancel(),
+            }
+        }
+    }
+
+    /// Ends the VM and records it.
+    pub(super) async fn end(&self, ending: Ending) {
+        let moved = self.store.update(self.id, |record| {
+            moving(record, State::Stopping)?;
+            record.stop_reason = Some(ending.reason);
+            Ok(())
+        });
+        if let Err(error) = moved {
+            tracing::error!(%error, "that the workspace is being stopped was not recorded");
+        }
+        if ending.is_gentle {
+            self.power_off().await;
+        }
+        let vm = self.vm.take();
+        if let Some(vm) = vm {
+            vm.kept.kill().await;
+        }
+        self.all_commands_recorded().await;
+        drop(self.recorder.borrow().sync());
+        let last_activity_at = self.activity.last_at();
+        let recorded = self.store.update(self.id, |record| {
+            stopped(record, ending.reason);
+            record.last_activity_at = last_activity_at;
+            Ok(())
+        });
+        if let Err(error) = recorded {
+            // Whoever finds it next sees that nobody moves it any more.
+            tracing::error!(%error, "that the workspace is stopped was not recorded");
+        }
+    }
+
+    /// Lets the guest write its disk and end; commands that run are told to end, and then do.
+    async fn power_off(&self) {
+        let mut vm = self.share();
+        let off = async {
+            // A guest that does not answer is killed.
+            if let Ok(caller) = vm.caller().await
+                && caller.power_off().await.is_ok()
+            {
+                vm.ended().await;
+            }
+        };
+        if tokio::time::timeout(POWER_OFF, off).await.is_err() {
+            tracing::warn!("the guest did not power off in time");
+        }
+    }
+
+    async fn all_commands_recorded(&self) {
+        let all = async {
+            loop {
+                let gone = self.command_gone.notified();
+                if self.commands.borrow().is_empty() {
+                    return;
+                }
+                gone.await;
+            }
+        };
+        drop(tokio::time::timeout(LAST_RECORDS, all).await);
+    }
+
+    /// Puts a VM with an empty disk in the place of the one that runs. If that fails, nothing has changed.
+    pub(super) async fn reset(&self) -> Result<()> {
+        let _busy = self.activity.begin();
+        let record = self.store.update(self.id, |record| {
+            moving(record, State::Resetting)?;
+            Ok(record.clone())
+        })?;
+        let replaced = self.replace_vm(&record).await;
+        let last_reset_at = jiff::Timestamp::now();
+        self.store.update(self.id, |record| {
+            record.state = State::Started;
+            record.mover = None;
+            if replaced.is_ok() {
+                record.generation += 1;
+                record.last_reset_at = Some(last_reset_at);
+                self.generation.set(record.generation);
+            }
+            Ok(())
+        })?;
+        replaced?;
+        self.record_reset();
+        Ok(())
+    }
+
+    async fn replace_vm(&self, record: &crate::workspace::Record) -> Result<()> {
+        let (disk, new_disk) = (self.dir.join(DISK), self.dir.join(NEW_DISK));
+        let started = machine::start(&self.pyro, record, &self.environment, &new_disk, DiskIs::New).await;
+        let started = match started {
+            Ok(vm) => vm,
+            Err(error) if error.code() == ErrorCode::InsufficientResources => {
+                drop(std::fs::remove_file(&new_disk));
+                return Err(error);
+            }
+            Err(error) => {
+                drop(std::fs::remove_file(&new_disk));
+                return Err(error);
+            }
+        };
+        if let Err(source) = std::fs::rename(&new_disk, &disk) {
+            started.kept.kill().await;
+            let error = WorkspaceError::Io {
+                action: "replace",
+                path: disk,
+                source,
+            };
+            return Err(error.into());
+        }
+        self.activity.set_vm(started.facts.clone());
+        let old = self.vm.replace(Some(started));
+        self.vm_changed.notify_waiters();
+        // Its commands end with it, as cancelled.
+        if let Some(old) = old {
+            old.kept.kill().await;
+        }
+        self.all_commands_recorded().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,139 @@
+//! The VM of a workspace: its disk and its start.
+
+use std::fs::File;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use crate::Pyro;
+use crate::admission::{Admission, Need, Reservation};
+use crate::dirs::CacheDir;
+use crate::environment::BootableEnvironment;
+use crate::error::Result;
+use crate::guest;
+use crate::id::VmId;
+use crate::isolation;
+use crate::resources::Resources;
+use crate::runtime::Runtime;
+use crate::start::{Clock, OwnDisk, StartedVm, Starter, VM_OVERHEAD_BYTES};
+use crate::vm::Kept;
+use crate::workspace::{Record, VmFacts, WorkspaceError};
+
+/// What a fresh disk grows by before a command writes anything, in bytes.
+const DISK_GROWTH_BYTES: u64 = 64 << 20;
+
+/// A VM that runs, with what it holds. Dropping it kills the VM.
+#[derive(Debug)]
+pub(super) struct RunningVm {
+    pub(super) kept: Kept,
+    pub(super) facts: VmFacts,
+    // Held for as long as the VM uses them.
+    _reservation: Reservation,
+    _disk: File,
+}
+
+/// Whether the disk of a workspace is made or taken as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DiskIs {
+    New,
+    Old,
+}
+
+/// Starts a VM for a workspace on the disk of that name in its directory.
+pub(super) async fn start(
+    pyro: &Pyro,
+    record: &Record,
+    environment: &BootableEnvironment,
+    disk: &Path,
+    disk_is: DiskIs,
+) -> Result<RunningVm> {
+    let settings = pyro.settings();
+    let resources = Resources::new(
+        record.vcpu_count.into(),
+        record.mem_mib.into(),
+        record.disk_gib.into(),
+        pyro.host_memory_mib(),
+    )?;
+    let runtime = Runtime::open(settings)?;
+    let cache = CacheDir::open(&settings.cache_dir)?;
+    runtime.verify(cache.path())?;
+    let choice = isolation::choose(settings, record.isolation)?;
+    // Each start is a VM of its own: two of them may run for a moment while one takes the place of the other.
+    let vm_id = VmId::random();
+    let need = Need {
+        mem_bytes: (u64::from(resources.mem_mib()) << 20) + VM_OVERHEAD_BYTES,
+        disk_bytes: DISK_GROWTH_BYTES,
+    };
+    let reservation = Admission::new(&settings.home).reserve(vm_id, need)?;
+    let disk = open_disk(disk, disk_is)?;
+    let starter = Starter {
+        pyro,
+        runtime: &runtime,
+        environment,
+        resources,
+        disk_dir: &settings.home,
+        own_disk: match disk_is {
+            DiskIs::New => OwnDisk::New(&disk),
+            DiskIs::Old => OwnDisk::Old(&disk),
+        },
+        host_name: Some(record.workspace_id),
+    };
+    let mut clock = Clock::start();
+    let mut started = starter.start(vm_id, None, &choice, &mut clock).await?;
+    let facts = facts_of(&mut started, clock).await;
+    Ok(RunningVm {
+        kept: Kept::new(started.vm),
+        facts,
+        _reservation: reservation,
+        _disk: disk,
+    })
+}
+
+/// Opens a disk and locks it for as long as the file, or a copy of its descriptor, is open: by the VMM too.
+fn open_disk(path: &Path, disk_is: DiskIs) -> Result<File, WorkspaceError> {
+    let error = |action, source| WorkspaceError::Io {
+        action,
+        path: path.to_owned(),
+        source,
+    };
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .create(disk_is == DiskIs::New)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|source| error("open", source))?;
+    file.try_lock().map_err(|failure| {
+        let source = match failure {
+            std::fs::TryLockError::WouldBlock => std::io::Error::from(std::io::ErrorKind::ResourceBusy),
+            std::fs::TryLockError::Error(source) => source,
+        };
+        error("lock", source)
+    })?;
+    Ok(file)
+}
+
+async fn facts_of(started: &mut StartedVm, clock: Clock) -> VmFacts {
+    let machine = started.vm.facts().clone();
+    let hello = started.vm.hello().clone();
+    let mut metadata = clock.into_metadata();
+    let named = [
+        ("start_kind", started.kind.as_str().to_owned()),
+        ("confinement", machine.confinement.clone()),
+        ("kernel", guest::printable(&hello.kernel_release)),
+        ("agent_version", guest::printable(&hello.agent_version)),
+    ];
+    metadata.extend(named.map(|(name, value)| (name.to_owned(), value)));
+    if let Some(version) = started.vm.vmm_version().await {
+        metadata.insert("vmm_version".to_owned(), version);
+    }
+    let mut warnings = started.warnings.clone();
+    warnings.extend(machine.warning);
+    VmFacts {
+        isolation: started.isolation,
+        vmm: machine.vmm,
+        execution_mode: machine.execution_mode,
+        metadata,
+        warnings,
+    }
+}

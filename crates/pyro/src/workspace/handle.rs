@@ -1,0 +1,514 @@
+//! What callers do with workspaces.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::call;
+use super::error::WorkspaceError;
+use super::exec::{self, ExecRequest, Place};
+use super::history::History;
+use super::info;
+use super::launch::launch;
+use super::logs::{self, LogsRequest};
+use super::record::{FORMAT, Mover, Record, State, StopReason};
+use super::state::starts_by_itself;
+use super::store::{Found, LifeLock, Store};
+use crate::Pyro;
+use crate::argument::{self, InvalidArgument};
+use crate::environment::OnProgress;
+use crate::error::Result;
+use crate::id::{WorkspaceId, WorkspaceName, WorkspaceRef};
+use crate::isolation::IsolationFloor;
+use crate::object::{WorkspaceDeletion, WorkspaceExec, WorkspaceInfo, WorkspaceLogs, WorkspaceSummary};
+use crate::resources::Resources;
+use crate::run::Run;
+use crate::supervisor::{Call, Task};
+
+/// How long an operation waits for another that excludes it.
+const EXCLUSION_BOUND: Duration = Duration::from_secs(30);
+
+/// How often it looks whether it may begin.
+const EXCLUSION_CHECK: Duration = Duration::from_millis(20);
+
+/// The most labels of a workspace.
+const MAX_LABELS: usize = 64;
+
+/// A workspace to be made, with everything about it that can be chosen.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct CreateRequest {
+    /// The environment; the settings' default if absent.
+    pub environment: Option<String>,
+    /// The size of the VM.
+    pub resources: Resources,
+    /// The isolation demanded; the settings' default if absent.
+    pub isolation: Option<IsolationFloor>,
+    /// How long it may be idle.
+    pub ttl: Duration,
+    /// Its name.
+    pub name: Option<WorkspaceName>,
+    /// What its owner notes of it.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Default for CreateRequest {
+    fn default() -> Self {
+        Self {
+            environment: None,
+            resources: Resources::default(),
+            isolation: None,
+            ttl: argument::DEFAULT_WORKSPACE_TTL,
+            name: None,
+            labels: BTreeMap::new(),
+        }
+    }
+}
+
+/// Changes of a workspace; what is absent stays as it is.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct UpdateRequest {
+    /// Another name, or none.
+    pub name: Option<Option<WorkspaceName>>,
+    /// Labels to set.
+    pub labels: BTreeMap<String, String>,
+    /// Labels to remove.
+    pub clear_labels: Vec<String>,
+    /// How long it may be idle.
+    pub ttl: Option<Duration>,
+}
+
+/// A workspace. A handle owns nothing: dropping it changes nothing.
+#[derive(Debug, Clone)]
+pub struct Workspace {
+    pyro: Pyro,
+    store: Store,
+    id: WorkspaceId,
+}
+
+/// Which workspaces to list.
+#[derive(Debug, Clone, Default)]
+#[non_exhaustive]
+pub struct WorkspaceFilter {
+    /// Only those with these labels; without a value, with any.
+    pub labels: BTreeMap<String, Option<String>>,
+    /// Only those in this state.
+    pub state: Option<State>,
+}
+
+impl Pyro {
+    /// Makes a workspace and starts it.
+    ///
+    /// Must be called within a tokio runtime. Dropping the future leaves nothing behind.
+    ///
+    /// # Errors
+    /// `name-taken`, and whatever keeps the environment or the VM from being had; nothing is left behind.
+    pub async fn create_workspace(
+        &self,
+        request: &CreateRequest,
+        progress: OnProgress<'_>,
+    ) -> Result<Workspace> {
+        check_labels(&request.labels)?;
+        argument::in_range("ttl_seconds", request.ttl.as_secs(), &argument::TTL_SECONDS)?;
+        crate::dirs::StateDir::open(&self.settings().home)?;
+        let workspace = Workspace::new(self, WorkspaceId::random());
+        let record = new_record(self, workspace.id, request)?;
+        let dir = workspace.store.create(&record)?;
+        let undo = Undo(&workspace);
+        let environment = self.environments().ensure(&record.environment, progress).await?;
+        workspace.store.update(workspace.id, |record| {
+            record.environment_version.clone_from(&environment.version);
+            record.environment_digest.clone_from(&environment.digest);
+            Ok(())
+        })?;
+        launch(self, workspace.id, &dir, Task::Create).await?;
+        std::mem::forget(undo);
+        Ok(workspace)
+    }
+
+    /// A workspace that is there.
+    ///
+    /// # Errors
+    /// `workspace-not-found`.
+    pub fn workspace(&self, reference: &WorkspaceRef) -> Result<Workspace> {
+        let store = Store::new(&self.settings().home);
+        let found = store.resolve(reference)?;
+        Ok(Workspace::new(self, found.id))
+    }
+
+    /// All workspaces, the one last used first.
+    ///
+    /// # Errors
+    /// `host-io` if they cannot be listed.
+    pub fn workspaces(&self, filter: &WorkspaceFilter) -> Result<Vec<WorkspaceSummary>> {
+        let store = Store::new(&self.settings().home);
+        let found = store.all()?;
+        let mut summaries: Vec<WorkspaceSummary> =
+            found.iter().map(|found| info::summary(&store, found)).collect();
+        summaries.retain(|summary| {
+            filter.state.is_none_or(|state| summary.state == state)
+                && filter.labels.iter().all(|(name, wanted)| {
+                    summary
+                        .labels
+                        .get(name)
+                        .is_some_and(|value| wanted.as_ref().is_none_or(|wanted| wanted == value))
+                })
+        });
+        summaries.sort_by(|a, b| b.last_activity_at.cmp(&a.last_activity_at));
+        Ok(summaries)
+    }
+}
+
+/// Removes a workspace that was not made.
+struct Undo<'a>(&'a Workspace);
+
+impl Drop for Undo<'_> {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.store.remove(self.0.id) {
+            tracing::warn!(%error, "a workspace that was not made is not removed yet");
+        }
+    }
+}
+
+fn new_record(pyro: &Pyro, id: WorkspaceId, request: &CreateRequest) -> Result<Record> {
+    let size = request.resources;
+    let now = Timestamp::now();
+    let settings = pyro.settings();
+    Ok(Record {
+        format: FORMAT,
+        workspace_id: id,
+        name: request.name.clone(),
+        labels: request.labels.clone(),
+        environment: request
+            .environment
+            .clone()
+            .unwrap_or_else(|| settings.environment.clone()),
+        environment_version: String::new(),
+        environment_digest: String::new(),
+        vcpu_count: size.vcpu_count(),
+        mem_mib: size.mem_mib(),
+        disk_gib: size.disk_gib(),
+        isolation: request.isolation.unwrap_or(settings.isolation),
+        ttl_seconds: request.ttl.as_secs(),
+        created_at: now,
+        last_activity_at: now,
+        state: State::Creating,
+        mover: Some(Mover::own(State::Creating)?),
+        stop_reason: None,
+        last_error: None,
+        generation: 0,
+        last_reset_at: None,
+    })
+}
+
+fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), InvalidArgument> {
+    let malformed = |problem, given: &str| {
+        Err(InvalidArgument::Malformed {
+            name: "labels",
+            problem,
+            given: argument::excerpt(given),
+        })
+    };
+    if labels.len() > MAX_LABELS {
+        return malformed("has more than 64 entries", "");
+    }
+    for (key, value) in labels {
+        let starts_well = key.starts_with(|c: char| c.is_ascii_alphanumeric());
+        let goes_on_well = key
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
+        if !(starts_well && goes_on_well && key.len() <= 64) {
+            return malformed("needs keys of 1 to 64 letters, digits, `.`, `_` and `-`", key);
+        }
+        if value.is_empty() || value.chars().count() > 120 || value.contains(['\r', '\n']) {
+            return malformed("needs values of 1 to 120 characters on one line", value);
+        }
+    }
+    Ok(())
+}
+
+impl Workspace {
+    fn new(pyro: &Pyro, id: WorkspaceId) -> Self {
+        Self {
+            pyro: pyro.clone(),
+            store: Store::new(&pyro.settings().home),
+            id,
+        }
+    }
+
+    /// Its id.
+    pub fn id(&self) -> WorkspaceId {
+        self.id
+    }
+
+    fn dir(&self) -> PathBuf {
+        self.store.dir(self.id)
+    }
+
+    /// What is known of it, without asking its guest.
+    ///
+    /// # Errors
+    /// `workspace-not-found`, `state-damaged`.
+    pub fn status(&self) -> Result<WorkspaceInfo> {
+        let found = self.store.find(self.id)?;
+        info::describe(&self.store, found)
+    }
+
+    /// Changes its name, labels or time to live.
+    ///
+    /// # Errors
+    /// `name-taken`, `invalid-argument`, `workspace-not-found`.
+    pub async fn update(&self, request: &UpdateRequest) -> Result<WorkspaceInfo> {
+        check_labels(&request.labels)?;
+        if let Some(ttl) = request.ttl {
+            argument::in_range("ttl_seconds", ttl.as_secs(), &argument::TTL_SECONDS)?;
+        }
+        let found = self.store.find(self.id)?;
+        let change = |record: &mut Record| {
+            if let Some(name) = &request.name {
+                record.name.clone_from(name);
+            }
+            for key in &request.clear_labels {
+                record.labels.remove(key);
+            }
+            record.labels.extend(request.labels.clone());
+            if let Some(ttl) = request.ttl {
+                record.ttl_seconds = ttl.as_secs();
+            }
+            record.last_activity_at = Timestamp::now();
+            Ok(record.labels.clone())
+        };
+        let labels = match &request.name {
+            Some(Some(name)) => self.store.update_named(self.id, name, change)?,
+            Some(None) | None => self.store.update(self.id, change)?,
+        };
+        check_labels(&labels)?;
+        if let (Some(ttl), Some(_)) = (request.ttl, &found.live) {
+            let ttl_seconds = ttl.as_secs();
+            call::call(&self.dir(), Call::SetTtl { ttl_seconds }).await?;
+        }
+        self.status()
+    }
+
+    /// Starts a command and hands over its events as they come; a workspace that nobody stopped is started for it.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn start_exec(&self, request: ExecRequest) -> Run<WorkspaceExec> {
+        let workspace = self.clone();
+        Run::spawn(|events, wishes| async move {
+            request.validate()?;
+            let (found, auto_started) = workspace.running().await?;
+            let record = found.record?;
+            let environment = workspace
+                .pyro
+                .environments()
+                .installed_as(&record.environment, &record.environment_digest)?;
+            let output_limit = request
+                .output_limit
+                .unwrap_or_else(|| workspace.pyro.settings().output_limit);
+            let dir = workspace.dir();
+            let place = Place {
+                id: workspace.id,
+                dir: &dir,
+                defaults: environment.defaults,
+                output_limit,
+                auto_started,
+                vm: found.live.and_then(|live| live.vm),
+            };
+            exec::exec(place, request, &events, wishes).await
+        })
+    }
+
+    /// Runs a command to its end.
+    ///
+    /// # Errors
+    /// Whatever kept the command from running, or from being followed to its end. A command that fails is no error.
+    pub async fn exec(&self, request: ExecRequest) -> Result<WorkspaceExec> {
+        self.start_exec(request).finish().await
+    }
+
+    /// Its commands and what is kept of their output.
+    ///
+    /// # Errors
+    /// `item-not-found`, `workspace-not-found`, `host-io`.
+    pub fn logs(&self, request: &LogsRequest) -> Result<WorkspaceLogs> {
+        let found = self.store.find(self.id)?;
+        logs::read(&self.store, &found, request)
+    }
+
+    /// Starts its VM on the disk that it has; one that runs is left alone.
+    ///
+    /// # Errors
+    /// Whatever keeps the VM from starting; the workspace is then stopped as before.
+    pub async fn start(&self) -> Result<WorkspaceInfo> {
+        self.start_with(Task::Start).await?;
+        self.status()
+    }
+
+    async fn start_with(&self, task: Task) -> Result<()> {
+        let _life = self.life().await?;
+        let record = self.stopped_or_started()?;
+        if record.state == State::Started {
+            return Ok(());
+        }
+        let state = if task == Task::Reset {
+            State::Resetting
+        } else {
+            State::Starting
+        };
+        let before = record.stop_reason;
+        self.move_to(state)?;
+        let launched = launch(&self.pyro, self.id, &self.dir(), task).await;
+        if let Err(error) = &launched {
+            let message = error.message();
+            self.store.update(self.id, |record| {
+                record.state = State::Stopped;
+                record.stop_reason = before;
+                record.mover = None;
+                record.last_error = Some(message);
+                Ok(())
+            })?;
+        }
+        launched
+    }
+
+    /// Powers its guest off; one that is stopped stays so, as if it had been asked for.
+    ///
+    /// # Errors
+    /// `busy`, `workspace-not-found`, `host-io`.
+    pub async fn stop(&self) -> Result<WorkspaceInfo> {
+        let _life = self.life().await?;
+        let found = self.store.find(self.id)?;
+        if found.live.is_some() {
+            call::call(&self.dir(), Call::Stop { at_once: false }).await?;
+        }
+        // Also for one that stopped by itself: it is not to be started by the next operation.
+        self.store.find(self.id)?;
+        self.store.update(self.id, |record| {
+            if record.state == State::Stopped {
+                record.stop_reason = Some(StopReason::Requested);
+            }
+            Ok(())
+        })?;
+        self.status()
+    }
+
+    /// Returns its whole disk to the baseline; commands that run are ended. It is started then.
+    ///
+    /// # Errors
+    /// Whatever keeps the new VM from starting; nothing has changed then.
+    pub async fn reset(&self) -> Result<WorkspaceInfo> {
+        let found = self.store.find(self.id)?;
+        if found.live.is_some() {
+            let _life = self.life().await?;
+            call::call(&self.dir(), Call::Reset).await?;
+        } else {
+            self.start_with(Task::Reset).await?;
+        }
+        let mut info = self.status()?;
+        info.workspace_reset = Some(info::reset_to_baseline());
+        Ok(info)
+    }
+
+    /// Ends whatever runs in it, and removes it with all that it has.
+    ///
+    /// # Errors
+    /// `busy`, `workspace-not-found`, `host-io`.
+    pub async fn delete(&self) -> Result<WorkspaceDeletion> {
+        let life = self.life().await?;
+        let found = self.store.find(self.id)?;
+        if found.record.is_ok() {
+            self.move_to(State::Deleting)?;
+        }
+        if found.live.is_some() {
+            // One that went away meanwhile is as good as ended.
+            let _ended = call::call(&self.dir(), Call::Stop { at_once: true }).await;
+        }
+        self.store.remove(self.id)?;
+        drop(life);
+        Ok(info::deletion(self.id))
+    }
+
+    /// The workspace with its guest, started if nobody stopped it; and whether it was.
+    async fn running(&self) -> Result<(Found, bool)> {
+        let deadline = Instant::now() + EXCLUSION_BOUND;
+        let mut auto_started = false;
+        loop {
+            let found = self.store.find(self.id)?;
+            let record = match &found.record {
+                Ok(record) => record,
+                Err(_) => return Ok((found, auto_started)),
+            };
+            match record.state {
+                State::Started => return Ok((found, auto_started)),
+                State::Stopped if !auto_started && starts_by_itself(record.stop_reason) => {
+                    self.start_with(Task::Start).await?;
+                    auto_started = true;
+                }
+                State::Stopped | State::Damaged => {
+                    let shown = info::shown(record);
+                    let hint = format!("pyro workspace start {shown}");
+                    let state = record.state;
+                    return Err(WorkspaceError::State { shown, state, hint }.into());
+                }
+                _ if Instant::now() >= deadline => return Err(busy(record).into()),
+                _ => tokio::time::sleep(EXCLUSION_CHECK).await,
+            }
+        }
+    }
+
+    /// The right to start, stop, reset or delete it, as soon as nobody else has it.
+    async fn life(&self) -> Result<LifeLock> {
+        let deadline = Instant::now() + EXCLUSION_BOUND;
+        loop {
+            if let Some(lock) = self.store.try_lock_life(self.id)? {
+                return Ok(lock);
+            }
+            if Instant::now() >= deadline {
+                let found = self.store.find(self.id)?;
+                return Err(busy(&found.record?).into());
+            }
+            tokio::time::sleep(EXCLUSION_CHECK).await;
+        }
+    }
+
+    /// Its record, once it is in no passing state of its supervisor's.
+    fn stopped_or_started(&self) -> Result<Record> {
+        let found = self.store.find(self.id)?;
+        let record = found.record?;
+        if record.state.is_passing() {
+            return Err(busy(&record).into());
+        }
+        Ok(record)
+    }
+
+    fn move_to(&self, state: State) -> Result<(), WorkspaceError> {
+        self.store.update(self.id, |record| {
+            record.mover = Some(Mover::own(record.state)?);
+            record.state = state;
+            Ok(())
+        })
+    }
+}
+
+fn busy(record: &Record) -> WorkspaceError {
+    let since = record
+        .mover
+        .as_ref()
+        .map_or(record.last_activity_at, |mover| mover.since);
+    WorkspaceError::Busy {
+        shown: info::shown(record),
+        state: record.state,
+        seconds: Timestamp::now().as_second() - since.as_second(),
+    }
+}
+
+/// The history of a workspace, for whoever describes it.
+pub(super) fn history(store: &Store, id: WorkspaceId) -> Result<History, WorkspaceError> {
+    let dir = store.dir(id);
+    History::read(&dir).map_err(super::error::io_error("read the history of", dir))
+}

@@ -1,0 +1,159 @@
+//! Workspaces as their users see them.
+
+use std::os::unix::fs::MetadataExt;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::DISK;
+use super::exec::TREE;
+use super::handle::history;
+use super::history::Entry;
+use super::live::Live;
+use super::record::{Record, State};
+use super::store::{Found, Store};
+use crate::error::Result;
+use crate::id::WorkspaceId;
+use crate::object::{
+    ExecOutcome, ExecutionMode, LastCommand, WorkspaceDeletion, WorkspaceInfo, WorkspaceReset,
+    WorkspaceSummary,
+};
+
+/// What a workspace is called in messages: its name, else its id.
+pub(super) fn shown(record: &Record) -> String {
+    match &record.name {
+        Some(name) => name.to_string(),
+        None => record.workspace_id.to_string(),
+    }
+}
+
+/// A time as results show it.
+pub(super) fn time(at: Timestamp) -> String {
+    format!("{at:.3}")
+}
+
+fn last_activity(record: &Record, live: Option<&Live>) -> Timestamp {
+    let of_live = live.map(|live| live.last_activity_at);
+    of_live
+        .unwrap_or(record.last_activity_at)
+        .max(record.last_activity_at)
+}
+
+fn expires(record: &Record, live: Option<&Live>) -> Option<String> {
+    let live = live.filter(|live| live.busy == 0)?;
+    let ttl = SignedDuration::try_from(Duration::from_secs(record.ttl_seconds)).ok()?;
+    live.last_activity_at.checked_add(ttl).ok().map(time)
+}
+
+/// The outcome of a command of the history.
+pub(super) fn outcome(entry: &Entry, is_live: bool) -> ExecOutcome {
+    match &entry.ended {
+        Some(ended) => ended.outcome,
+        None if is_live => ExecOutcome::Running,
+        None => ExecOutcome::Lost,
+    }
+}
+
+/// Describes a workspace in full.
+pub(super) fn describe(store: &Store, found: Found) -> Result<WorkspaceInfo> {
+    let Found { id, record, live } = found;
+    let record = record?;
+    let history = history(store, id)?;
+    let last_command = history.entries.values().next_back().map(|entry| LastCommand {
+        sequence: entry.began.sequence,
+        command: entry.began.command.clone(),
+        cwd: entry.began.cwd.clone(),
+        exit_code: entry.ended.as_ref().and_then(|ended| ended.exit_code),
+        outcome: outcome(entry, live.is_some()),
+        duration_ms: entry.ended.as_ref().map(|ended| ended.duration_ms),
+    });
+    let disk_used = std::fs::metadata(store.dir(id).join(DISK)).map_or(0, |disk| disk.blocks() * 512);
+    let vm = live.as_ref().and_then(|live| live.vm.as_ref());
+    Ok(WorkspaceInfo {
+        workspace_id: id,
+        name: record.name.clone(),
+        labels: record.labels.clone(),
+        environment: record.environment.clone(),
+        environment_version: record.environment_version.clone(),
+        environment_digest: record.environment_digest.clone(),
+        vcpu_count: record.vcpu_count,
+        mem_mib: record.mem_mib,
+        disk_gib: record.disk_gib,
+        disk_used_bytes: disk_used,
+        ttl_seconds: record.ttl_seconds,
+        created_at: time(record.created_at),
+        last_activity_at: time(last_activity(&record, live.as_ref())),
+        expires_at: expires(&record, live.as_ref()),
+        state: record.state,
+        stop_reason: record.stop_reason,
+        last_error: record.last_error.clone(),
+        workspace_path: TREE.to_owned(),
+        command_count: history.count_in(record.generation),
+        total_command_count: history.entries.len() as u64,
+        last_command,
+        reset_count: record.generation,
+        last_reset_at: record.last_reset_at.map(time),
+        workspace_reset: None,
+        auto_started: false,
+        isolation: vm.map(|vm| vm.isolation),
+        vmm: vm.map(|vm| vm.vmm),
+        execution_mode: vm.map_or(ExecutionMode::Pending, |vm| vm.execution_mode),
+        warnings: vm.map_or_else(Vec::new, |vm| vm.warnings.clone()),
+        metadata: vm.map_or_else(Default::default, |vm| vm.metadata.clone()),
+    })
+}
+
+/// Describes a workspace for a list.
+pub(super) fn summary(store: &Store, found: &Found) -> WorkspaceSummary {
+    let record = match &found.record {
+        Ok(record) => record,
+        Err(error) => return damaged(found.id, error.to_string()),
+    };
+    let live = found.live.as_ref();
+    let command_count = history(store, found.id).map_or(0, |history| history.count_in(record.generation));
+    WorkspaceSummary {
+        workspace_id: found.id,
+        name: record.name.clone(),
+        labels: record.labels.clone(),
+        environment: record.environment.clone(),
+        state: record.state,
+        created_at: Some(time(record.created_at)),
+        last_activity_at: Some(time(last_activity(record, live))),
+        expires_at: expires(record, live),
+        command_count,
+        last_error: record.last_error.clone(),
+    }
+}
+
+fn damaged(id: WorkspaceId, problem: String) -> WorkspaceSummary {
+    WorkspaceSummary {
+        workspace_id: id,
+        name: None,
+        labels: Default::default(),
+        environment: String::new(),
+        state: State::Damaged,
+        created_at: None,
+        last_activity_at: None,
+        expires_at: None,
+        command_count: 0,
+        last_error: Some(problem),
+    }
+}
+
+/// A reset to the beginning.
+pub(super) fn reset_to_baseline() -> WorkspaceReset {
+    WorkspaceReset {
+        snapshot_name: "baseline".to_owned(),
+        kind: "baseline".to_owned(),
+        restored: "disk".to_owned(),
+    }
+}
+
+/// A workspace that is gone.
+pub(super) fn deletion(id: WorkspaceId) -> WorkspaceDeletion {
+    WorkspaceDeletion {
+        workspace_id: id,
+        deleted: true,
+        reason: "explicit_delete".to_owned(),
+    }
+}

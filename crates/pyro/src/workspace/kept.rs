@@ -1,0 +1,293 @@
+//! The output of a command on disk: the beginning and the end of each stream, within one limit for both.
+//!
+//! A stream's file begins with what came first. What came after that goes to a ring behind it, which is put in order
+//! when the command has ended.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::output::Stream;
+
+/// What is kept of both streams.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeptStreams {
+    pub(crate) stdout: KeptStream,
+    pub(crate) stderr: KeptStream,
+}
+
+/// What is kept of a stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeptStream {
+    /// All bytes that there were.
+    pub(crate) total: u64,
+    /// How many of the first are kept.
+    pub(crate) head: u64,
+    /// How many of the last are kept, right behind them in the file.
+    pub(crate) tail: u64,
+}
+
+impl KeptStreams {
+    /// What is kept of one of them.
+    pub(crate) fn of(self, stream: Stream) -> KeptStream {
+        match stream {
+            Stream::Stdout => self.stdout,
+            Stream::Stderr => self.stderr,
+        }
+    }
+}
+
+impl KeptStream {
+    /// How many bytes are kept.
+    pub(crate) fn stored(self) -> u64 {
+        self.head + self.tail
+    }
+}
+
+/// Where the output of a command is kept.
+pub(crate) fn path(dir: &Path, sequence: u64, stream: Stream) -> PathBuf {
+    let kind = match stream {
+        Stream::Stdout => "stdout",
+        Stream::Stderr => "stderr",
+    };
+    dir.join("output").join(format!("{sequence}.{kind}"))
+}
+
+/// Keeps the output of a command that runs.
+#[derive(Debug)]
+pub(crate) struct OutputKeeper {
+    half: u64,
+    streams: [Ring; 2],
+}
+
+#[derive(Debug)]
+struct Ring {
+    path: PathBuf,
+    // Made when there is something to keep.
+    file: Option<File>,
+    head: u64,
+    total: u64,
+}
+
+impl OutputKeeper {
+    /// Keeps at most `limit` bytes over both streams, in a workspace's directory.
+    pub(crate) fn new(dir: &Path, sequence: u64, limit: u64) -> Self {
+        let ring = |stream| Ring {
+            path: path(dir, sequence, stream),
+            file: None,
+            head: 0,
+            total: 0,
+        };
+        Self {
+            half: limit / 2,
+            streams: [ring(Stream::Stdout), ring(Stream::Stderr)],
+        }
+    }
+
+    /// Takes more output.
+    ///
+    /// # Errors
+    /// If the file system refuses; the bytes are counted all the same.
+    pub(crate) fn push(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
+        let room = self.half - self.streams.iter().map(|ring| ring.head).sum::<u64>();
+        self.streams[stream as usize].push(bytes, room, self.half)
+    }
+
+    /// What is kept so far, as [`finish`](Self::finish) would leave it if nothing more came and all fitted.
+    pub(crate) fn so_far(&self) -> KeptStreams {
+        let kept = |ring: &Ring| KeptStream {
+            total: ring.total,
+            head: ring.head,
+            tail: if ring.is_in_order(self.half) {
+                ring.total - ring.head
+            } else {
+                0
+            },
+        };
+        KeptStreams {
+            stdout: kept(&self.streams[0]),
+            stderr: kept(&self.streams[1]),
+        }
+    }
+
+    /// Puts the files in order, and says what they hold.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub(crate) fn finish(self) -> io::Result<KeptStreams> {
+        let half = self.half;
+        let [stdout, stderr] = self.streams;
+        let tails = [&stdout, &stderr].map(|ring| (ring.total - ring.head).min(half));
+        let excess = (tails[0] + tails[1]).saturating_sub(half);
+        // The longer tail gives way, so that a chatty stream does not push out a terse one.
+        let (first, second) = if tails[0] >= tails[1] {
+            (tails[0] - excess.min(tails[0]), tails[1])
+        } else {
+            (tails[0], tails[1] - excess.min(tails[1]))
+        };
+        Ok(KeptStreams {
+            stdout: stdout.finish(first, half)?,
+            stderr: stderr.finish(second, half)?,
+        })
+    }
+}
+
+impl Ring {
+    fn is_in_order(&self, half: u64) -> bool {
+        self.total - self.head <= half
+    }
+
+    fn push(&mut self, mut bytes: &[u8], room: u64, half: u64) -> io::Result<()> {
+        // Once something went to the tail, the head is closed: bytes stay in order.
+        let room = if self.total == self.head { room } else { 0 };
+        let to_head = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
+        if to_head > 0 {
+            let at = self.total;
+            self.head += to_head as u64;
+            self.total += to_head as u64;
+            self.file()?.write_all_at(&bytes[..to_head], at)?;
+            bytes = &bytes[to_head..];
+        }
+        while !bytes.is_empty() && half > 0 {
+            let at = (self.total - self.head) % half;
+            let count = bytes.len().min(usize::try_from(half - at).unwrap_or(usize::MAX));
+            let place = self.head + at;
+            self.total += count as u64;
+            self.file()?.write_all_at(&bytes[..count], place)?;
+            bytes = &bytes[count..];
+        }
+        self.total += bytes.len() as u64;
+        Ok(())
+    }
+
+    fn file(&mut self) -> io::Result<&File> {
+        let file = match self.file.take() {
+            Some(file) => file,
+            None => {
+                if let Some(dir) = self.path.parent() {
+                    std::fs::create_dir_all(dir)?;
+                }
+                create(&self.path)?
+            }
+        };
+        Ok(self.file.insert(file))
+    }
+
+    fn finish(self, tail: u64, half: u64) -> io::Result<KeptStream> {
+        let kept = KeptStream {
+            total: self.total,
+            head: self.head,
+            tail,
+        };
+        let Some(file) = &self.file else {
+            return Ok(kept);
+        };
+        if tail == self.total - self.head {
+            return Ok(kept);
+        }
+        // The last `tail` bytes of the ring, in their order, behind the head of a new file.
+        let draft = self.path.with_extension("new");
+        let ordered = create(&draft)?;
+        copy(file, 0, &ordered, 0, self.head)?;
+        let beginning = (self.total - self.head - tail) % half.max(1);
+        let first = tail.min(half - beginning);
+        copy(file, self.head + beginning, &ordered, self.head, first)?;
+        copy(file, self.head, &ordered, self.head + first, tail - first)?;
+        std::fs::rename(draft, &self.path)?;
+        Ok(kept)
+    }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    File::options()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(path)
+}
+
+fn copy(from: &File, mut at: u64, to: &File, mut place: u64, length: u64) -> io::Result<()> {
+    let mut buffer = vec![0; 128 * 1024];
+    let end = at + length;
+    while at < end {
+        let wanted = buffer.len().min(usize::try_from(end - at).unwrap_or(usize::MAX));
+        from.read_exact_at(&mut buffer[..wanted], at)?;
+        to.write_all_at(&buffer[..wanted], place)?;
+        at += wanted as u64;
+        place += wanted as u64;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keep(limit: u64, pushes: &[(Stream, &[u8])]) -> (KeptStreams, String, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let mut keeper = OutputKeeper::new(dir.path(), 1, limit);
+        for (stream, bytes) in pushes {
+            keeper.push(*stream, bytes).unwrap();
+        }
+        let kept = keeper.finish().unwrap();
+        let text = |stream| {
+            let bytes = std::fs::read(path(dir.path(), 1, stream)).unwrap_or_default();
+            let stored = usize::try_from(kept.of(stream).stored()).unwrap();
+            String::from_utf8(bytes[..stored].to_vec()).unwrap()
+        };
+        (kept, text(Stream::Stdout), text(Stream::Stderr))
+    }
+
+    #[test]
+    fn short_output_is_kept_whole() {
+        let (kept, stdout, stderr) = keep(
+            100,
+            &[
+                (Stream::Stdout, b"one "),
+                (Stream::Stderr, b"bad"),
+                (Stream::Stdout, b"two"),
+            ],
+        );
+        assert_eq!((stdout.as_str(), stderr.as_str()), ("one two", "bad"));
+        assert_eq!((kept.stdout.total, kept.stdout.stored()), (7, 7));
+    }
+
+    #[test]
+    fn long_output_keeps_both_ends_in_order() {
+        for step in [1, 2, 3, 5, 7, 20] {
+            let all: Vec<u8> = (b'a'..b'a' + 20).collect();
+            let pushes: Vec<(Stream, &[u8])> = all.chunks(step).map(|part| (Stream::Stdout, part)).collect();
+            let (kept, stdout, _) = keep(8, &pushes);
+            assert_eq!(stdout, "abcdqrst", "in steps of {step}");
+            assert_eq!(
+                (kept.stdout.total, kept.stdout.head, kept.stdout.tail),
+                (20, 4, 4)
+            );
+        }
+    }
+
+    #[test]
+    fn a_chatty_stream_does_not_push_out_a_terse_one() {
+        let (kept, stdout, stderr) = keep(
+            8,
+            &[
+                (Stream::Stdout, &[b'x'; 1000]),
+                (Stream::Stderr, b"no"),
+                (Stream::Stdout, &[b'y'; 1000]),
+            ],
+        );
+        assert_eq!((stderr.as_str(), stdout.as_str()), ("no", "xxxxyy"));
+        assert_eq!(kept.stdout.total, 2000);
+    }
+
+    #[test]
+    fn a_limit_of_nothing_counts_and_keeps_nothing() {
+        let (kept, stdout, _) = keep(0, &[(Stream::Stdout, b"abc")]);
+        assert_eq!((stdout.as_str(), kept.stdout.total), ("", 3));
+    }
+}

@@ -1,0 +1,188 @@
+//! Commands of a workspace and what is kept of their output.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use super::error::{WorkspaceError, io_error};
+use super::handle::history;
+use super::history::Entry;
+use super::info;
+use super::kept::{self, KeptStream};
+use super::store::{Found, Store};
+use crate::error::Result;
+use crate::object::{LogEntry, StreamInfo, TextEncoding, WorkspaceLogs};
+use crate::output::Stream;
+
+/// How many commands are listed unless it is said otherwise.
+pub const DEFAULT_LOGS: usize = 20;
+
+/// Which commands to show, and what of their output.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct LogsRequest {
+    /// Only this command.
+    pub sequence: Option<u64>,
+    /// How many of the last commands, if not a single one.
+    pub tail: usize,
+    /// From which byte of what is kept of each stream.
+    pub offset: u64,
+    /// At most so many bytes of each stream.
+    pub limit: Option<u64>,
+    /// Only this stream.
+    pub stream: LogStream,
+}
+
+/// Which streams to show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogStream {
+    /// Both.
+    #[default]
+    Both,
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+impl Default for LogsRequest {
+    fn default() -> Self {
+        Self {
+            sequence: None,
+            tail: DEFAULT_LOGS,
+            offset: 0,
+            limit: None,
+            stream: LogStream::Both,
+        }
+    }
+}
+
+/// Reads commands from the history.
+pub(super) fn read(store: &Store, found: &Found, request: &LogsRequest) -> Result<WorkspaceLogs> {
+    let history = history(store, found.id)?;
+    let dir = store.dir(found.id);
+    let chosen: Vec<&Entry> = match request.sequence {
+        Some(sequence) => {
+            let missing = || WorkspaceError::NoCommand {
+                shown: match &found.record {
+                    Ok(record) => info::shown(record),
+                    Err(_) => found.id.to_string(),
+                },
+                sequence,
+                last: history.last_sequence(),
+            };
+            vec![history.entries.get(&sequence).ok_or_else(missing)?]
+        }
+        None => {
+            let skipped = history.entries.len().saturating_sub(request.tail);
+            history.entries.values().skip(skipped).collect()
+        }
+    };
+    let entries = chosen
+        .into_iter()
+        .map(|entry| describe(&dir, entry, found.live.is_some(), request))
+        .collect::<Result<Vec<_>>>()?;
+    Ok(WorkspaceLogs {
+        workspace_id: found.id,
+        count: entries.len(),
+        entries,
+    })
+}
+
+fn describe(dir: &Path, entry: &Entry, is_live: bool, request: &LogsRequest) -> Result<LogEntry> {
+    let sequence = entry.began.sequence;
+    let shown = |stream, wanted: [LogStream; 2]| {
+        let kept = match &entry.ended {
+            Some(ended) => ended.streams.of(stream),
+            None => still_growing(&kept::path(dir, sequence, stream)),
+        };
+        if wanted.contains(&request.stream) {
+            text(dir, sequence, stream, kept, request)
+        } else {
+            Ok((String::new(), info_of(kept, TextEncoding::Utf8), None))
+        }
+    };
+    let (stdout, stdout_info, more_stdout) = shown(Stream::Stdout, [LogStream::Both, LogStream::Stdout])?;
+    let (stderr, stderr_info, more_stderr) = shown(Stream::Stderr, [LogStream::Both, LogStream::Stderr])?;
+    let file = |stream| Some(kept::path(dir, sequence, stream)).filter(|path| path.exists());
+    Ok(LogEntry {
+        sequence,
+        generation: entry.began.generation,
+        command: entry.began.command.clone(),
+        cwd: entry.began.cwd.clone(),
+        exit_code: entry.ended.as_ref().and_then(|ended| ended.exit_code),
+        outcome: info::outcome(entry, is_live),
+        duration_ms: entry.ended.as_ref().map(|ended| ended.duration_ms),
+        recorded_at: info::time(entry.began.recorded_at),
+        stdout,
+        stderr,
+        stdout_info,
+        stderr_info,
+        offset: request.offset,
+        next_offset: more_stdout.max(more_stderr),
+        stdout_file: file(Stream::Stdout),
+        stderr_file: file(Stream::Stderr),
+    })
+}
+
+/// What is there of a command that runs, or whose end was never recorded.
+fn still_growing(path: &Path) -> KeptStream {
+    let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
+    KeptStream {
+        total: length,
+        head: length,
+        tail: 0,
+    }
+}
+
+fn info_of(kept: KeptStream, encoding: TextEncoding) -> StreamInfo {
+    let omitted = kept.total - kept.stored();
+    StreamInfo {
+        bytes: kept.total,
+        encoding,
+        truncated: omitted > 0,
+        omitted_bytes: omitted,
+        stored_bytes: kept.stored(),
+    }
+}
+
+/// The text of a stream from the offset on, how complete it is, and where to go on.
+fn text(
+    dir: &Path,
+    sequence: u64,
+    stream: Stream,
+    kept: KeptStream,
+    request: &LogsRequest,
+) -> Result<(String, StreamInfo, Option<u64>)> {
+    let path = kept::path(dir, sequence, stream);
+    let end = kept.stored();
+    let start = request.offset.min(end);
+    let stop = request
+        .limit
+        .map_or(end, |limit| end.min(start.saturating_add(limit)));
+    let bytes = read_range(&path, start, stop).map_err(io_error("read", path))?;
+    let more = (stop < end).then_some(stop);
+    let (text, encoding) = match String::from_utf8(bytes) {
+        Ok(text) => (text, TextEncoding::Utf8),
+        Err(error) => (
+            String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            TextEncoding::Utf8Lossy,
+        ),
+    };
+    Ok((text, info_of(kept, encoding), more))
+}
+
+fn read_range(path: &Path, start: u64, stop: u64) -> io::Result<Vec<u8>> {
+    if start == stop {
+        return Ok(Vec::new());
+    }
+    let mut bytes = vec![0; usize::try_from(stop - start).map_err(io::Error::other)?];
+    match File::open(path) {
+        Ok(file) => file.read_exact_at(&mut bytes, start)?,
+        // Its output was given up for that of later commands.
+        Err(error) if error.kind() == ErrorKind::NotFound => bytes.clear(),
+        Err(error) => return Err(error),
+    }
+    Ok(bytes)
+}

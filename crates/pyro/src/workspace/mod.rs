@@ -1,0 +1,44 @@
+//! Workspaces: machines that stay.
+//!
+//! A workspace is its directory, and any process of the same user may open it. While its VM runs, a supervisor owns
+//! that; whoever wants something of it asks the supervisor.
+
+mod call;
+mod error;
+mod exec;
+mod handle;
+mod history;
+mod info;
+mod kept;
+mod launch;
+mod live;
+mod logs;
+mod record;
+mod state;
+mod store;
+
+use std::fs::File;
+use std::os::fd::AsRawFd;
+use std::path::PathBuf;
+
+pub(crate) use self::error::WorkspaceError;
+pub use self::exec::ExecRequest;
+pub use self::handle::{CreateRequest, UpdateRequest, Workspace, WorkspaceFilter};
+pub(crate) use self::history::{Began, Ended, History, Recorder};
+pub(crate) use self::kept::{KeptStreams, OutputKeeper};
+pub(crate) use self::live::{Live, VmFacts, host_boot};
+pub use self::logs::{DEFAULT_LOGS, LogStream, LogsRequest};
+pub(crate) use self::record::{Mover, Record};
+pub use self::record::{State, StopReason};
+pub(crate) use self::store::{Store, stopped};
+
+/// The name of the VM's own disk in a workspace's directory.
+pub(crate) const DISK: &str = "disk.img";
+
+/// The name of the supervisor's socket there.
+pub(crate) const SOCKET: &str = "supervisor.sock";
+
+/// The path of the supervisor's socket by way of its open directory: short, wherever that is (unix(7) allows 107 bytes).
+pub(crate) fn socket_path(dir: &File) -> PathBuf {
+    PathBuf::from(format!("/proc/self/fd/{}/{SOCKET}", dir.as_raw_fd()))
+}

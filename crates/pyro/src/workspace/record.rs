@@ -1,0 +1,164 @@
+//! What is written down of a workspace: `record.json` in its directory.
+//!
+//! It changes with the life of the workspace, and not with each command: what does is in the history and in
+//! `live.json`, which the supervisor writes.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{WorkspaceId, WorkspaceName};
+use crate::isolation::IsolationFloor;
+use crate::process::ProcessIdentity;
+
+/// The format that this build writes; it reads all up to it.
+pub(crate) const FORMAT: u32 = 1;
+
+/// The record of a workspace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) format: u32,
+    pub(crate) workspace_id: WorkspaceId,
+    pub(crate) name: Option<WorkspaceName>,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) environment: String,
+    pub(crate) environment_version: String,
+    /// Empty until the environment is resolved.
+    pub(crate) environment_digest: String,
+    pub(crate) vcpu_count: u32,
+    pub(crate) mem_mib: u32,
+    pub(crate) disk_gib: u32,
+    pub(crate) isolation: IsolationFloor,
+    pub(crate) ttl_seconds: u64,
+    pub(crate) created_at: Timestamp,
+    pub(crate) last_activity_at: Timestamp,
+    pub(crate) state: State,
+    /// Who is doing the work of a passing state.
+    pub(crate) mover: Option<Mover>,
+    pub(crate) stop_reason: Option<StopReason>,
+    pub(crate) last_error: Option<String>,
+    /// Resets so far.
+    pub(crate) generation: u64,
+    pub(crate) last_reset_at: Option<Timestamp>,
+}
+
+/// What a workspace is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum State {
+    /// It is being made.
+    Creating,
+    /// Its VM starts.
+    Starting,
+    /// Its VM runs.
+    Started,
+    /// Its VM is being ended.
+    Stopping,
+    /// It has no VM; its disk is kept.
+    Stopped,
+    /// Its disk is being returned to the baseline.
+    Resetting,
+    /// It is being removed.
+    Deleting,
+    /// Its record or its disk cannot be read.
+    Damaged,
+}
+
+/// Why a workspace has no VM.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StopReason {
+    /// Somebody asked for it.
+    Requested,
+    /// Nobody used it for its time to live.
+    TtlExpired,
+    /// The guest ended its machine.
+    GuestExited,
+    /// The VM did not answer any more.
+    GuestLost,
+    /// The supervisor was killed.
+    SupervisorLost,
+    /// The host was started anew.
+    HostRestarted,
+}
+
+/// A process that does the work of a passing state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Mover {
+    pub(crate) process: ProcessIdentity,
+    /// The boot of the host that the process belongs to.
+    pub(crate) boot: String,
+    pub(crate) since: Timestamp,
+    /// The state to fall back to.
+    pub(crate) before: State,
+}
+
+impl State {
+    /// Its name in results.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Creating => "creating",
+            Self::Starting => "starting",
+            Self::Started => "started",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::Resetting => "resetting",
+            Self::Deleting => "deleting",
+            Self::Damaged => "damaged",
+        }
+    }
+
+    /// Whether it ends by itself.
+    pub(crate) fn is_passing(self) -> bool {
+        matches!(
+            self,
+            Self::Creating | Self::Starting | Self::Stopping | Self::Resetting | Self::Deleting
+        )
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(in crate::workspace) fn record() -> Record {
+        Record {
+            format: FORMAT,
+            workspace_id: "3f2a91c0d4e5".parse().unwrap(),
+            name: Some("alpha".parse().unwrap()),
+            labels: BTreeMap::new(),
+            environment: "debian:12".to_owned(),
+            environment_version: "12".to_owned(),
+            environment_digest: "sha256:00".to_owned(),
+            vcpu_count: 1,
+            mem_mib: 1024,
+            disk_gib: 10,
+            isolation: IsolationFloor::Auto,
+            ttl_seconds: 3600,
+            created_at: Timestamp::UNIX_EPOCH,
+            last_activity_at: Timestamp::UNIX_EPOCH,
+            state: State::Stopped,
+            mover: None,
+            stop_reason: Some(StopReason::Requested),
+            last_error: None,
+            generation: 0,
+            last_reset_at: None,
+        }
+    }
+
+    #[test]
+    fn a_record_reads_back() {
+        let text = serde_json::to_string(&record()).unwrap();
+        assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record());
+    }
+
+    #[test]
+    fn a_name_in_a_record_is_checked_like_any_other() {
+        let text = serde_json::to_string(&record()).unwrap();
+        assert!(serde_json::from_str::<Record>(&text.replace("alpha", "../x")).is_err());
+        assert!(serde_json::from_str::<Record>(&text.replace("3f2a91c0d4e5", "../x")).is_err());
+    }
+}

@@ -1,0 +1,398 @@
+//! The workspaces on disk.
+//!
+//! ```text
+//! home/workspaces/names.lock     held by whoever gives a name
+//! home/workspaces/.{id}.new, .{id}.deleted   one that is being made or removed
+//! home/workspaces/{id}/          one workspace, 0700
+//!   record.json                  published as a whole; changed under record.lock
+//!   record.lock                  held to read, check and write the record, never longer
+//!   life.lock                    held for as long as an operation excludes all others
+//!   disk.img                     the VM's own disk, sparse; locked by the supervisor that uses it
+//!   commands.jsonl, output/      the history
+//!   live.json, supervisor.sock   the supervisor's, while there is one
+//!   supervisor.log               what it had to say
+//! ```
+//!
+//! Locks go with their descriptors, so a process that was killed holds none.
+
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+
+use super::error::{WorkspaceError, io_error};
+use super::live::{Live, host_boot};
+use super::record::{FORMAT, Mover, Record, State, StopReason};
+use super::state::{Settling, Signs, settle};
+use crate::dirs;
+use crate::id::{WorkspaceId, WorkspaceName, WorkspaceRef};
+use crate::process::ProcessIdentity;
+
+const RECORD: &str = "record.json";
+
+/// All workspaces of a state directory. Making one touches nothing.
+#[derive(Debug, Clone)]
+pub(crate) struct Store {
+    dir: PathBuf,
+}
+
+/// A workspace as it was found, whatever its state.
+#[derive(Debug)]
+pub(crate) struct Found {
+    pub(crate) id: WorkspaceId,
+    pub(crate) record: Result<Record, WorkspaceError>,
+    /// What its supervisor said last, if that lives.
+    pub(crate) live: Option<Live>,
+}
+
+/// The right to be the only one who starts, stops, resets or deletes a workspace.
+#[derive(Debug)]
+pub(crate) struct LifeLock {
+    _file: File,
+}
+
+impl Store {
+    pub(crate) fn new(home: &Path) -> Self {
+        Self {
+            dir: home.join("workspaces"),
+        }
+    }
+
+    /// The directory of a workspace.
+    pub(crate) fn dir(&self, id: WorkspaceId) -> PathBuf {
+        self.dir.join(id.as_str())
+    }
+
+    /// Makes the directory and the record of a new workspace, if nobody else has its name.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::NameTaken`]; if the file system refuses, nothing is left behind.
+    pub(crate) fn create(&self, record: &Record) -> Result<PathBuf, WorkspaceError> {
+        dirs::ensure_private(&self.dir)?;
+        let _names = self.lock_names()?;
+        if let Some(name) = &record.name {
+            self.check_free(name, record.workspace_id)?;
+        }
+        let dir = self.dir(record.workspace_id);
+        let draft = self.dir.join(format!(".{}.new", record.workspace_id));
+        dirs::ensure_private(&draft)?;
+        let made = write(&draft, record)
+            .and_then(|()| std::fs::rename(&draft, &dir).map_err(io_error("create", &dir)));
+        if made.is_err() {
+            // The failure at hand matters more than one to clean up after it.
+            drop(std::fs::remove_dir_all(&draft));
+        }
+        made.map(|()| dir)
+    }
+
+    /// Waits until nobody else gives a name.
+    fn lock_names(&self) -> Result<File, WorkspaceError> {
+        lock(&self.dir.join("names.lock"))
+    }
+
+    fn check_free(&self, name: &WorkspaceName, own: WorkspaceId) -> Result<(), WorkspaceError> {
+        let holder = self.ids()?.into_iter().find(|id| {
+            *id != own
+                && self
+                    .read(*id)
+                    .is_ok_and(|record| record.name.as_ref() == Some(name))
+        });
+        match holder {
+            Some(holder) if self.find(holder).is_ok() => Err(WorkspaceError::NameTaken {
+                name: name.clone(),
+                holder,
+            }),
+            // It was left behind half made, and is gone now.
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// The ids of all workspaces.
+    fn ids(&self) -> Result<Vec<WorkspaceId>, WorkspaceError> {
+        let entries = match std::fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(io_error("list", &self.dir)(error)),
+        };
+        let mut ids: Vec<WorkspaceId> = entries
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+            .collect();
+        ids.sort_unstable();
+        Ok(ids)
+    }
+
+    /// Every workspace, settled.
+    ///
+    /// # Errors
+    /// If the directory of all of them cannot be read.
+    pub(crate) fn all(&self) -> Result<Vec<Found>, WorkspaceError> {
+        let found = self.ids()?.into_iter().map(|id| match self.find(id) {
+            // One that was left behind half made is gone now.
+            Err(WorkspaceError::NotFound { .. }) => None,
+            Ok(found) => Some(found),
+            Err(error) => Some(Found {
+                id,
+                record: Err(error),
+                live: None,
+            }),
+        });
+        Ok(found.flatten().collect())
+    }
+
+    /// A workspace by its id or name, settled.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::NotFound`].
+    pub(crate) fn resolve(&self, given: &WorkspaceRef) -> Result<Found, WorkspaceError> {
+        match given {
+            WorkspaceRef::Id(id) => self.find(*id),
+            WorkspaceRef::Name(name) => {
+                let holder = self.ids()?.into_iter().find(|id| {
+                    self.read(*id)
+                        .is_ok_and(|record| record.name.as_ref() == Some(name))
+                });
+                let missing = || self.not_found(given);
+                self.find(holder.ok_or_else(missing)?)
+            }
+        }
+    }
+
+    fn not_found(&self, given: &WorkspaceRef) -> WorkspaceError {
+        WorkspaceError::NotFound {
+            given: given.to_string(),
+            others: self.ids().map_or(0, |ids| ids.len()),
+        }
+    }
+
+    /// Reads a workspace, and finishes or undoes what a process that is gone left half done.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::NotFound`], also if it was removed just now.
+    pub(crate) fn find(&self, id: WorkspaceId) -> Result<Found, WorkspaceError> {
+        let dir = self.dir(id);
+        let record = match self.read(id) {
+            Ok(record) => record,
+            Err(WorkspaceError::NotFound { .. }) => return Err(self.not_found(&id.into())),
+            Err(error) => {
+                let record = Err(error);
+                return Ok(Found {
+                    id,
+                    record,
+                    live: None,
+                });
+            }
+        };
+        let live = Live::read(&dir).filter(Live::is_live);
+        if settle(&record, signs(&record, live.as_ref(), &dir)) == Settling::Nothing {
+            let record = Ok(record);
+            return Ok(Found { id, record, live });
+        }
+        self.settle(id)
+    }
+
+    /// Does what is to be done about a workspace whose process is gone.
+    fn settle(&self, id: WorkspaceId) -> Result<Found, WorkspaceError> {
+        let dir = self.dir(id);
+        let guard = self.lock_record(id)?;
+        // Somebody else may have done it meanwhile.
+        let mut record = self.read(id)?;
+        let live = Live::read(&dir).filter(Live::is_live);
+        match settle(&record, signs(&record, live.as_ref(), &dir)) {
+            Settling::Nothing => {}
+            Settling::Stopped(reason) => {
+                record.state = State::Stopped;
+                record.stop_reason = Some(reason);
+                record.mover = None;
+                write(&dir, &record)?;
+            }
+            Settling::Remove => {
+                remove(&dir)?;
+                drop(guard);
+                return Err(self.not_found(&id.into()));
+            }
+        }
+        let record = Ok(record);
+        Ok(Found { id, record, live })
+    }
+
+    /// Reads a record as it is.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::Damaged`], [`WorkspaceError::Newer`], [`WorkspaceError::NotFound`].
+    pub(crate) fn read(&self, id: WorkspaceId) -> Result<Record, WorkspaceError> {
+        let path = self.dir(id).join(RECORD);
+        let bytes = match std::fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound && !self.dir(id).exists() => {
+                return Err(WorkspaceError::NotFound {
+                    given: id.to_string(),
+                    others: 0,
+                });
+            }
+            Err(error) => {
+                let problem = error.to_string();
+                return Err(WorkspaceError::Damaged { id, problem });
+            }
+        };
+        let damaged = |error: serde_json::Error| WorkspaceError::Damaged {
+            id,
+            problem: error.to_string(),
+        };
+        let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(damaged)?;
+        let format = value["format"].as_u64().unwrap_or(0);
+        if format > u64::from(FORMAT) {
+            return Err(WorkspaceError::Newer { id, format });
+        }
+        let record: Record = serde_json::from_value(value).map_err(damaged)?;
+        if record.workspace_id == id {
+            return Ok(record);
+        }
+        let problem = format!("it is that of `{}`", record.workspace_id);
+        Err(WorkspaceError::Damaged { id, problem })
+    }
+
+    /// Reads, changes and writes a record, while nobody else does.
+    ///
+    /// # Errors
+    /// What `change` refuses with, or the file system.
+    pub(crate) fn update<T>(
+        &self,
+        id: WorkspaceId,
+        change: impl FnOnce(&mut Record) -> Result<T, WorkspaceError>,
+    ) -> Result<T, WorkspaceError> {
+        let _guard = self.lock_record(id)?;
+        let before = self.read(id)?;
+        let mut record = before.clone();
+        let outcome = change(&mut record)?;
+        if record != before {
+            write(&self.dir(id), &record)?;
+        }
+        Ok(outcome)
+    }
+
+    /// As [`Self::update`], for a change of the name, which nobody else may have.
+    ///
+    /// # Errors
+    /// [`WorkspaceError::NameTaken`], or as [`Self::update`].
+    pub(crate) fn update_named<T>(
+        &self,
+        id: WorkspaceId,
+        name: &WorkspaceName,
+        change: impl FnOnce(&mut Record) -> Result<T, WorkspaceError>,
+    ) -> Result<T, WorkspaceError> {
+        let _names = self.lock_names()?;
+        self.check_free(name, id)?;
+        self.update(id, change)
+    }
+
+    fn lock_record(&self, id: WorkspaceId) -> Result<File, WorkspaceError> {
+        let dir = self.dir(id);
+        if !dir.exists() {
+            return Err(self.not_found(&id.into()));
+        }
+        lock(&dir.join("record.lock"))
+    }
+
+    /// Takes the right to change the life of a workspace, if nobody else has it.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub(crate) fn try_lock_life(&self, id: WorkspaceId) -> Result<Option<LifeLock>, WorkspaceError> {
+        let path = self.dir(id).join("life.lock");
+        let file = match open_lock(&path) {
+            Err(WorkspaceError::Io { source, .. }) if source.kind() == ErrorKind::NotFound => {
+                return Err(self.not_found(&id.into()));
+            }
+            opened => opened?,
+        };
+        match file.try_lock() {
+            Ok(()) => Ok(Some(LifeLock { _file: file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(io_error("lock", path)(error)),
+        }
+    }
+
+    /// Removes a workspace with all that it has. Call it when no VM uses it.
+    ///
+    /// # Errors
+    /// If the file system refuses; what is left of it is removed by whoever finds it next.
+    pub(crate) fn remove(&self, id: WorkspaceId) -> Result<(), WorkspaceError> {
+        remove(&self.dir(id))
+    }
+}
+
+impl Mover {
+    /// This process, which begins to move a workspace out of a state.
+    ///
+    /// # Errors
+    /// If the kernel does not say when it started.
+    pub(crate) fn own(before: State) -> Result<Self, WorkspaceError> {
+        Ok(Self {
+            process: ProcessIdentity::own().map_err(io_error("make out", "/proc/self/stat"))?,
+            boot: host_boot(),
+            since: Timestamp::now(),
+            before,
+        })
+    }
+}
+
+/// What the processes of a workspace are known by.
+fn signs(record: &Record, live: Option<&Live>, dir: &Path) -> Signs {
+    let boot = host_boot();
+    let last_boot = match &record.mover {
+        Some(mover) => Some(mover.boot.clone()),
+        None => Live::read(dir).map(|live| live.boot),
+    };
+    Signs {
+        mover_lives: record
+            .mover
+            .as_ref()
+            .is_some_and(|mover| mover.boot == boot && mover.process.is_live()),
+        supervisor_lives: live.is_some(),
+        same_boot: last_boot.is_none_or(|last| last == boot),
+    }
+}
+
+fn write(dir: &Path, record: &Record) -> Result<(), WorkspaceError> {
+    let bytes = serde_json::to_vec_pretty(record).expect("records have string keys and no other way to fail");
+    Ok(dirs::publish(dir, RECORD, &bytes)?)
+}
+
+/// It is no workspace any more once its directory has another name.
+fn remove(dir: &Path) -> Result<(), WorkspaceError> {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    let grave = dir.with_file_name(format!(".{name}.deleted"));
+    match std::fs::rename(dir, &grave) {
+        Err(error) if error.kind() != ErrorKind::NotFound => return Err(io_error("remove", dir)(error)),
+        Ok(()) | Err(_) => {}
+    }
+    match std::fs::remove_dir_all(&grave) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io_error("remove", grave)(error)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn lock(path: &Path) -> Result<File, WorkspaceError> {
+    let file = open_lock(path)?;
+    file.lock().map_err(io_error("lock", path))?;
+    Ok(file)
+}
+
+fn open_lock(path: &Path) -> Result<File, WorkspaceError> {
+    File::options()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(io_error("open", path))
+}
+
+/// Records that a workspace has no VM any more.
+pub(crate) fn stopped(record: &mut Record, reason: StopReason) {
+    record.state = State::Stopped;
+    record.stop_reason = Some(reason);
+    record.mover = None;
+}
