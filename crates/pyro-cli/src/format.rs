@@ -106,6 +106,6 @@ mod tests {
     #[test]
     fn names_are_those_of_the_json_form() {
         assert_eq!(name(pyro::object::VmmKind::Qemu), "qemu");
-        assert_eq!(name(pyro::object::ExecOutcome::TimedOut), "timed_out");
+        assert_eq!(name(ExecOutcome::TimedOut), "timed_out");
     }
 }

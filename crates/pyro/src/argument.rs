@@ -61,6 +61,9 @@ impl Diagnosis for InvalidArgument {
                 Some(format!("pass a `{name}` of at least {min} and at most {max}"))
             }
             Self::TooLong { .. } => Some("send long data through standard input instead".to_owned()),
+            Self::Malformed { name: "labels", .. } => {
+                Some("write labels as KEY=VALUE, as in `branch=main`".to_owned())
+            }
             Self::Malformed { .. } => None,
         }
     }

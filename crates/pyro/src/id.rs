@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn a_name_is_trimmed_and_cannot_be_taken_for_anything_else() {
         assert_eq!(" my work ".parse::<WorkspaceName>().unwrap().as_str(), "my work");
-        assert!("é".repeat(120).parse::<WorkspaceName>().is_ok());
+        "é".repeat(120).parse::<WorkspaceName>().unwrap();
         let too_long = "x".repeat(121);
         for text in [
             "",

@@ -27,3 +27,4 @@ mod support;
 mod template;
 mod tier;
 mod volume;
+mod workspace;

@@ -26,8 +26,8 @@ pub(crate) fn gone_within() -> Duration {
     Duration::from_secs(figure("PYRO_TEST_GONE_S", 5))
 }
 
-/// What may stay in a home: the register of reservations and its lock.
-const REGISTER: [&str; 2] = ["admission.json", "admission.lock"];
+/// What may stay in a home: the register of reservations and its lock, and where workspaces were.
+const REGISTER: [&str; 3] = ["admission.json", "admission.lock", "workspaces"];
 
 /// How long a command may run where the test does not say: long enough for any host.
 const TIMEOUT: [&str; 2] = ["--timeout-seconds", "600"];
@@ -169,6 +169,11 @@ impl Home {
         assert!(
             left.iter().all(|name| REGISTER.contains(&name.as_str())),
             "the home has {left:?}"
+        );
+        let left = names(&self.state().join("workspaces"));
+        assert!(
+            left.iter().all(|name| name == "names.lock"),
+            "workspaces are left: {left:?}"
         );
         assert_eq!(
             names(&self.path().join("tmp")),

@@ -156,6 +156,7 @@ pub struct WorkspaceSummary {
 }
 
 /// A command in a workspace.
+#[expect(clippy::struct_excessive_bools, reason = "the fields of the contract")]
 #[derive(Debug, Clone, Serialize)]
 #[non_exhaustive]
 pub struct WorkspaceExec {

@@ -18,6 +18,7 @@ pub(super) struct Activity {
     live: RefCell<Live>,
     last: Cell<Instant>,
     ttl: Cell<Duration>,
+    is_over: Cell<bool>,
     changed: Notify,
 }
 
@@ -33,6 +34,7 @@ impl Activity {
             live: RefCell::new(live),
             last: Cell::new(Instant::now()),
             ttl: Cell::new(ttl),
+            is_over: Cell::new(false),
             changed: Notify::new(),
         }
     }
@@ -54,6 +56,11 @@ impl Activity {
     pub(super) fn set_vm(&self, facts: VmFacts) {
         self.live.borrow_mut().vm = Some(facts);
         self.touch();
+    }
+
+    /// Says nothing more: another supervisor may, from now on.
+    pub(super) fn close(&self) {
+        self.is_over.set(true);
     }
 
     /// When it was last used.
@@ -85,7 +92,9 @@ impl Activity {
         let mut live = self.live.borrow_mut();
         live.last_activity_at = Timestamp::now();
         // Whoever reads it sees the last time that could be written.
-        if let Err(error) = live.write(&self.dir) {
+        if !self.is_over.get()
+            && let Err(error) = live.write(&self.dir)
+        {
             tracing::warn!(%error, "live.json was not written");
         }
         drop(live);

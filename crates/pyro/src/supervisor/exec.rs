@@ -94,6 +94,7 @@ impl Supervisor {
             command: request.command.clone(),
             cwd: request.cwd.clone(),
             recorded_at: Timestamp::now(),
+            output_limit: request.output_limit,
         };
         let recorded = self.recorder.borrow_mut().began(began.clone());
         recorded.map_err(|source| WorkspaceError::Io {
@@ -218,7 +219,7 @@ async fn follow(
     }
     client.reader.abort();
     let streams = keeper.finish().unwrap_or_else(|error| {
-        problem.get_or_insert(error.to_string());
+        problem.get_or_insert_with(|| error.to_string());
         KeptStreams::default()
     });
     let answer = match conclude(end, streams, problem) {
@@ -243,7 +244,7 @@ async fn take(
     problem: &mut Option<String>,
 ) {
     if let Err(error) = keeper.push(stream, &bytes) {
-        problem.get_or_insert(error.to_string());
+        problem.get_or_insert_with(|| error.to_string());
     }
     client
         .send(&match stream {

@@ -81,6 +81,7 @@ impl Supervisor {
         }
         self.all_commands_recorded().await;
         drop(self.recorder.borrow().sync());
+        self.activity.close();
         let last_activity_at = self.activity.last_at();
         let recorded = self.store.update(self.id, |record| {
             stopped(record, ending.reason);

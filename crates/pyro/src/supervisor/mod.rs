@@ -28,7 +28,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::LocalSet;
 
 use self::activity::Activity;
-pub(crate) use self::api::{Answer, Call, CommandEnd, Hello, RemoteError, VERSION};
+pub(crate) use self::api::{Answer, Call, CommandEnd, Hello, VERSION};
 use self::life::Ending;
 use self::machine::{DiskIs, RunningVm};
 pub(crate) use self::order::{Order, Report, Task};
@@ -38,10 +38,12 @@ use crate::command::RunControl;
 use crate::environment::BootableEnvironment;
 use crate::error::{Diagnosis, Error, ErrorCode, Result};
 use crate::id::WorkspaceId;
+use crate::object::ExecOutcome;
 use crate::process::ProcessIdentity;
 use crate::vm::{FollowedVm as _, SharedVm};
 use crate::workspace::{
-    DISK, History, Live, Mover, Record, Recorder, SOCKET, State, StopReason, Store, WorkspaceError, host_boot,
+    DISK, Ended, History, Live, Mover, Record, Recorder, SOCKET, State, StopReason, Store, WorkspaceError,
+    host_boot, kept_of_lost,
 };
 
 /// How long answers that are under way may take to leave before the process ends.
@@ -115,7 +117,7 @@ pub async fn supervise(input: File, mut output: File) -> Result<()> {
     LocalSet::new()
         .run_until(async move {
             let begun = tokio::select! {
-                begun = begin(&order) => begun,
+                begun = Box::pin(begin(&order)) => begun,
                 () = closed(&input) => Err(WorkspaceError::Cancelled.into()),
             };
             let report = match &begun {
@@ -128,7 +130,7 @@ pub async fn supervise(input: File, mut output: File) -> Result<()> {
             let _unheard = output.write_all(&bytes);
             drop((input, output));
             let (supervisor, listener) = begun?;
-            serve(supervisor, listener).await;
+            Box::pin(serve(supervisor, listener)).await;
             Ok(())
         })
         .await
@@ -171,7 +173,7 @@ async fn begin(order: &Order) -> Result<(Rc<Supervisor>, UnixListener)> {
         busy: 0,
     };
     let history = History::read(&dir).map_err(Supervisor::io("read the history of", &dir))?;
-    let recorder = Recorder::open(&dir).map_err(Supervisor::io("write the history of", &dir))?;
+    let recorder = recover(&history, &dir).map_err(Supervisor::io("write the history of", &dir))?;
     let environment = pyro
         .environments()
         .installed_as(&record.environment, &record.environment_digest)?;
@@ -196,6 +198,21 @@ async fn begin(order: &Order) -> Result<(Rc<Supervisor>, UnixListener)> {
     supervisor.start(order.task, &record).await?;
     let listener = supervisor.listen()?;
     Ok((supervisor, listener))
+}
+
+/// Opens the history for more, after the end of what another supervisor took with it is written down.
+fn recover(history: &History, dir: &std::path::Path) -> io::Result<Recorder> {
+    let mut recorder = Recorder::open(dir)?;
+    for entry in history.entries.values().filter(|entry| entry.ended.is_none()) {
+        let lost = Ended {
+            outcome: ExecOutcome::Lost,
+            exit_code: None,
+            duration_ms: 0,
+            streams: kept_of_lost(dir, &entry.began),
+        };
+        recorder.ended(entry.began.sequence, lost)?;
+    }
+    Ok(recorder)
 }
 
 impl Supervisor {
@@ -313,7 +330,7 @@ impl Supervisor {
         };
         tokio::select! {
             ending = asked.wait_for(Option::is_some) => {
-                ending.ok().and_then(|ending| *ending).unwrap_or(Ending::asked(true))
+                ending.ok().and_then(|ending| *ending).unwrap_or_else(|| Ending::asked(true))
             }
             how = self.vm_ended() => {
                 tracing::warn!(%how, "the VM ended");

@@ -33,7 +33,6 @@ enum Ask {
         problem: String,
         reply: oneshot::Sender<VmError>,
     },
-    ResidentBytes(oneshot::Sender<Option<u64>>),
     Kill,
 }
 
@@ -74,7 +73,6 @@ async fn keep(mut vm: LiveVm, mut inbox: mpsc::Receiver<Ask>, end: watch::Sender
         match ask {
             Some(Ask::Caller { broken, reply }) => drop(reply.send(caller(&mut vm, broken).await)),
             Some(Ask::Lost { problem, reply }) => drop(reply.send(vm.lost(&problem).await)),
-            Some(Ask::ResidentBytes(reply)) => drop(reply.send(vm.resident_bytes())),
             Some(Ask::Kill) | None => return vm.kill().await,
         }
     }
@@ -89,13 +87,6 @@ async fn caller(vm: &mut LiveVm, broken: Option<Caller>) -> Result<Caller, VmErr
 }
 
 impl SharedVm {
-    /// The memory that the VMM uses now, in bytes.
-    pub(crate) async fn resident_bytes(&self) -> Option<u64> {
-        let (reply, answer) = oneshot::channel();
-        self.asks.send(Ask::ResidentBytes(reply)).await.ok()?;
-        answer.await.ok().flatten()
-    }
-
     async fn ask_for_caller(&self, broken: Option<Caller>) -> Result<Caller, VmError> {
         let (reply, answer) = oneshot::channel();
         if self.asks.send(Ask::Caller { broken, reply }).await.is_err() {

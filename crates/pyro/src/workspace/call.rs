@@ -6,7 +6,7 @@ use std::path::Path;
 
 use tokio::net::UnixStream;
 
-use super::error::{WorkspaceError, io_error};
+use super::error::io_error;
 use super::socket_path;
 use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::supervisor::{Answer, Call, Frame, Hello, VERSION, receive, send};

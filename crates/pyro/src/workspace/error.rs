@@ -111,6 +111,7 @@ impl Diagnosis for WorkspaceError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::NotFound { others: 0, .. } => "there is none; `pyro workspace create` makes one".to_owned(),
+            Self::NotFound { others: 1, .. } => "`pyro workspace list` shows 1 other".to_owned(),
             Self::NotFound { others, .. } => format!("`pyro workspace list` shows {others} others"),
             Self::NameTaken { holder, .. } => format!("choose another or delete `{holder}`"),
             Self::State { hint, .. } => hint.clone(),

@@ -147,10 +147,15 @@ pub(super) async fn exec(
             never = &mut steer => match never {},
         }
     };
-    Ok(assemble(place, (sequence, generation), (command, cwd), end, kept))
+    Ok(assemble(
+        &place,
+        (sequence, generation),
+        (command, cwd),
+        end,
+        kept,
+    ))
 }
 
-/// Frames are received on a task of their own half, so that a wish in between loses no part of one.
 async fn receive_whole(reader: &mut tokio::net::unix::OwnedReadHalf) -> Result<Frame> {
     match receive(reader).await.map_err(gone)? {
         Some(frame) => Ok(frame),
@@ -195,7 +200,7 @@ async fn steer(dir: &Path, sequence: u64, mut wishes: Wishes) -> std::convert::I
 }
 
 fn assemble(
-    place: Place<'_>,
+    place: &Place<'_>,
     (sequence, generation): (u64, u64),
     (command, cwd): (String, String),
     end: CommandEnd,

@@ -13,6 +13,7 @@ use super::exec::{self, ExecRequest, Place};
 use super::history::History;
 use super::info;
 use super::launch::launch;
+use super::live::Live;
 use super::logs::{self, LogsRequest};
 use super::record::{FORMAT, Mover, Record, State, StopReason};
 use super::state::starts_by_itself;
@@ -33,6 +34,9 @@ const EXCLUSION_BOUND: Duration = Duration::from_secs(30);
 
 /// How often it looks whether it may begin.
 const EXCLUSION_CHECK: Duration = Duration::from_millis(20);
+
+/// How long a supervisor may take to end once it has answered; it has nothing more to do.
+const LAST_MOMENTS: Duration = Duration::from_secs(2);
 
 /// The most labels of a workspace.
 const MAX_LABELS: usize = 64;
@@ -287,7 +291,9 @@ impl Workspace {
             Some(None) | None => self.store.update(self.id, change)?,
         };
         check_labels(&labels)?;
-        if let (Some(ttl), Some(_)) = (request.ttl, &found.live) {
+        let is_started =
+            found.live.is_some() && found.record.is_ok_and(|record| record.state == State::Started);
+        if let Some(ttl) = request.ttl.filter(|_| is_started) {
             let ttl_seconds = ttl.as_secs();
             call::call(&self.dir(), Call::SetTtl { ttl_seconds }).await?;
         }
@@ -383,8 +389,9 @@ impl Workspace {
     pub async fn stop(&self) -> Result<WorkspaceInfo> {
         let _life = self.life().await?;
         let found = self.store.find(self.id)?;
-        if found.live.is_some() {
+        if let Some(live) = found.live {
             call::call(&self.dir(), Call::Stop { at_once: false }).await?;
+            gone(&live).await;
         }
         // Also for one that stopped by itself: it is not to be started by the next operation.
         self.store.find(self.id)?;
@@ -424,9 +431,10 @@ impl Workspace {
         if found.record.is_ok() {
             self.move_to(State::Deleting)?;
         }
-        if found.live.is_some() {
+        if let Some(live) = found.live {
             // One that went away meanwhile is as good as ended.
             let _ended = call::call(&self.dir(), Call::Stop { at_once: true }).await;
+            gone(&live).await;
         }
         self.store.remove(self.id)?;
         drop(life);
@@ -439,9 +447,8 @@ impl Workspace {
         let mut auto_started = false;
         loop {
             let found = self.store.find(self.id)?;
-            let record = match &found.record {
-                Ok(record) => record,
-                Err(_) => return Ok((found, auto_started)),
+            let Ok(record) = &found.record else {
+                return Ok((found, auto_started));
             };
             match record.state {
                 State::Started => return Ok((found, auto_started)),
@@ -492,6 +499,14 @@ impl Workspace {
             record.state = state;
             Ok(())
         })
+    }
+}
+
+/// Waits until a supervisor that has nothing more to do has ended.
+async fn gone(live: &Live) {
+    let deadline = Instant::now() + LAST_MOMENTS;
+    while live.is_live() && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }
 

@@ -39,6 +39,9 @@ pub(crate) struct Began {
     pub(crate) command: String,
     pub(crate) cwd: String,
     pub(crate) recorded_at: Timestamp,
+    /// The most output that is kept, over both streams, in bytes.
+    #[serde(default)]
+    pub(crate) output_limit: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,10 +87,9 @@ impl History {
             Err(error) => return Err(error),
         };
         for line in BufReader::new(file).split(b'\n') {
-            match serde_json::from_slice(&line?) {
-                Ok(line) => history.take(line),
-                // Torn by a crash of the host.
-                Err(_) => {}
+            // One that does not read was torn by a crash of the host.
+            if let Ok(line) = serde_json::from_slice(&line?) {
+                history.take(line);
             }
         }
         Ok(history)
@@ -199,6 +201,7 @@ mod tests {
             command: "true".to_owned(),
             cwd: "/workspace".to_owned(),
             recorded_at: Timestamp::UNIX_EPOCH,
+            output_limit: 100,
         }
     }
 

@@ -40,7 +40,7 @@ fn last_activity(record: &Record, live: Option<&Live>) -> Timestamp {
 }
 
 fn expires(record: &Record, live: Option<&Live>) -> Option<String> {
-    let live = live.filter(|live| live.busy == 0)?;
+    let live = live.filter(|live| record.state == State::Started && live.busy == 0)?;
     let ttl = SignedDuration::try_from(Duration::from_secs(record.ttl_seconds)).ok()?;
     live.last_activity_at.checked_add(ttl).ok().map(time)
 }
@@ -68,7 +68,8 @@ pub(super) fn describe(store: &Store, found: Found) -> Result<WorkspaceInfo> {
         duration_ms: entry.ended.as_ref().map(|ended| ended.duration_ms),
     });
     let disk_used = std::fs::metadata(store.dir(id).join(DISK)).map_or(0, |disk| disk.blocks() * 512);
-    let vm = live.as_ref().and_then(|live| live.vm.as_ref());
+    let runs = record.state != State::Stopped;
+    let vm = live.as_ref().filter(|_| runs).and_then(|live| live.vm.as_ref());
     Ok(WorkspaceInfo {
         workspace_id: id,
         name: record.name.clone(),

@@ -3,9 +3,9 @@
 //! A stream's file begins with what came first. What came after that goes to a ring behind it, which is put in order
 //! when the command has ended.
 
-use std::fs::File;
+use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -96,23 +96,6 @@ impl OutputKeeper {
         self.streams[stream as usize].push(bytes, room, self.half)
     }
 
-    /// What is kept so far, as [`finish`](Self::finish) would leave it if nothing more came and all fitted.
-    pub(crate) fn so_far(&self) -> KeptStreams {
-        let kept = |ring: &Ring| KeptStream {
-            total: ring.total,
-            head: ring.head,
-            tail: if ring.is_in_order(self.half) {
-                ring.total - ring.head
-            } else {
-                0
-            },
-        };
-        KeptStreams {
-            stdout: kept(&self.streams[0]),
-            stderr: kept(&self.streams[1]),
-        }
-    }
-
     /// Puts the files in order, and says what they hold.
     ///
     /// # Errors
@@ -136,10 +119,6 @@ impl OutputKeeper {
 }
 
 impl Ring {
-    fn is_in_order(&self, half: u64) -> bool {
-        self.total - self.head <= half
-    }
-
     fn push(&mut self, mut bytes: &[u8], room: u64, half: u64) -> io::Result<()> {
         // Once something went to the tail, the head is closed: bytes stay in order.
         let room = if self.total == self.head { room } else { 0 };
@@ -168,7 +147,7 @@ impl Ring {
             Some(file) => file,
             None => {
                 if let Some(dir) = self.path.parent() {
-                    std::fs::create_dir_all(dir)?;
+                    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
                 }
                 create(&self.path)?
             }

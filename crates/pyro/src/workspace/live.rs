@@ -3,7 +3,9 @@
 //! It means nothing once the supervisor is gone, so it is not synced.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use jiff::Timestamp;
@@ -50,7 +52,13 @@ impl Live {
     pub(crate) fn write(&self, dir: &Path) -> io::Result<()> {
         let bytes = serde_json::to_vec(self)?;
         let draft = dir.join(".live.json.new");
-        std::fs::write(&draft, bytes)?;
+        let mut file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&draft)?;
+        file.write_all(&bytes)?;
         std::fs::rename(draft, dir.join(FILE))
     }
 

@@ -7,9 +7,9 @@ use std::path::Path;
 
 use super::error::{WorkspaceError, io_error};
 use super::handle::history;
-use super::history::Entry;
+use super::history::{Began, Entry};
 use super::info;
-use super::kept::{self, KeptStream};
+use super::kept::{self, KeptStream, KeptStreams};
 use super::store::{Found, Store};
 use crate::error::Result;
 use crate::object::{LogEntry, StreamInfo, TextEncoding, WorkspaceLogs};
@@ -95,7 +95,7 @@ fn describe(dir: &Path, entry: &Entry, is_live: bool, request: &LogsRequest) -> 
     let shown = |stream, wanted: [LogStream; 2]| {
         let kept = match &entry.ended {
             Some(ended) => ended.streams.of(stream),
-            None => still_growing(&kept::path(dir, sequence, stream)),
+            None => still_growing(&kept::path(dir, sequence, stream), entry.began.output_limit / 2),
         };
         if wanted.contains(&request.stream) {
             text(dir, sequence, stream, kept, request)
@@ -126,13 +126,22 @@ fn describe(dir: &Path, entry: &Entry, is_live: bool, request: &LogsRequest) -> 
     })
 }
 
-/// What is there of a command that runs, or whose end was never recorded.
-fn still_growing(path: &Path) -> KeptStream {
+/// What is there of a command that runs, or whose end was never recorded: its beginning, as what follows is not in order.
+fn still_growing(path: &Path, half: u64) -> KeptStream {
     let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     KeptStream {
         total: length,
-        head: length,
+        head: length.min(half),
         tail: 0,
+    }
+}
+
+/// What is kept of a command whose end was never recorded.
+pub(crate) fn kept_of_lost(dir: &Path, began: &Began) -> KeptStreams {
+    let kept = |stream| still_growing(&kept::path(dir, began.sequence, stream), began.output_limit / 2);
+    KeptStreams {
+        stdout: kept(Stream::Stdout),
+        stderr: kept(Stream::Stderr),
     }
 }
 

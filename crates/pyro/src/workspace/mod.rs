@@ -27,6 +27,7 @@ pub use self::handle::{CreateRequest, UpdateRequest, Workspace, WorkspaceFilter}
 pub(crate) use self::history::{Began, Ended, History, Recorder};
 pub(crate) use self::kept::{KeptStreams, OutputKeeper};
 pub(crate) use self::live::{Live, VmFacts, host_boot};
+pub(crate) use self::logs::kept_of_lost;
 pub use self::logs::{DEFAULT_LOGS, LogStream, LogsRequest};
 pub(crate) use self::record::{Mover, Record};
 pub use self::record::{State, StopReason};
