@@ -12,6 +12,7 @@ use crate::settings::Settings;
 use crate::space::Space;
 use crate::template::{self, Serving, TemplateStore};
 use crate::vmm::cgroup;
+use crate::workspace::{self, Store};
 
 /// How long something may go unused where the caller does not say: a week.
 const UNUSED_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -20,8 +21,10 @@ const UNUSED_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PruneRequest {
-    /// How long a template may go unused; a week by default.
+    /// How long a template may go unused, or a workspace be stopped; a week by default.
     pub older_than: Duration,
+    /// Whether workspaces go, too, that were stopped on request, and not because nobody used them.
+    pub stopped: bool,
     /// Only tell what would be removed.
     pub dry_run: bool,
 }
@@ -30,6 +33,7 @@ impl Default for PruneRequest {
     fn default() -> Self {
         Self {
             older_than: UNUSED_FOR,
+            stopped: false,
             dry_run: false,
         }
     }
@@ -71,6 +75,7 @@ pub(crate) fn prune(pyro: &Pyro, request: &PruneRequest) -> Result<Pruning> {
     let mut report = template::prune(&templates, &serving, request.dry_run)?;
     prune_files(settings, request.dry_run, &mut report)?;
     prune_cgroups(request.dry_run, &mut report);
+    workspace::prune(&Store::new(&settings.home), request, &mut report)?;
     report.dry_run = request.dry_run;
     Ok(report)
 }

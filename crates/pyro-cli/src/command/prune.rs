@@ -14,14 +14,15 @@ use crate::format;
 use crate::table::one_line;
 use crate::ui::{Form, Ui};
 
-/// Remove leftovers, and templates that no longer serve
+/// Remove leftovers, templates that no longer serve, and workspaces that nobody came back to
 ///
 /// A template goes if it fits nothing that is installed now, or was not used for a while; the next VM of its kind makes
-/// it anew. What is in use stays. Environments are removed by `pyro env prune`.
+/// it anew. A workspace goes if it was stopped because nobody used it, and that was long ago. What is in use stays.
+/// Environments are removed by `pyro env prune`.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  pyro prune --dry-run\n  pyro prune --older-than 12h --yes")]
 pub(crate) struct Prune {
-    /// Remove templates that were not used for this long
+    /// Remove templates that were not used, and workspaces that were stopped, for this long
     #[arg(
         long,
         value_name = "DURATION",
@@ -30,7 +31,7 @@ pub(crate) struct Prune {
     )]
     older_than: String,
 
-    /// Remove workspaces that were stopped on request, too; this version has none
+    /// Remove workspaces that were stopped on request, too
     #[arg(long)]
     stopped: bool,
 
@@ -47,6 +48,7 @@ pub(crate) struct Prune {
 pub(crate) fn execute(prune: &Prune, pyro: &Pyro, ui: Ui) -> Result<Exit> {
     let mut request = PruneRequest::default();
     request.older_than = older_than(&prune.older_than)?;
+    request.stopped = prune.stopped;
     request.dry_run = prune.dry_run;
     if !prune.dry_run && !prune.yes && !agreed(pyro, &request, ui)? {
         return Ok(Exit::Done);

@@ -5,7 +5,8 @@
 //! the VMs: `emulated/qemu` (unless it is said otherwise), `hardware/qemu` or `hardware/firecracker`, and how often or
 //! how much: `PYRO_TEST_RUNS`, runs in a row that must leave nothing behind; `PYRO_TEST_AT_ONCE`, runs at once;
 //! `PYRO_TEST_KILLS`, makers of a template that are killed; `PYRO_TEST_OUTPUT_MIB` and `PYRO_TEST_INPUT_MIB`, what passes
-//! out of a guest and through it; `PYRO_TEST_CLOCK_MS`, how far its clock may be off. `cargo xtask lab` runs them on the
+//! out of a guest and through it; `PYRO_TEST_WORKSPACE_KILLS` and `PYRO_TEST_SEED`, how often a process of a workspace
+//! is killed, and when; `PYRO_TEST_CLOCK_MS`, how far its clock may be off. `cargo xtask lab` runs them on the
 //! hardware tiers, with figures that fit it.
 
 mod cgroup;
@@ -17,6 +18,7 @@ mod guest;
 mod image;
 mod interrupt;
 mod isolation;
+mod kill;
 mod limit;
 mod many;
 mod prepare;

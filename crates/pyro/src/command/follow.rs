@@ -113,7 +113,12 @@ impl<'a, V: FollowedVm, E: From<(Stream, Bytes)> + Send> Follower<'a, V, E> {
             Some(call) => Talk::Sole(call),
             None => {
                 let caller = self.vm.caller().await?;
-                let call = caller.exec(exec).await?;
+                let call = match caller.exec(exec).await {
+                    Err(error) if error.is_broken_stream() => {
+                        return Err(self.vm.lost(&error.to_string()).await.into());
+                    }
+                    begun => begun?,
+                };
                 self.caller = Some(caller);
                 call.into()
             }

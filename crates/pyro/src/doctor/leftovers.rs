@@ -14,6 +14,7 @@ use crate::object::DoctorCheck;
 use crate::settings::Settings;
 use crate::template::{self, TemplateStore};
 use crate::vmm::cgroup;
+use crate::workspace::Store;
 
 const ID: &str = "leftovers";
 
@@ -26,6 +27,7 @@ pub(super) fn look(settings: &Settings) -> (DoctorCheck, Value) {
         Ok(entries) => (entries, None),
         Err(_) => (Vec::new(), Some(settings.home.join("admission.json"))),
     };
+    let workspaces_damaged = damaged_workspaces(settings);
     let (live, dead): (Vec<_>, Vec<_>) = reservations.into_iter().partition(Entry::is_live);
     let orphans = orphans(&settings.home.join("vms"), &live);
     let cache = &settings.cache_dir;
@@ -34,7 +36,9 @@ pub(super) fn look(settings: &Settings) -> (DoctorCheck, Value) {
         name.starts_with(".draft-")
     }));
     downloads.extend(older_than(cache, GIVEN_UP, |name| name.starts_with(".packages-")));
-    let files = leftover::unpublished_files(settings);
+    let mut files = leftover::unpublished_files(settings);
+    let workspaces = Store::new(&settings.home);
+    files.extend(workspaces.leftovers());
     let templates = template::leftovers(&TemplateStore::new(cache));
     let cgroups = cgroup::leftovers();
     let value = json!({
@@ -44,9 +48,13 @@ pub(super) fn look(settings: &Settings) -> (DoctorCheck, Value) {
         "abandoned_files": files,
         "abandoned_templates": templates,
         "ownerless_cgroups": cgroups,
-        "damaged_records": damaged,
+        "damaged_records": damaged.iter().chain(&workspaces_damaged).collect::<Vec<_>>(),
     });
-    let paths: Vec<_> = orphans.into_iter().chain(damaged).collect();
+    let paths: Vec<_> = orphans
+        .into_iter()
+        .chain(damaged)
+        .chain(workspaces_damaged)
+        .collect();
     let prunable = files.len() + templates.len();
     let passing = Passing {
         reservations: dead.len(),
@@ -108,6 +116,14 @@ fn count(number: usize, thing: &str) -> String {
         1 => format!("1 {thing}"),
         _ => format!("{number} {thing}s"),
     }
+}
+
+/// The directories of workspaces whose records cannot be read.
+fn damaged_workspaces(settings: &Settings) -> Vec<PathBuf> {
+    let store = Store::new(&settings.home);
+    let found = store.all().unwrap_or_default();
+    let damaged = found.into_iter().filter(|found| found.record.is_err());
+    damaged.map(|found| store.dir(found.id)).collect()
 }
 
 /// The directories of VMs that no living process holds.

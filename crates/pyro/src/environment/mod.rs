@@ -26,6 +26,7 @@ use self::store::Store;
 use crate::Pyro;
 use crate::error::Result;
 use crate::object::{EnvironmentInfo, EnvironmentList, EnvironmentOrigin, PruneReport};
+use crate::workspace::Store as Workspaces;
 
 /// The environments of one [`Pyro`].
 #[derive(Debug, Clone)]
@@ -263,7 +264,8 @@ impl Environments {
     /// # Errors
     /// `host-io` if the cache cannot be changed.
     pub fn prune(&self, scope: PruneScope, dry_run: bool) -> Result<PruneReport> {
-        Ok(prune::prune(&self.store, scope, dry_run)?)
+        let used = Workspaces::new(&self.pyro.settings().home).environment_digests()?;
+        Ok(prune::prune(&self.store, scope, &used, dry_run)?)
     }
 
     /// The names of what is installed, by the digest of the root file system image; several are joined by commas.

@@ -10,13 +10,15 @@ use super::store::{self, ROOT_IMAGE, Store};
 use crate::object::PruneReport;
 use crate::space::Space;
 
-/// Removes partial downloads, drafts and installs as far as the scope says.
+/// Removes partial downloads, drafts and installs as far as the scope says; but nothing whose manifest has one of the
+/// digests in `used`.
 ///
 /// # Errors
 /// If the cache cannot be read or changed. What was removed before stays removed.
 pub(super) fn prune(
     store: &Store,
     scope: PruneScope,
+    used: &BTreeSet<String>,
     dry_run: bool,
 ) -> Result<PruneReport, EnvironmentError> {
     let mut report = PruneReport {
@@ -32,6 +34,10 @@ pub(super) fn prune(
             .file_name()
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
+        if used.contains(&format!("sha256:{label}")) {
+            report.kept.push(format!("{label}: a workspace starts from it"));
+            continue;
+        }
         let superseded = !wanted.contains(&label);
         if superseded || scope == PruneScope::AllUnused {
             remove_install(store, &dir, &label, dry_run, &mut report)?;

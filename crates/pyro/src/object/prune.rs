@@ -65,4 +65,6 @@ pub enum PruneKind {
     File,
     /// The cgroup of a VM whose owner was killed.
     Cgroup,
+    /// A workspace that is stopped.
+    Workspace,
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::machine::{self, DiskIs};
 use super::{Supervisor, moving};
-use crate::error::{ErrorCode, Result};
+use crate::error::Result;
 use crate::vm::FollowedVm as _;
-use crate::workspace::{DISK, State, StopReason, WorkspaceError, stopped};
+use crate::workspace::{DISK, Record, State, StopReason, WorkspaceError, stopped};
 
 /// How long a guest may take to end by itself before its VM is killed.
 const POWER_OFF: Duration = Duration::from_secs(20);
@@ -147,15 +147,11 @@ impl Supervisor {
         Ok(())
     }
 
-    async fn replace_vm(&self, record: &crate::workspace::Record) -> Result<()> {
+    async fn replace_vm(&self, record: &Record) -> Result<()> {
         let (disk, new_disk) = (self.dir.join(DISK), self.dir.join(NEW_DISK));
         let started = machine::start(&self.pyro, record, &self.environment, &new_disk, DiskIs::New).await;
         let started = match started {
             Ok(vm) => vm,
-            Err(error) if error.code() == ErrorCode::InsufficientResources => {
-                drop(std::fs::remove_file(&new_disk));
-                return Err(error);
-            }
             Err(error) => {
                 drop(std::fs::remove_file(&new_disk));
                 return Err(error);

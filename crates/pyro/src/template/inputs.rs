@@ -157,13 +157,14 @@ pub(super) mod tests {
     fn every_input_makes_another_key() {
         let base = serde_json::to_value(inputs()).unwrap();
         let names: Vec<String> = base.as_object().unwrap().keys().cloned().collect();
-        assert_eq!(names.len(), 12);
+        assert_eq!(names.len(), 13);
         for name in names {
             let mut changed = base.clone();
             changed[&name] = match name.as_str() {
                 "vmm" => "firecracker".into(),
                 "isolation" => "hardware".into(),
                 "program" => serde_json::json!({"path": "/bin/sh", "size": 1, "ino": 1, "modified": [1, 1]}),
+                "is_flushed" => true.into(),
                 "make" | "vcpu_count" | "mem_mib" | "disk_gib" => 7.into(),
                 _ => "other".into(),
             };

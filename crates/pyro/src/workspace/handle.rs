@@ -351,16 +351,21 @@ impl Workspace {
     /// # Errors
     /// Whatever keeps the VM from starting; the workspace is then stopped as before.
     pub async fn start(&self) -> Result<WorkspaceInfo> {
-        self.start_with(Task::Start).await?;
+        self.start_if_stopped().await?;
         self.status()
     }
 
-    async fn start_with(&self, task: Task) -> Result<()> {
+    async fn start_if_stopped(&self) -> Result<()> {
         let _life = self.life().await?;
-        let record = self.stopped_or_started()?;
+        let record = self.stopped_or_started().await?;
         if record.state == State::Started {
             return Ok(());
         }
+        self.start_stopped(Task::Start, &record).await
+    }
+
+    /// Starts a supervisor for a workspace that is stopped, while nobody else may.
+    async fn start_stopped(&self, task: Task, record: &Record) -> Result<()> {
         let state = if task == Task::Reset {
             State::Resetting
         } else {
@@ -388,9 +393,10 @@ impl Workspace {
     /// `busy`, `workspace-not-found`, `host-io`.
     pub async fn stop(&self) -> Result<WorkspaceInfo> {
         let _life = self.life().await?;
-        let found = self.store.find(self.id)?;
-        if let Some(live) = found.live {
-            call::call(&self.dir(), Call::Stop { at_once: false }).await?;
+        self.stopped_or_started().await?;
+        if let Some(live) = self.store.find(self.id)?.live {
+            // One that went away meanwhile is as good as stopped.
+            let _ended = call::call(&self.dir(), Call::Stop { at_once: false }).await;
             gone(&live).await;
         }
         // Also for one that stopped by itself: it is not to be started by the next operation.
@@ -409,13 +415,14 @@ impl Workspace {
     /// # Errors
     /// Whatever keeps the new VM from starting; nothing has changed then.
     pub async fn reset(&self) -> Result<WorkspaceInfo> {
-        let found = self.store.find(self.id)?;
-        if found.live.is_some() {
-            let _life = self.life().await?;
+        let life = self.life().await?;
+        let record = self.stopped_or_started().await?;
+        if record.state == State::Started {
             call::call(&self.dir(), Call::Reset).await?;
         } else {
-            self.start_with(Task::Reset).await?;
+            self.start_stopped(Task::Reset, &record).await?;
         }
+        drop(life);
         let mut info = self.status()?;
         info.workspace_reset = Some(info::reset_to_baseline());
         Ok(info)
@@ -453,7 +460,7 @@ impl Workspace {
             match record.state {
                 State::Started => return Ok((found, auto_started)),
                 State::Stopped if !auto_started && starts_by_itself(record.stop_reason) => {
-                    self.start_with(Task::Start).await?;
+                    self.start_if_stopped().await?;
                     auto_started = true;
                 }
                 State::Stopped | State::Damaged => {
@@ -483,14 +490,19 @@ impl Workspace {
         }
     }
 
-    /// Its record, once it is in no passing state of its supervisor's.
-    fn stopped_or_started(&self) -> Result<Record> {
-        let found = self.store.find(self.id)?;
-        let record = found.record?;
-        if record.state.is_passing() {
-            return Err(busy(&record).into());
+    /// Its record, once its supervisor moves it no more: that may be stopping it on its own account.
+    async fn stopped_or_started(&self) -> Result<Record> {
+        let deadline = Instant::now() + EXCLUSION_BOUND;
+        loop {
+            let record = self.store.find(self.id)?.record?;
+            if !record.state.is_passing() {
+                return Ok(record);
+            }
+            if Instant::now() >= deadline {
+                return Err(busy(&record).into());
+            }
+            tokio::time::sleep(EXCLUSION_CHECK).await;
         }
-        Ok(record)
     }
 
     fn move_to(&self, state: State) -> Result<(), WorkspaceError> {

@@ -15,10 +15,12 @@
 //!
 //! Locks go with their descriptors, so a process that was killed holds none.
 
+use std::collections::BTreeSet;
 use std::fs::{File, TryLockError};
 use std::io::ErrorKind;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -28,9 +30,13 @@ use super::record::{FORMAT, Mover, Record, State, StopReason};
 use super::state::{Settling, Signs, settle};
 use crate::dirs;
 use crate::id::{WorkspaceId, WorkspaceName, WorkspaceRef};
+use crate::leftover::older_than;
 use crate::process::ProcessIdentity;
 
 const RECORD: &str = "record.json";
+
+/// Making and removing a workspace's directory takes far less.
+const UNFINISHED: Duration = Duration::from_secs(10 * 60);
 
 /// All workspaces of a state directory. Making one touches nothing.
 #[derive(Debug, Clone)]
@@ -312,6 +318,42 @@ impl Store {
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(io_error("lock", path)(error)),
         }
+    }
+
+    /// The digests of the environments that workspaces need to start.
+    ///
+    /// # Errors
+    /// If the workspaces cannot be listed.
+    pub(crate) fn environment_digests(&self) -> Result<BTreeSet<String>, WorkspaceError> {
+        let records = self.ids()?.into_iter().filter_map(|id| self.read(id).ok());
+        Ok(records.map(|record| record.environment_digest).collect())
+    }
+
+    /// What is left of workspaces whose making or removal nobody finished.
+    pub(crate) fn leftovers(&self) -> Vec<PathBuf> {
+        older_than(&self.dir, UNFINISHED, |name| {
+            name.starts_with('.') && (name.ends_with(".new") || name.ends_with(".deleted"))
+        })
+    }
+
+    /// Removes one of them.
+    ///
+    /// # Errors
+    /// If the file system refuses.
+    pub(crate) fn remove_leftover(&self, path: &Path) -> Result<(), WorkspaceError> {
+        std::fs::remove_dir_all(path).map_err(io_error("remove", path))
+    }
+
+    /// The directories of all workspaces, with their names for people.
+    pub(crate) fn places(&self) -> Vec<(String, PathBuf)> {
+        let place = |id| {
+            let name = self.read(id).ok().and_then(|record| record.name);
+            (
+                name.map_or_else(|| id.to_string(), |name| name.to_string()),
+                self.dir(id),
+            )
+        };
+        self.ids().unwrap_or_default().into_iter().map(place).collect()
     }
 
     /// Removes a workspace with all that it has. Call it when no VM uses it.
