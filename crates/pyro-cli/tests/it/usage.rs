@@ -7,7 +7,7 @@ use crate::harness::{Home, assert_snapshot, ended};
 
 const CASES: &[&[&str]] = &[
     &["rnu"],
-    &["workspace", "list"],
+    &["service", "list"],
     &["env", "lst"],
     &["env", "list", "extra"],
     &["run", "debian:12", "git", "--version"],

@@ -111,6 +111,7 @@ fn settled(home: &Workspaces, id: &str, expected: &Expected, told: &str) -> (Str
         let left = process::holding(&home.dir(id));
         assert!(process::all_gone(&left, gone_within()), "{told}: {left:?}");
     }
+    // What is seen may be in the guest's memory only: it is synced, to be there whatever happens next.
     let found = loop {
         home.ok(&["start", id]);
         let words = [
