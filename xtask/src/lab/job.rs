@@ -6,11 +6,12 @@ use crate::lab::tier::Tier;
 /// How many tests run at once: one more than there are CPUs, because some wait for a time limit.
 const THREADS: u32 = 2;
 /// How often and how much, where the same tests on the host do more of it: see `tests/vm/main.rs` of pyro-cli.
-const FIGURES: [(&str, u32); 8] = [
+const FIGURES: [(&str, u32); 9] = [
     // One of them is killed.
     ("PYRO_TEST_RUNS", 5),
     ("PYRO_TEST_AT_ONCE", 3),
     ("PYRO_TEST_KILLS", 2),
+    ("PYRO_TEST_WORKSPACE_KILLS", 5),
     // Above what the test allows pyro to use.
     ("PYRO_TEST_OUTPUT_MIB", 80),
     ("PYRO_TEST_INPUT_MIB", 2),
@@ -44,6 +45,35 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
         "output is cut and counted outside of the guest",
     ),
     ("host::a_host_without_qemu", "nothing is started"),
+    ("workspace::names_ids_and_labels", "refused by pyro itself"),
+    (
+        "workspace::a_record_that_cannot_be_read",
+        "read before a VMM is thought of",
+    ),
+    ("workspace::long_output", "kept outside of the guest"),
+    (
+        "workspace::a_workspace_that_nobody_uses",
+        "time passes alike everywhere",
+    ),
+];
+/// Tests that take more than half a minute there, and of which the others try the main part: `cargo xtask lab` runs them,
+/// and not every run of all checks.
+pub(super) const LONG: &[(&str, &str)] = &[
+    ("template::a_pyro_that_is_killed", "many boots"),
+    ("template::another_vmm_or_another_agent", "four boots"),
+    (
+        "template::a_template_that_does_not_restore",
+        "boots after failed restores",
+    ),
+    ("template::several_first_starts", "waits for one of them"),
+    (
+        "prepare::a_vm_that_does_not_boot",
+        "waits for the bound of a boot",
+    ),
+    ("many::runs_in_a_row", "many runs"),
+    ("kill::", "a boot after each kill"),
+    ("workspace::a_creation_that_is_given_up", "several creations"),
+    ("workspace::what_ends_a_workspace", "several boots"),
 ];
 
 /// Runs a command of the caller's, with pyro at hand.
@@ -54,8 +84,13 @@ pub(super) fn of_command(tier: Tier, command: &str) -> String {
     )
 }
 
-/// Runs test programs on a tier.
-pub(super) fn of_tests(tier: Tier, programs: &[&str], filters: &[String]) -> String {
+/// Runs test programs on a tier, without what is left out.
+pub(super) fn of_tests(
+    tier: Tier,
+    programs: &[&str],
+    filters: &[String],
+    left_out: &[(&str, &str)],
+) -> String {
     let mut job = format!(
         "{}\nexport PYRO_TEST_BIN=/lab/dist/bin/pyro PYRO_TEST_CACHE=/lab/environments PYRO_TEST_TIER={tier}\n",
         tier.setup()
@@ -63,7 +98,7 @@ pub(super) fn of_tests(tier: Tier, programs: &[&str], filters: &[String]) -> Str
     for (variable, figure) in FIGURES {
         job.push_str(&format!("export {variable}={figure}\n"));
     }
-    let skipped: String = LEFT_OUT
+    let skipped: String = left_out
         .iter()
         .map(|(name, _)| format!(" --skip {}", quote(name)))
         .collect();
@@ -103,7 +138,12 @@ mod tests {
 
     #[test]
     fn each_program_runs_with_the_same_filters() {
-        let job = of_tests(Tier::Firecracker, &["cli", "library"], &["it's".to_owned()]);
+        let job = of_tests(
+            Tier::Firecracker,
+            &["cli", "library"],
+            &["it's".to_owned()],
+            LEFT_OUT,
+        );
         let runs: Vec<&str> = job
             .lines()
             .filter(|line| line.contains("--test-threads"))

@@ -55,25 +55,32 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<bool> {
     }
     let mut tally = Tally::default();
     let tiers = options.tier.map_or_else(|| TIERS.to_vec(), |tier| vec![tier]);
-    let outcome = run_tests(context, &tiers, &options.filters, &mut tally);
+    let outcome = run_tests(context, &tiers, &options.filters, job::LEFT_OUT, &mut tally);
     say::result(&tally.to_string());
     outcome.map(|()| true)
 }
 
-/// All tests on all tiers, as a check of `cargo xtask test`.
+/// All tests that do not take long, on all tiers, as a check of `cargo xtask test`.
 pub(crate) fn check(context: &Context, tally: &mut Tally) -> Result<()> {
-    run_tests(context, TIERS, &[], tally)
+    let left_out = [job::LEFT_OUT, job::LONG].concat();
+    run_tests(context, TIERS, &[], &left_out, tally)
 }
 
-fn run_tests(context: &Context, tiers: &[Tier], filters: &[String], tally: &mut Tally) -> Result<()> {
+fn run_tests(
+    context: &Context,
+    tiers: &[Tier],
+    filters: &[String],
+    left_out: &[(&str, &str)],
+    tally: &mut Tally,
+) -> Result<()> {
     let programs = programs::build(context)?;
     let names: Vec<&str> = programs.iter().map(|(name, _)| name.as_str()).collect();
-    for (name, reason) in job::LEFT_OUT {
+    for (name, reason) in left_out {
         say::note(&format!("left out: {name} ({reason})"));
     }
     let jobs: Vec<_> = tiers
         .iter()
-        .map(|tier| (*tier, job::of_tests(*tier, &names, filters)))
+        .map(|tier| (*tier, job::of_tests(*tier, &names, filters, left_out)))
         .collect();
     let mut results: Vec<Results> = tiers.iter().map(|tier| Results::of_tests(*tier)).collect();
     let mut tallies: Vec<Tally> = tiers.iter().map(|_| Tally::default()).collect();
