@@ -7,3 +7,4 @@
 mod cut;
 mod host;
 mod support;
+mod workspace;

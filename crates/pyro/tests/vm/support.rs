@@ -62,6 +62,7 @@ impl Host {
         let prefix = bin.parent().and_then(Path::parent).unwrap();
         let mut settings = Settings::new(home.path().join("state"), required("PYRO_TEST_CACHE"));
         settings.runtime_dir = Some(prefix.join("lib/pyro"));
+        settings.program = Some(bin.clone());
         settings.isolation = match tier().0 {
             "hardware" => IsolationFloor::Hardware,
             _ => IsolationFloor::Emulated,
@@ -73,6 +74,11 @@ impl Host {
             runtime: runtime.unwrap(),
             _alone: alone,
         }
+    }
+
+    /// The isolation of its VMs, as a variable names it.
+    pub(crate) fn isolation(&self) -> &'static str {
+        tier().0
     }
 
     /// Everything that is left in the home.
