@@ -66,6 +66,11 @@ impl<'a> Bench<'a> {
         }
     }
 
+    /// What was asked for.
+    pub(super) fn options(&self) -> &Options {
+        self.options
+    }
+
     /// The isolation that the guests had.
     pub(crate) fn tier(&self) -> Option<String> {
         self.tier.clone()
@@ -293,11 +298,13 @@ impl<'a> Bench<'a> {
         Ok((rate, crate::runtime::mebibytes(peak << 10)))
     }
 
-    fn add(&mut self, name: &str, unit: &str, samples: &[f64]) {
+    /// Takes what was measured.
+    pub(super) fn add(&mut self, name: &str, unit: &str, samples: &[f64]) {
         self.measurements.extend(Measurement::of(name, unit, samples));
     }
 
-    fn pyro(&self) -> Command {
+    /// The `pyro` that is measured.
+    pub(super) fn pyro(&self) -> Command {
         Command::new(self.context.layout.pyro())
     }
 
@@ -342,11 +349,13 @@ fn is_among(index: u32, chosen: u32, total: u32) -> bool {
     (index + 1) * chosen / total > index * chosen / total
 }
 
-fn sample(runs: u32, mut once: impl FnMut() -> Result<f64>) -> Result<Vec<f64>> {
+/// Measures so often.
+pub(super) fn sample(runs: u32, mut once: impl FnMut() -> Result<f64>) -> Result<Vec<f64>> {
     (0..runs).map(|_| once()).collect()
 }
 
-fn milliseconds(duration: Duration) -> f64 {
+/// A duration as figures have it.
+pub(super) fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 

@@ -8,6 +8,7 @@ mod idle;
 mod measure;
 mod report;
 mod series;
+mod workspace;
 
 use std::path::PathBuf;
 
@@ -139,5 +140,6 @@ fn measure(bench: &mut Bench<'_>) -> Result<()> {
     bench.template()?;
     bench.at_once()?;
     bench.idle()?;
+    bench.workspaces()?;
     bench.throughput()
 }

@@ -46,7 +46,10 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ),
     ("host::a_host_without_qemu", "nothing is started"),
     ("workspace::names_ids_and_labels", "refused by pyro itself"),
-    ("workspace::the_example_runs", "it is built beside the tests of this host"),
+    (
+        "workspace::the_example_runs",
+        "it is built beside the tests of this host",
+    ),
     (
         "workspace::a_record_that_cannot_be_read",
         "read before a VMM is thought of",

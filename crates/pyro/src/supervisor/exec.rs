@@ -20,7 +20,7 @@ use crate::command::{self, End, Ending, Follower, RunControl, Stdin, Wishes};
 use crate::error::{Error, ErrorCode, Result};
 use crate::object::ExecOutcome;
 use crate::output::{KeptOutput, Stream};
-use crate::workspace::{Began, Ended, KeptStreams, OutputKeeper, WorkspaceError};
+use crate::workspace::{Began, Ended, KeptStreams, OutputKeeper, State, WorkspaceError};
 
 /// How many pieces of output may wait for a client; each is at most one chunk.
 const EVENT_QUEUE: usize = 16;
@@ -65,6 +65,9 @@ pub(super) async fn serve(
         .map_err(io::Error::other)?
         .ok_or(io::ErrorKind::UnexpectedEof)?;
     let _busy = supervisor.activity.begin();
+    if supervisor.is_ending.get() {
+        return super::fail(&mut stream, &supervisor.busy().into()).await;
+    }
     let began = match supervisor.begin_command(&request) {
         Ok(began) => began,
         Err(error) => return super::fail(&mut stream, &error).await,
@@ -85,6 +88,15 @@ pub(super) async fn serve(
 }
 
 impl Supervisor {
+    /// The workspace is being stopped.
+    fn busy(&self) -> WorkspaceError {
+        WorkspaceError::Busy {
+            shown: self.id.to_string(),
+            state: State::Stopping,
+            seconds: 0,
+        }
+    }
+
     /// Gives a command its number and its line in the history.
     fn begin_command(&self, request: &Request) -> Result<Began> {
         let sequence = self.last_sequence.get() + 1;
@@ -221,6 +233,11 @@ async fn follow(
     let streams = keeper.finish().unwrap_or_else(|error| {
         problem.get_or_insert_with(|| error.to_string());
         KeptStreams::default()
+    });
+    // What a guest that is being ended refuses, it refuses for that reason.
+    let end = end.or_else(|error| match supervisor.is_ending.get() {
+        true if error.code() == ErrorCode::Internal => Ok(End::Forced { cancelled: true }),
+        _ => Err(error),
     });
     let answer = match conclude(end, streams, problem) {
         Ok(end) => {

@@ -64,6 +64,7 @@ impl Supervisor {
 
     /// Ends the VM and records it.
     pub(super) async fn end(&self, ending: Ending) {
+        self.is_ending.set(true);
         let moved = self.store.update(self.id, |record| {
             moving(record, State::Stopping)?;
             record.stop_reason = Some(ending.reason);

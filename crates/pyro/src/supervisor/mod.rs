@@ -68,6 +68,8 @@ struct Supervisor {
     commands: RefCell<BTreeMap<u64, RunControl>>,
     command_gone: Notify,
     ending: watch::Sender<Option<Ending>>,
+    /// Nothing begins any more.
+    is_ending: Cell<bool>,
     over: watch::Sender<bool>,
 }
 
@@ -188,6 +190,7 @@ async fn begin(order: &Order) -> Result<(Rc<Supervisor>, UnixListener)> {
         commands: RefCell::default(),
         command_gone: Notify::new(),
         ending: watch::Sender::new(None),
+        is_ending: Cell::new(false),
         over: watch::Sender::new(false),
         environment,
         pyro,

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use pyro_proto::CHUNK_BYTES;
 use pyro_proto::frame;
 use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -18,7 +19,7 @@ use super::live::VmFacts;
 use crate::argument::{self, InvalidArgument};
 use crate::command::{Command, Stdin, Wanted, Wish, Wishes, millis};
 use crate::environment::ImageDefaults;
-use crate::error::Result;
+use crate::error::{Diagnosis as _, Error, ErrorCode, Result};
 use crate::id::WorkspaceId;
 use crate::object::{ExecOutcome, ExecutionMode, WorkspaceExec};
 use crate::output::{KeptOutput, Stream};
@@ -89,13 +90,33 @@ pub(super) struct Place<'a> {
     pub(super) vm: Option<VmFacts>,
 }
 
-/// Runs a command to its end, and hands its output on.
-pub(super) async fn exec(
-    place: Place<'_>,
-    request: ExecRequest,
-    events: &mpsc::Sender<RunEvent>,
-    wishes: Wishes,
-) -> Result<WorkspaceExec> {
+/// A command that was recorded and begins.
+#[derive(Debug)]
+pub(super) struct Begun {
+    stream: UnixStream,
+    sequence: u64,
+    generation: u64,
+    command: String,
+    cwd: String,
+}
+
+/// Why a command did not begin.
+#[derive(Debug)]
+pub(super) enum NotBegun {
+    /// The workspace is being stopped; what comes of that decides.
+    NotNow(Error),
+    /// Anything else.
+    Refused(Error),
+}
+
+impl<E: Into<Error>> From<E> for NotBegun {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// Has the supervisor begin a command.
+pub(super) async fn begin(place: &Place<'_>, request: &ExecRequest) -> Result<Begun, NotBegun> {
     let mut defaults = place.defaults.clone();
     TREE.clone_into(&mut defaults.working_dir);
     let exec = request.wanted().to_exec(&defaults);
@@ -106,24 +127,49 @@ pub(super) async fn exec(
         cwd: cwd.clone(),
         output_limit: place.output_limit,
     };
-    let mut stream = call::open(place.dir, announced).await?;
+    let opened = call::open(place.dir, announced).await;
+    let mut stream = opened.map_err(NotBegun::NotNow)?;
     send(&mut stream, &Frame::Exec(frame::encode(&exec)))
         .await
         .map_err(gone)?;
     let Some(Frame::Json(bytes)) = receive(&mut stream).await.map_err(gone)? else {
         return Err(gone(std::io::ErrorKind::UnexpectedEof.into()).into());
     };
-    let (sequence, generation) = match answer(&bytes)? {
+    match answer(&bytes)? {
         Answer::Began {
             sequence, generation, ..
-        } => (sequence, generation),
-        Answer::Failed(error) => return Err(error.into()),
-        Answer::Done | Answer::Ended(_) => return Err(gone(std::io::ErrorKind::InvalidData.into()).into()),
-    };
+        } => Ok(Begun {
+            stream,
+            sequence,
+            generation,
+            command,
+            cwd,
+        }),
+        Answer::Failed(error) if error.code() == ErrorCode::Busy => Err(NotBegun::NotNow(error.into())),
+        Answer::Failed(error) => Err(error.into()),
+        Answer::Done | Answer::Ended(_) => Err(gone(std::io::ErrorKind::InvalidData.into()).into()),
+    }
+}
+
+/// Follows a command to its end, and hands its output on.
+pub(super) async fn follow(
+    place: &Place<'_>,
+    begun: Begun,
+    stdin: Stdin,
+    events: &mpsc::Sender<RunEvent>,
+    wishes: Wishes,
+) -> Result<WorkspaceExec> {
+    let Begun {
+        stream,
+        sequence,
+        generation,
+        command,
+        cwd,
+    } = begun;
     run::tell(events, RunEvent::Phase(Phase::Running)).await;
     let (mut reader, writer) = stream.into_split();
     let mut kept = KeptOutput::new(place.output_limit);
-    let mut feed = Box::pin(feed(request.stdin, writer));
+    let mut feed = Box::pin(feed(stdin, writer));
     let mut steer = Box::pin(steer(place.dir, sequence, wishes));
     let end = loop {
         let frame = tokio::select! {
@@ -147,13 +193,7 @@ pub(super) async fn exec(
             never = &mut steer => match never {},
         }
     };
-    Ok(assemble(
-        &place,
-        (sequence, generation),
-        (command, cwd),
-        end,
-        kept,
-    ))
+    Ok(assemble(place, (sequence, generation), (command, cwd), end, kept))
 }
 
 async fn receive_whole(reader: &mut tokio::net::unix::OwnedReadHalf) -> Result<Frame> {

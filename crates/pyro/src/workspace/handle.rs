@@ -1,7 +1,7 @@
 //! What callers do with workspaces.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::call;
 use super::error::WorkspaceError;
-use super::exec::{self, ExecRequest, Place};
+use super::exec::{self, ExecRequest, NotBegun, Place};
 use super::history::History;
 use super::info;
 use super::launch::launch;
@@ -307,25 +307,42 @@ impl Workspace {
         let workspace = self.clone();
         Run::spawn(|events, wishes| async move {
             request.validate()?;
-            let (found, auto_started) = workspace.running().await?;
-            let record = found.record?;
-            let environment = workspace
-                .pyro
-                .environments()
-                .installed_as(&record.environment, &record.environment_digest)?;
-            let output_limit = request
-                .output_limit
-                .unwrap_or_else(|| workspace.pyro.settings().output_limit);
             let dir = workspace.dir();
-            let place = Place {
-                id: workspace.id,
-                dir: &dir,
-                defaults: environment.defaults,
-                output_limit,
-                auto_started,
-                vm: found.live.and_then(|live| live.vm),
-            };
-            exec::exec(place, request, &events, wishes).await
+            let deadline = Instant::now() + EXCLUSION_BOUND;
+            let mut auto_started = false;
+            loop {
+                let place = workspace.place(&dir, &request, &mut auto_started).await?;
+                match exec::begin(&place, &request).await {
+                    Ok(begun) => return exec::follow(&place, begun, request.stdin, &events, wishes).await,
+                    Err(NotBegun::NotNow(error)) if Instant::now() >= deadline => return Err(error),
+                    Err(NotBegun::NotNow(_)) => tokio::time::sleep(EXCLUSION_CHECK).await,
+                    Err(NotBegun::Refused(error)) => return Err(error),
+                }
+            }
+        })
+    }
+
+    /// Where a command runs: the workspace with its guest, which is started if nobody stopped it.
+    async fn place<'a>(
+        &self,
+        dir: &'a Path,
+        request: &ExecRequest,
+        auto_started: &mut bool,
+    ) -> Result<Place<'a>> {
+        let (found, was_started) = self.running().await?;
+        *auto_started |= was_started;
+        let record = found.record?;
+        let environments = self.pyro.environments();
+        let environment = environments.installed_as(&record.environment, &record.environment_digest)?;
+        Ok(Place {
+            id: self.id,
+            dir,
+            defaults: environment.defaults,
+            output_limit: request
+                .output_limit
+                .unwrap_or_else(|| self.pyro.settings().output_limit),
+            auto_started: *auto_started,
+            vm: found.live.and_then(|live| live.vm),
         })
     }
 
