@@ -14,12 +14,14 @@ mod delta;
 mod diff;
 mod line;
 mod mode;
+mod patch;
 mod quote;
 
 pub use diff::{
     Change, Contents, Diff, DiffError, DiffOptions, Entry, Node, Omitted, Side, Status, Summary, diff,
 };
 pub use mode::Mode;
+pub use patch::{Patch, PatchInvalid, Problem, parse};
 
 /// The largest patch that is read, in bytes.
 pub const MAX_PATCH_BYTES: usize = 8 << 20;

@@ -30,8 +30,9 @@ impl Mode {
     ///
     /// Old versions of Git and models write other permissions too; of these only the owner's execute bit counts.
     pub(crate) fn parse(text: &[u8]) -> Option<Self> {
-        let text = std::str::from_utf8(text).ok()?;
-        let bits = u32::from_str_radix(text, 8).ok().filter(|_| text.len() <= 7)?;
+        let digits = text.len() <= 6 && text.iter().all(u8::is_ascii_digit);
+        let text = std::str::from_utf8(text).ok().filter(|_| digits)?;
+        let bits = u32::from_str_radix(text, 8).ok()?;
         match (bits >> 12, bits & 0o100) {
             (0o12, _) => Some(Self::Symlink),
             // A bare `0755` is not what Git writes, but says enough.
