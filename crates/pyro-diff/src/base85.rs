@@ -1,6 +1,7 @@
 //! The base 85 in which Git writes binary content: lines of at most 52 bytes, each with its length in front.
 
-const ALPHABET: &[u8; 85] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
+const ALPHABET: &[u8; 85] =
+    b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;<=>?@^_`{|}~";
 
 /// The value of each byte in the alphabet, 255 for all others.
 const VALUES: [u8; 256] = values();

@@ -8,6 +8,7 @@
 //! panic, recurse without bound, or take more than about linear time and memory.
 #![forbid(unsafe_code)]
 
+mod apply;
 mod base85;
 mod blob;
 mod delta;
@@ -17,6 +18,10 @@ mod mode;
 mod patch;
 mod quote;
 
+pub use apply::{
+    Applied, AppliedFile, Failure, FileState, NearLine, Operation, PatchFailed, PatchStatus, PlacedHunk,
+    Reason, apply,
+};
 pub use diff::{
     Change, Contents, Diff, DiffError, DiffOptions, Entry, Node, Omitted, Side, Status, Summary, diff,
 };

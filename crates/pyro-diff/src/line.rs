@@ -55,7 +55,10 @@ mod tests {
     fn only_a_newline_ends_a_line() {
         let text = "a\rb\r\n\u{2028}\x0b\x0c\n\nlast".as_bytes();
         let all: Vec<&[u8]> = lines(text).collect();
-        assert_eq!(all, [b"a\rb\r\n", "\u{2028}\x0b\x0c\n".as_bytes(), b"\n", b"last"]);
+        assert_eq!(
+            all,
+            [b"a\rb\r\n", "\u{2028}\x0b\x0c\n".as_bytes(), b"\n", b"last"]
+        );
         assert_eq!(count(text), 4);
         assert_eq!(count(b""), 0);
         assert_eq!(count(b"\n"), 1);

@@ -72,7 +72,15 @@ mod tests {
 
     #[test]
     fn directories_submodules_and_nonsense_are_no_modes() {
-        for text in ["040000", "160000", "rw-r--r--", "", "1006440", "100648", "+100644"] {
+        for text in [
+            "040000",
+            "160000",
+            "rw-r--r--",
+            "",
+            "1006440",
+            "100648",
+            "+100644",
+        ] {
             assert_eq!(Mode::parse(text.as_bytes()), None, "{text}");
         }
     }

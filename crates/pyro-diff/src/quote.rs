@@ -105,7 +105,15 @@ mod tests {
 
     #[test]
     fn malformed_quotes_are_refused() {
-        for text in [&b"\"abc"[..], b"abc", b"\"\\", b"\"\\x41\"", b"\"\\9\"", b"\"\\777\"", b"\"\\12\""] {
+        for text in [
+            &b"\"abc"[..],
+            b"abc",
+            b"\"\\",
+            b"\"\\x41\"",
+            b"\"\\9\"",
+            b"\"\\777\"",
+            b"\"\\12\"",
+        ] {
             assert_eq!(unquote(text), None, "{}", text.escape_ascii());
         }
     }

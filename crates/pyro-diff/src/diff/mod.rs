@@ -282,7 +282,12 @@ fn load(
     }))
 }
 
-fn read(changes: &[Change], contents: &mut impl Contents, side: Side, index: usize) -> Result<Vec<u8>, DiffError> {
+fn read(
+    changes: &[Change],
+    contents: &mut impl Contents,
+    side: Side,
+    index: usize,
+) -> Result<Vec<u8>, DiffError> {
     contents.read(side, index).map_err(|source| DiffError::Read {
         path: changes[index].path.clone(),
         side,

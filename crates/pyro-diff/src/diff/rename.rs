@@ -73,7 +73,10 @@ impl Candidate<'_> {
     }
 
     fn may_be_similar(&self, other: &Self) -> bool {
-        let (smaller, larger) = (self.node.size.min(other.node.size), self.node.size.max(other.node.size));
+        let (smaller, larger) = (
+            self.node.size.min(other.node.size),
+            self.node.size.max(other.node.size),
+        );
         smaller.saturating_mul(100) >= larger.saturating_mul(MIN_SIMILARITY.into())
     }
 }
@@ -123,12 +126,16 @@ impl<'a, C: Contents> Finder<'a, C> {
         let old = self.identities(Side::Old)?;
         let new = self.identities(Side::New)?;
         let mut paired: HashMap<usize, usize> = HashMap::new();
-        pair_by(&old, &new, &mut paired, |identity, candidate| (*identity, candidate.name));
+        pair_by(&old, &new, &mut paired, |identity, candidate| {
+            (*identity, candidate.name)
+        });
         pair_by(&old, &new, &mut paired, |identity, _| *identity);
 
         let sources: HashSet<usize> = paired.values().copied().collect();
-        self.deleted.retain(|candidate| !sources.contains(&candidate.index));
-        self.added.retain(|candidate| !paired.contains_key(&candidate.index));
+        self.deleted
+            .retain(|candidate| !sources.contains(&candidate.index));
+        self.added
+            .retain(|candidate| !paired.contains_key(&candidate.index));
         let renames = paired.into_iter().map(|(new, old)| {
             let similarity = 100;
             (new, Rename { old, similarity })
@@ -212,7 +219,9 @@ impl<'a, C: Contents> Finder<'a, C> {
     }
 
     fn compare_all(&mut self, budget: &mut Budget) -> Result<(), DiffError> {
-        let worth = |one: &Candidate<'_>, others: &[Candidate<'_>]| others.iter().any(|other| one.may_be_similar(other));
+        let worth = |one: &Candidate<'_>, others: &[Candidate<'_>]| {
+            others.iter().any(|other| one.may_be_similar(other))
+        };
         let (deleted, added) = (self.deleted.clone(), self.added.clone());
         let mut sources = Vec::new();
         for candidate in deleted.iter().filter(|candidate| worth(candidate, &added)) {
@@ -225,7 +234,8 @@ impl<'a, C: Contents> Finder<'a, C> {
             let Some(sketch) = self.sketch(Side::New, *target, budget)? else {
                 continue;
             };
-            for (source, source_sketch) in sources.iter().filter(|(source, _)| source.may_be_similar(target)) {
+            for (source, source_sketch) in sources.iter().filter(|(source, _)| source.may_be_similar(target))
+            {
                 if let Some(similarity) = budget.similarity(source_sketch, &sketch) {
                     let other_name = source.name != target.name;
                     scores.push((Reverse(similarity), other_name, target.index, source.index));
@@ -235,7 +245,9 @@ impl<'a, C: Contents> Finder<'a, C> {
         scores.sort_unstable();
         for (Reverse(similarity), _, new, old) in scores {
             let is_free = |candidates: &[Candidate<'_>], index| {
-                candidates.iter().any(|candidate: &Candidate<'_>| candidate.index == index)
+                candidates
+                    .iter()
+                    .any(|candidate: &Candidate<'_>| candidate.index == index)
             };
             if is_free(&self.deleted, old) && is_free(&self.added, new) {
                 self.pair(old, new, similarity);
@@ -270,7 +282,9 @@ fn pair_by<'a, K: Hash + Eq>(
     let mut free: HashMap<K, Vec<usize>> = HashMap::new();
     for (identity, candidate) in old.iter().rev() {
         if !taken.contains(&candidate.index) {
-            free.entry(key(identity, candidate)).or_default().push(candidate.index);
+            free.entry(key(identity, candidate))
+                .or_default()
+                .push(candidate.index);
         }
     }
     for (identity, candidate) in new {

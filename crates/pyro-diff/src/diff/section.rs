@@ -88,7 +88,8 @@ impl Section<'_> {
         out.push(b' ');
         push_name(out, b"b/", self.new_path);
         out.push(b'\n');
-        let mut line = |what: &str, value: &str| out.extend_from_slice(format!("{what} {value}\n").as_bytes());
+        let mut line =
+            |what: &str, value: &str| out.extend_from_slice(format!("{what} {value}\n").as_bytes());
         match (self.old, self.new) {
             (None, Some(new)) => line("new file mode", new.mode.octal()),
             (Some(old), None) => line("deleted file mode", old.mode.octal()),

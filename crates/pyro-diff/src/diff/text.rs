@@ -236,7 +236,10 @@ mod tests {
     fn a_missing_newline_is_marked_on_its_side() {
         let marker = "\\ No newline at end of file\n";
         assert_eq!(hunks("a", "a\n"), format!("@@ -1 +1 @@\n-a\n{marker}+a\n"));
-        assert_eq!(hunks("a\nz", "b\nz"), format!("@@ -1,2 +1,2 @@\n-a\n+b\n z\n{marker}"));
+        assert_eq!(
+            hunks("a\nz", "b\nz"),
+            format!("@@ -1,2 +1,2 @@\n-a\n+b\n z\n{marker}")
+        );
     }
 
     #[test]

@@ -28,7 +28,9 @@ impl Pair<'_> {
             (Some(_), Some(_)) if self.similarity.is_some() => Some(Status::Renamed),
             (Some(old), Some(new)) if !old.mode.is_same_type(new.mode) => Some(Status::TypeChanged),
             // What was not read is taken for changed.
-            (Some(old), Some(new)) if old.content.is_none() || old.content != new.content => Some(Status::Modified),
+            (Some(old), Some(new)) if old.content.is_none() || old.content != new.content => {
+                Some(Status::Modified)
+            }
             (Some(old), Some(new)) if old.mode != new.mode => Some(Status::ModeChanged),
             (Some(_), Some(_)) => None,
         }
@@ -90,7 +92,10 @@ impl<'a> Writer<'a> {
     }
 
     /// Adds a file, unless it did not change.
-    #[expect(clippy::needless_pass_by_value, reason = "its contents are not to outlive the call")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "its contents are not to outlive the call"
+    )]
     pub(super) fn add(&mut self, pair: Pair<'_>) {
         let Some(status) = pair.status() else { return };
         let mut entry = Entry {

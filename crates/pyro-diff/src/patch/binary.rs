@@ -56,7 +56,11 @@ impl BinaryReader {
         // The way back, which is not needed.
         cursor.skip_blank();
         read_packed(cursor)?;
-        let change = if is_delta { BinaryChange::Delta(content) } else { BinaryChange::Literal(content) };
+        let change = if is_delta {
+            BinaryChange::Delta(content)
+        } else {
+            BinaryChange::Literal(content)
+        };
         Ok(BinaryBody {
             change,
             old_id,
@@ -73,7 +77,9 @@ fn read_packed(cursor: &mut Cursor<'_>) -> Result<Option<(bool, usize, Vec<u8>)>
         (None, Some(size)) => (true, size),
         (None, None) => return Ok(None),
     };
-    let size = std::str::from_utf8(size).ok().and_then(|size| size.trim().parse().ok());
+    let size = std::str::from_utf8(size)
+        .ok()
+        .and_then(|size| size.trim().parse().ok());
     let size = size.ok_or_else(|| cursor.invalid(Problem::BinaryDamaged))?;
     cursor.advance();
     let mut packed = Vec::new();

@@ -54,7 +54,11 @@ impl Hunk {
             let (line, after) = rest.split_at(newline + 1);
             let unfinished = after.strip_prefix(b"\\\n");
             rest = unfinished.unwrap_or(after);
-            let end = if unfinished.is_some() { newline } else { newline + 1 };
+            let end = if unfinished.is_some() {
+                newline
+            } else {
+                newline + 1
+            };
             Some((kind, &line[1..end]))
         })
     }

@@ -55,7 +55,10 @@ impl FilePatch {
 
     /// The path by which it is reported.
     pub(crate) fn path(&self) -> &[u8] {
-        self.new_path.as_ref().or(self.old_path.as_ref()).map_or(&[], Vec::as_slice)
+        self.new_path
+            .as_ref()
+            .or(self.old_path.as_ref())
+            .map_or(&[], Vec::as_slice)
     }
 }
 

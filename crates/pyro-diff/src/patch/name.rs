@@ -68,8 +68,10 @@ pub(super) fn common_path(old: &[u8], new: &[u8]) -> Option<Vec<u8>> {
         return Some(new.to_vec());
     }
     // Git can be told to say what it compares: index, work tree, commit, object.
-    if let ([b'i' | b'c' | b'o' | b'w' | b'1', b'/', old @ ..], [b'i' | b'c' | b'o' | b'w' | b'2', b'/', new @ ..]) =
-        (old, new)
+    if let (
+        [b'i' | b'c' | b'o' | b'w' | b'1', b'/', old @ ..],
+        [b'i' | b'c' | b'o' | b'w' | b'2', b'/', new @ ..],
+    ) = (old, new)
         && old == new
     {
         return Some(new.to_vec());
@@ -99,7 +101,9 @@ pub(super) fn single_path(name: Vec<u8>, prefix: &[u8], git_path: Option<&[u8]>)
 pub(crate) fn canonical(path: &[u8]) -> Vec<u8> {
     let below = path.strip_prefix(b"/workspace/").unwrap_or(path);
     let components = below.split(|&byte| byte == b'/');
-    let named: Vec<&[u8]> = components.filter(|name| !name.is_empty() && *name != b".").collect();
+    let named: Vec<&[u8]> = components
+        .filter(|name| !name.is_empty() && *name != b".")
+        .collect();
     named.join(&b'/')
 }
 
@@ -133,8 +137,14 @@ fn without_time(text: &[u8]) -> &[u8] {
         return text;
     };
     let tail = &text[start + SHAPE.len()..];
-    let is_tail = tail.iter().all(|byte| byte.is_ascii_digit() || b". +-".contains(byte));
-    if is_tail { text[..start].trim_ascii_end() } else { text }
+    let is_tail = tail
+        .iter()
+        .all(|byte| byte.is_ascii_digit() || b". +-".contains(byte));
+    if is_tail {
+        text[..start].trim_ascii_end()
+    } else {
+        text
+    }
 }
 
 #[cfg(test)]
@@ -194,7 +204,11 @@ mod tests {
             ("a/x", None),
             ("", None),
         ] {
-            assert_eq!(parse_git_line(text.as_bytes()).as_deref(), meant.map(str::as_bytes), "{text}");
+            assert_eq!(
+                parse_git_line(text.as_bytes()).as_deref(),
+                meant.map(str::as_bytes),
+                "{text}"
+            );
         }
     }
 
@@ -203,7 +217,15 @@ mod tests {
         for path in ["x", "a b/c", "/workspace/x", "..x/y", "./x", "workspace/x"] {
             assert_eq!(check_path(path.as_bytes()), Ok(()), "{path}");
         }
-        for path in ["/etc/passwd", "../x", "a/..", "a/../b", "/workspace/../x", "/workspacex/y", "/"] {
+        for path in [
+            "/etc/passwd",
+            "../x",
+            "a/..",
+            "a/../b",
+            "/workspace/../x",
+            "/workspacex/y",
+            "/",
+        ] {
             let leaves = Problem::PathLeaves(path.as_bytes().to_vec());
             assert_eq!(check_path(path.as_bytes()), Err(leaves), "{path}");
         }

@@ -80,7 +80,10 @@ impl Header {
             self.created = Some(parse_mode(text)?);
         } else if let Some(text) = cursor.field("deleted file mode ") {
             self.deleted = Some(parse_mode(text)?);
-        } else if let Some(text) = cursor.field("rename from ").or_else(|| cursor.field("rename old ")) {
+        } else if let Some(text) = cursor
+            .field("rename from ")
+            .or_else(|| cursor.field("rename old "))
+        {
             self.rename.0 = name(text)?;
         } else if let Some(text) = cursor.field("rename to ").or_else(|| cursor.field("rename new ")) {
             self.rename.1 = name(text)?;
@@ -104,7 +107,10 @@ impl Header {
         let is_id = |id: &BlobId| id.iter().all(u8::is_ascii_hexdigit);
         let (old, rest) = (ids.first_chunk(), ids.get(40..).unwrap_or_default());
         let new = rest.strip_prefix(b"..").and_then(|new| new.try_into().ok());
-        self.ids = old.copied().zip(new).filter(|(old, new)| is_id(old) && is_id(new));
+        self.ids = old
+            .copied()
+            .zip(new)
+            .filter(|(old, new)| is_id(old) && is_id(new));
         self.index_mode = words.next().and_then(Mode::parse);
     }
 
@@ -155,7 +161,9 @@ fn parse_git_file(cursor: &mut Cursor<'_>, binaries: &mut BinaryReader) -> Resul
         }
     };
     if let (Action::Rename | Action::Copy, Some(names)) = (action, &names) {
-        names.check_move(old_path.as_deref(), new_path.as_deref()).map_err(at_names)?;
+        names
+            .check_move(old_path.as_deref(), new_path.as_deref())
+            .map_err(at_names)?;
     }
     let file = FilePatch {
         action,
@@ -234,14 +242,20 @@ fn parse_names(cursor: &mut Cursor<'_>) -> Result<Option<Names>, PatchInvalid> {
     let old = parse_name(old).map_err(|problem| cursor.invalid(problem))?;
     let first = *cursor;
     cursor.advance();
-    let new = cursor.field("+++ ").ok_or_else(|| first.invalid(Problem::HalfHeader))?;
+    let new = cursor
+        .field("+++ ")
+        .ok_or_else(|| first.invalid(Problem::HalfHeader))?;
     let new = parse_name(new).map_err(|problem| cursor.invalid(problem))?;
     cursor.advance();
     Ok(Some(Names { old, new }))
 }
 
 /// The path of a file that does not move.
-fn git_file_path(action: Action, names: Option<&Names>, git_path: Option<Vec<u8>>) -> Result<Vec<u8>, Problem> {
+fn git_file_path(
+    action: Action,
+    names: Option<&Names>,
+    git_path: Option<Vec<u8>>,
+) -> Result<Vec<u8>, Problem> {
     let Some(names) = names else {
         return git_path.ok_or(Problem::NoName);
     };
@@ -299,14 +313,19 @@ fn parse_body(
         *cursor = next;
         hunks.push(parse_hunk(cursor)?);
     }
-    Ok(if hunks.is_empty() { Body::Same } else { Body::Text(hunks) })
+    Ok(if hunks.is_empty() {
+        Body::Same
+    } else {
+        Body::Text(hunks)
+    })
 }
 
 fn check_file(file: &FilePatch) -> Result<(), Problem> {
     for path in file.old_path.iter().chain(&file.new_path) {
         check_path(path)?;
     }
-    let is_silent = matches!(file.body, Body::Same) && file.action == Action::Modify && file.new_mode.is_none();
+    let is_silent =
+        matches!(file.body, Body::Same) && file.action == Action::Modify && file.new_mode.is_none();
     if is_silent {
         return Err(Problem::NoChange);
     }
