@@ -49,6 +49,14 @@ impl Section<'_> {
         if diff.insertions() + diff.deletions() == 0 {
             return;
         }
+        // The only line that tells a changed link from a changed file.
+        if self
+            .old
+            .zip(self.new)
+            .is_some_and(|(old, _)| old.mode == Mode::Symlink)
+        {
+            self.write_index(out);
+        }
         write_name(out, b"--- ", b"a/", self.old.map(|_| self.old_path));
         write_name(out, b"+++ ", b"b/", self.new.map(|_| self.new_path));
         diff.write(out);
@@ -60,7 +68,14 @@ impl Section<'_> {
         if self.old_content() == self.new_content() && self.old.is_some() == self.new.is_some() {
             return;
         }
-        // Git takes a binary patch only with the whole ids of what it leads from and to.
+        self.write_index(out);
+        out.extend_from_slice(b"GIT binary patch\n");
+        write_literal(out, self.new_content());
+        write_literal(out, self.old_content());
+    }
+
+    /// Git takes a binary patch only with the whole ids of what it leads from and to.
+    fn write_index(&self, out: &mut Vec<u8>) {
         let id = |half: Option<Half<'_>>| half.map_or(NO_BLOB, |half| blob_id(half.content));
         out.extend_from_slice(b"index ");
         out.extend_from_slice(&id(self.old));
@@ -72,9 +87,7 @@ impl Section<'_> {
             out.push(b' ');
             out.extend_from_slice(new.mode.octal().as_bytes());
         }
-        out.extend_from_slice(b"\nGIT binary patch\n");
-        write_literal(out, self.new_content());
-        write_literal(out, self.old_content());
+        out.push(b'\n');
     }
 
     /// Whether [`Self::write_text`] says it all without a body.

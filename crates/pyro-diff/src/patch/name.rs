@@ -89,12 +89,15 @@ fn same_file(old: &[u8], new: &[u8]) -> Option<Vec<u8>> {
     (is_same(old) || is_same(original)).then(|| new.to_vec())
 }
 
-/// The path of a new or deleted file: the only name that there is, without its prefix unless `git_path` has it too.
+/// The path of a new or deleted file: the only name that there is, without its prefix.
+///
+/// Whether it has one shows in the path of the `diff --git` line, where there is one.
 pub(super) fn single_path(name: Vec<u8>, prefix: &[u8], git_path: Option<&[u8]>) -> Vec<u8> {
-    match name.strip_prefix(prefix) {
-        Some(bare) if git_path != Some(&name) => bare.to_vec(),
-        _ => name,
-    }
+    let is_prefixed = match git_path {
+        Some(path) => name.get(2..) == Some(path) && name[1] == b'/',
+        None => name.starts_with(prefix),
+    };
+    if is_prefixed { name[2..].to_vec() } else { name }
 }
 
 /// A path as components below `/workspace`, for comparing.
