@@ -5,7 +5,7 @@
 //! system.
 //!
 //! File contents come from hostile guests and patches from models, so every input is bounded: no input makes this crate
-//! panic, recurse without bound, or take more than about linear time and memory.
+//! panic, recurse without bound, or take time and memory out of proportion to its size.
 #![forbid(unsafe_code)]
 
 mod apply;

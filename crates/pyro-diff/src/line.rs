@@ -1,6 +1,6 @@
 //! Lines: everything up to and with a `\n`, which alone ends a line. The last may lack it.
 
-use memchr::{memchr, memchr_iter};
+use memchr::memchr;
 
 /// The lines of a content, each with its newline.
 #[derive(Debug, Clone)]
@@ -23,12 +23,6 @@ impl<'a> Iterator for LineIter<'a> {
         self.0 = rest;
         Some(line)
     }
-}
-
-/// How many lines a content has.
-pub(crate) fn count(bytes: &[u8]) -> usize {
-    let unfinished = bytes.last().is_some_and(|&byte| byte != b'\n');
-    memchr_iter(b'\n', bytes).count() + usize::from(unfinished)
 }
 
 /// The line without its newline.
@@ -59,9 +53,8 @@ mod tests {
             all,
             [b"a\rb\r\n", "\u{2028}\x0b\x0c\n".as_bytes(), b"\n", b"last"]
         );
-        assert_eq!(count(text), 4);
-        assert_eq!(count(b""), 0);
-        assert_eq!(count(b"\n"), 1);
+        assert_eq!(lines(b"").count(), 0);
+        assert_eq!(lines(b"\n").count(), 1);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use flate2::Compression;
 use flate2::write::ZlibEncoder;
 
-use super::text::TextDiff;
+use super::text::{Effort, TextDiff};
 use crate::base85;
 use crate::blob::{NO_BLOB, blob_id};
 use crate::mode::Mode;
@@ -39,8 +39,8 @@ impl Section<'_> {
     }
 
     /// The difference of its contents as text.
-    pub(super) fn text_diff(&self) -> TextDiff<'_> {
-        TextDiff::new(self.old_content(), self.new_content())
+    pub(super) fn text_diff(&self, effort: &mut Effort) -> TextDiff<'_> {
+        TextDiff::new(self.old_content(), self.new_content(), effort)
     }
 
     /// Appends it, with the difference as text.

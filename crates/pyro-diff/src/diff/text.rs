@@ -14,11 +14,34 @@ const CONTEXT: usize = 3;
 /// can move to the one that reads best.
 const SLACK: usize = 50;
 
-/// How many lines are compared one by one, over both sides.
+/// How many lines of one file are compared one by one, over both sides and from the first difference to the last.
 ///
-/// Beyond it one change takes all lines from the first difference to the last: the library's memory and the depth of
-/// its recursion grow with the lines, and they are a hostile guest's.
-const MAX_COMPARED_LINES: usize = 1_000_000;
+/// Beyond it one change takes all lines: on texts made for it the library takes time that grows faster than the lines, and
+/// its recursion grows too.
+const MAX_COMPARED_LINES: usize = 200_000;
+
+/// From how many lines on a file counts as large.
+const LARGE_LINES: usize = 20_000;
+
+/// How much comparing may still be done for a whole diff, in lines of large files. A large file that finds too little
+/// left is one change, like one over [`MAX_COMPARED_LINES`].
+#[derive(Debug)]
+pub(super) struct Effort(usize);
+
+impl Default for Effort {
+    fn default() -> Self {
+        Self(10 * MAX_COMPARED_LINES)
+    }
+}
+
+impl Effort {
+    fn spend(&mut self, lines: usize) -> bool {
+        let price = if lines < LARGE_LINES { 0 } else { lines };
+        let left = self.0.checked_sub(price).filter(|_| lines <= MAX_COMPARED_LINES);
+        self.0 = left.unwrap_or(self.0);
+        left.is_some()
+    }
+}
 
 /// The difference of two texts.
 #[derive(Debug)]
@@ -39,12 +62,13 @@ struct Change {
 
 impl<'a> TextDiff<'a> {
     /// Compares two texts.
-    pub(super) fn new(old: &'a [u8], new: &'a [u8]) -> Self {
+    pub(super) fn new(old: &'a [u8], new: &'a [u8], effort: &mut Effort) -> Self {
         let window = Window::new(old, new);
         let old = &old[window.start..old.len() - window.after];
         let new = &new[window.start..new.len() - window.after];
         let (old, new): (Vec<_>, Vec<_>) = (lines(old).collect(), lines(new).collect());
-        let changes = if old.len() + new.len() <= MAX_COMPARED_LINES {
+        let is_one_sided = old.is_empty() || new.is_empty();
+        let changes = if !is_one_sided && effort.spend(old.len() + new.len()) {
             compare(&old, &new)
         } else {
             replace(&old, &new)
@@ -217,7 +241,7 @@ mod tests {
 
     fn hunks(old: &str, new: &str) -> String {
         let mut out = Vec::new();
-        TextDiff::new(old.as_bytes(), new.as_bytes()).write(&mut out);
+        TextDiff::new(old.as_bytes(), new.as_bytes(), &mut Effort::default()).write(&mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -267,8 +291,17 @@ mod tests {
     fn giants_are_replaced_from_the_first_difference_to_the_last() {
         let old = "a\n".repeat(MAX_COMPARED_LINES);
         let new = format!("b\n{}c\n{old}d\n", &old[..old.len() / 2]);
-        let diff = TextDiff::new(old.as_bytes(), new.as_bytes());
+        let diff = TextDiff::new(old.as_bytes(), new.as_bytes(), &mut Effort::default());
         assert_eq!(diff.changes.len(), 1);
+    }
+
+    #[test]
+    fn effort_is_spent_on_large_files_only() {
+        let mut effort = Effort::default();
+        assert!((0..1000).all(|_| effort.spend(LARGE_LINES - 1)));
+        assert!((0..10).all(|_| effort.spend(MAX_COMPARED_LINES)));
+        assert!(!effort.spend(LARGE_LINES));
+        assert!(effort.spend(1));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Entries, counts and the patch, put together file by file.
 
 use super::section::{Half, Section, write_binary_summary};
-use super::text::TextDiff;
+use super::text::{Effort, TextDiff};
 use super::{Diff, DiffOptions, Entry, Loaded, Omitted, Status};
 use crate::mode::Mode;
 
@@ -73,6 +73,7 @@ pub(super) struct Writer<'a> {
     options: &'a DiffOptions,
     diff: Diff,
     characters: usize,
+    effort: Effort,
     /// Whether the patch ends with a section without a body.
     ends_in_header: bool,
 }
@@ -83,6 +84,7 @@ impl<'a> Writer<'a> {
             options,
             diff: Diff::default(),
             characters: 0,
+            effort: Effort::default(),
             ends_in_header: false,
         }
     }
@@ -156,7 +158,10 @@ impl<'a> Writer<'a> {
     }
 
     fn add_text(&mut self, entry: &mut Entry, sections: &[Section<'_>]) {
-        let diffs: Vec<TextDiff<'_>> = sections.iter().map(Section::text_diff).collect();
+        let diffs: Vec<TextDiff<'_>> = sections
+            .iter()
+            .map(|section| section.text_diff(&mut self.effort))
+            .collect();
         entry.insertions = Some(diffs.iter().map(TextDiff::insertions).sum());
         entry.deletions = Some(diffs.iter().map(TextDiff::deletions).sum());
         if self.options.stat {

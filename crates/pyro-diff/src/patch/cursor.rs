@@ -17,11 +17,6 @@ impl<'a> Cursor<'a> {
         Self { rest: text, line: 1 }
     }
 
-    /// The number of the line at the cursor, from 1.
-    pub(super) fn line(&self) -> usize {
-        self.line
-    }
-
     /// The line at the cursor, with its newline. The last line of a text may lack it.
     pub(super) fn peek_raw(&self) -> Option<&'a [u8]> {
         let end = memchr(b'\n', self.rest).map_or(self.rest.len(), |index| index + 1);
