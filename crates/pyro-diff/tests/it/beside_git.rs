@@ -1,5 +1,7 @@
 //! Our patches applied by Git, Git's patches applied by us, on the same random trees.
 
+#![expect(clippy::panic, reason = "a helper that fails must fail the test")]
+
 use pyro_diff::{DiffOptions, apply, parse};
 
 use crate::git::Git;

@@ -1,5 +1,7 @@
 //! Git, as a second opinion.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails must fail the test")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 

@@ -1,5 +1,7 @@
 //! Patches as models write them.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails must fail the test")]
+
 use pyro_diff::{
     Applied, FileState, Mode, Operation, PatchFailed, PatchStatus, PlacedHunk, Problem, Reason, apply, parse,
 };

@@ -1,5 +1,7 @@
 //! What entries say, and what the options leave out.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails must fail the test")]
+
 use pyro_diff::{
     Change, Contents, DiffError, DiffOptions, Entry, Mode, Node, Omitted, Side, Status, Summary, diff,
 };

@@ -1,5 +1,7 @@
 //! Random trees, the same for the same seed.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails must fail the test")]
+
 use pyro_diff::{FileState, Mode};
 
 use crate::tree::{Tree, at, file};
@@ -179,8 +181,7 @@ fn edit(random: &mut Random, content: &[u8]) -> Vec<u8> {
         .collect();
     for _ in 0..=random.below(4) {
         let index = random.below(lines.len() + 1);
-        let mut added = line(random);
-        added.push(b'\n');
+        let added = [line(random), vec![b'\n']].concat();
         match random.below(3) {
             0 => lines.insert(index, added),
             1 if index < lines.len() => drop(lines.remove(index)),

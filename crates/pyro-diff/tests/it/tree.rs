@@ -1,5 +1,7 @@
 //! Trees of files in memory and on disk.
 
+#![expect(clippy::unwrap_used, reason = "a helper that fails must fail the test")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::fs;
