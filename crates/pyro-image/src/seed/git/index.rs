@@ -3,7 +3,8 @@
 //! All versions are read. Of a split index the names of both parts count, also those that the second part takes back:
 //! a name too many keeps a file, one too few loses it.
 
-use std::io::{self, BufRead, BufReader, Read};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Take};
 use std::path::Path;
 
 use rustix::fs::CWD;
@@ -76,8 +77,9 @@ impl Tracked {
         let mut failure = None;
         for hash_len in HASH_LENGTHS {
             let file = open_regular(CWD, path, Links::Follow)?;
+            let length = file.metadata()?.len();
             let mut reader = IndexReader {
-                input: BufReader::with_capacity(64 * 1024, file),
+                input: BufReader::with_capacity(64 * 1024, file.take(length)),
                 hash_len,
             };
             match reader.read(self) {
@@ -110,12 +112,12 @@ impl Tracked {
 }
 
 /// Reads one index file.
-struct IndexReader<R> {
-    input: R,
+struct IndexReader {
+    input: BufReader<Take<File>>,
     hash_len: usize,
 }
 
-impl<R: BufRead> IndexReader<R> {
+impl IndexReader {
     fn read(&mut self, tracked: &mut Tracked) -> io::Result<Option<String>> {
         let head: [u8; 12] = self.bytes()?;
         let [version, count] = [4, 8].map(|at| be32(&head[at..]));
@@ -174,7 +176,7 @@ impl<R: BufRead> IndexReader<R> {
 
     /// Passes over the extensions. Returns the hash of the shared file if the index is split.
     fn read_extensions(&mut self) -> io::Result<Option<String>> {
-        while self.input.fill_buf()?.len() > self.hash_len {
+        while self.left() > self.hash_len as u64 {
             let head: [u8; 8] = self.bytes()?;
             let length = be32(&head[4..]).into();
             if head[..4] != *b"link" {
@@ -186,7 +188,16 @@ impl<R: BufRead> IndexReader<R> {
             let is_none = hash.iter().all(|byte| *byte == 0);
             return Ok((!is_none).then(|| crate::layer::hexadecimal(&hash)));
         }
+        // A hash of the whole stands at the end.
+        if self.left() < self.hash_len as u64 {
+            return Err(malformed());
+        }
         Ok(None)
+    }
+
+    /// How many bytes of the file are ahead.
+    fn left(&self) -> u64 {
+        self.input.buffer().len() as u64 + self.input.get_ref().limit()
     }
 
     /// The number of bytes of the name before that version 4 cuts off, in the form of offsets in packs.

@@ -54,12 +54,12 @@ mod tests {
 
     #[test]
     fn pointers_that_stay_inside_are_told_from_those_that_leave() {
-        let leaves =
-            |file: &str, content: &str| super::leaves(Path::new(file), &target(content.as_bytes()).unwrap());
-        assert!(!leaves("sub/.git", "gitdir: ../.git/modules/sub\n"));
-        assert!(leaves(".git", "gitdir: ../.git/worktrees/x\n"));
-        assert!(leaves("a/b/.git", "gitdir: ../../../x"));
-        assert!(leaves("sub/.git", "gitdir: /srv/repo/.git"));
+        let leads_out =
+            |file: &str, content: &str| leaves(Path::new(file), &target(content.as_bytes()).unwrap());
+        assert!(!leads_out("sub/.git", "gitdir: ../.git/modules/sub\n"));
+        assert!(leads_out(".git", "gitdir: ../.git/worktrees/x\n"));
+        assert!(leads_out("a/b/.git", "gitdir: ../../../x"));
+        assert!(leads_out("sub/.git", "gitdir: /srv/repo/.git"));
         assert!(target(b"gitdir: \n").is_none() && target(b"else").is_none());
     }
 }
