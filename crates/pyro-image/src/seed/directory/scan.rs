@@ -1,8 +1,10 @@
 //! Planning a directory: one look at every name, directory by directory.
 
 use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::path::PathBuf;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, readlinkat};
 use rustix::io::Errno;
@@ -175,7 +177,14 @@ impl Scan<'_, '_> {
                 self.draft.file(status.size, self.next_content)?
             }
             FileType::Symlink => match readlinkat(handle, &**name, Vec::new()) {
-                Ok(target) => self.draft.symlink(target.into_bytes())?,
+                Ok(target) => {
+                    let target = target.into_bytes();
+                    if **name == *b".git" {
+                        let target = Path::new(OsStr::from_bytes(&target));
+                        git::warn_of_target(path, target, &mut self.draft.warnings);
+                    }
+                    self.draft.symlink(target)?
+                }
                 Err(_) => return self.skip(path, SkipReason::Changed),
             },
             FileType::Socket => return self.skip(path, SkipReason::Socket),

@@ -6,5 +6,5 @@ mod pointer;
 mod rules;
 mod work_tree;
 
-pub(super) use pointer::warn_of_pointer;
+pub(super) use pointer::{warn_of_pointer, warn_of_target};
 pub(super) use rules::{GitContext, Rules, Verdict};

@@ -22,9 +22,14 @@ pub(in crate::seed) fn warn_of_pointer(directory: BorrowedFd<'_>, path: &[u8], w
     let Ok(content) = read_file(directory, Path::new(".git"), Links::Refuse, POINTER_MAX) else {
         return;
     };
-    if let Some(target) = target(&content)
-        && leaves(Path::new(OsStr::from_bytes(path)), &target)
-    {
+    if let Some(target) = target(&content) {
+        warn_of_target(path, &target, warnings);
+    }
+}
+
+/// Warns if `target`, to which the `.git` at `path` leads, is not in the seed.
+pub(in crate::seed) fn warn_of_target(path: &[u8], target: &Path, warnings: &mut Warnings) {
+    if leaves(Path::new(OsStr::from_bytes(path)), target) {
         let target = shown(target.as_os_str().as_bytes());
         warnings.push(format!(
             "`{}` points to the repository `{target}`, which is not part of the seed",

@@ -1,5 +1,6 @@
 //! The rules that hold in one directory, and what they say of the names in it.
 
+use std::ffi::OsStr;
 use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -134,32 +135,40 @@ impl Rules {
         path: &[u8],
         warnings: &mut Warnings,
     ) -> Self {
-        let relative = Path::new(std::ffi::OsStr::from_bytes(path));
-        let here = match self {
-            Self::Everything | Self::Listed(_) => return self.clone(),
-            // The work tree of the root itself is known.
-            Self::Outside | Self::Inside(_) if !path.is_empty() && has_git(directory) => {
-                let top = context.source.join(relative);
-                if WorkTree::is_root(CWD, &top) {
-                    let strip = path.len() + 1;
-                    let tree = WorkTree::open(&top, Vec::new(), strip, context.global.clone(), warnings);
-                    Inside {
-                        tree: Rc::new(tree),
-                        level: None,
-                    }
-                } else {
-                    match self {
-                        Self::Inside(inside) => inside.clone(),
-                        _ => return Self::Outside,
-                    }
-                }
-            }
-            Self::Outside => return Self::Outside,
-            Self::Inside(inside) => inside.clone(),
+        if matches!(self, Self::Everything | Self::Listed(_)) {
+            return self.clone();
+        }
+        let here = match (Self::work_tree_at(context, directory, path, warnings), self) {
+            (Some(inside), _) => inside,
+            (None, Self::Inside(inside)) => inside.clone(),
+            (None, _) => return self.clone(),
         };
         let in_tree = here.tree.directory_path(path);
-        let in_tree = Path::new(std::ffi::OsStr::from_bytes(&in_tree));
+        let in_tree = Path::new(OsStr::from_bytes(&in_tree));
         Self::Inside(here.with_patterns(directory, Path::new(""), in_tree, warnings))
+    }
+
+    /// The work tree that begins in a directory below the root of the seed; that of the root itself is known.
+    fn work_tree_at(
+        context: &GitContext,
+        directory: BorrowedFd<'_>,
+        path: &[u8],
+        warnings: &mut Warnings,
+    ) -> Option<Inside> {
+        // A cheap question before those that are not.
+        if path.is_empty() || statat(directory, ".git", AtFlags::SYMLINK_NOFOLLOW).is_err() {
+            return None;
+        }
+        let top = context.source.join(OsStr::from_bytes(path));
+        if !WorkTree::is_root(CWD, &top) {
+            return None;
+        }
+        let strip = path.len() + 1;
+        let tree = WorkTree::open(&top, Vec::new(), strip, context.global.clone(), warnings);
+        Some(Inside {
+            tree: Rc::new(tree),
+            level: None,
+        })
     }
 
     /// Judges a name in the directory; `path` counts from the root of the seed.
@@ -249,13 +258,8 @@ impl Inside {
     }
 }
 
-/// Whether there is anything that may be a repository; a cheap question before those that are not.
-fn has_git(directory: BorrowedFd<'_>) -> bool {
-    statat(directory, ".git", AtFlags::SYMLINK_NOFOLLOW).is_ok()
-}
-
 fn verdict(patterns: &Gitignore, path: &[u8], is_directory: bool) -> Option<bool> {
-    match patterns.matched(Path::new(std::ffi::OsStr::from_bytes(path)), is_directory) {
+    match patterns.matched(Path::new(OsStr::from_bytes(path)), is_directory) {
         Match::None => None,
         Match::Ignore(_) => Some(true),
         Match::Whitelist(_) => Some(false),

@@ -249,6 +249,21 @@ fn a_git_file_that_leads_out_is_copied_and_named() {
 }
 
 #[test]
+fn a_link_to_a_repository_is_followed_for_its_rules_only() {
+    let home = repository();
+    home.file(".gitignore", "*.o").file("a.o", "").file("b", "");
+    std::fs::rename(home.path(".git"), home.dir.path().join("repository")).unwrap();
+    std::os::unix::fs::symlink("../repository", home.path(".git")).unwrap();
+    let (image, built) = home.build();
+    assert_eq!(files(&image), "/.git /.gitignore /b");
+    assert_eq!(image.text("/.git"), "../repository");
+    assert_eq!(
+        built.warnings,
+        ["`.git` points to the repository `../repository`, which is not part of the seed"]
+    );
+}
+
+#[test]
 fn a_git_file_that_stays_inside_is_no_trouble() {
     let home = repository();
     let other = Home::new();
@@ -398,6 +413,7 @@ fn planned(plan: &SeedPlan) -> BTreeSet<Vec<u8>> {
 
 #[test]
 fn random_rules_mean_what_they_mean_to_git() {
+    let (mut kept, mut all) = (0, 0);
     for number in 1..=25 {
         let home = random_repository(&mut Random(0x2545_f491_4f6c_dd1d ^ number));
         let listed = git(
@@ -410,6 +426,12 @@ fn random_rules_mean_what_they_mean_to_git() {
             .map(<[u8]>::to_vec)
             .collect();
         let found = planned(&plan(&home.seed(), &SeedOptions::default()).unwrap());
+        kept += found.len();
+        let everything = SeedOptions {
+            include_ignored: true,
+            ..SeedOptions::default()
+        };
+        all += planned(&plan(&home.seed(), &everything).unwrap()).len();
         let shown = |one: &BTreeSet<Vec<u8>>, other: &BTreeSet<Vec<u8>>| {
             let paths: Vec<_> = one
                 .difference(other)
@@ -431,4 +453,6 @@ fn random_rules_mean_what_they_mean_to_git() {
             );
         }
     }
+    println!("{kept} files of {all} were kept");
+    assert!(kept > all / 4 && kept < all * 3 / 4);
 }
