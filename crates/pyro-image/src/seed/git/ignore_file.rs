@@ -1,19 +1,43 @@
 //! Files of ignore patterns.
 
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
+use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use rustix::fs::{FileType, Mode, OFlags, fstat, openat};
 use rustix::io::Errno;
 
+use super::memory::{Memory, Taken};
 use crate::seed::warning::Warnings;
 
-/// How long a file of patterns may be, in bytes. The largest in use have some tens of thousands; compiled, patterns
-/// take many times their length.
-const FILE_MAX: u64 = 256 * 1024;
+/// How long a file of patterns may be, in bytes. The largest in use have some tens of thousands.
+const FILE_MAX: u64 = 128 * 1024;
+/// How many times the length of their text compiled patterns take, at worst, as measured.
+const EXPANSION: usize = 512;
+
+/// The compiled patterns of one file.
+#[derive(Debug)]
+pub(super) struct Patterns {
+    compiled: Gitignore,
+    _memory: Taken,
+}
+
+impl Patterns {
+    /// Whether a path is ignored, relative to the directory to which the patterns apply; `None` when none matches.
+    pub(super) fn verdict(&self, path: &[u8], is_directory: bool) -> Option<bool> {
+        let path = Path::new(OsStr::from_bytes(path));
+        match self.compiled.matched(path, is_directory) {
+            Match::None => None,
+            Match::Ignore(_) => Some(true),
+            Match::Whitelist(_) => Some(false),
+        }
+    }
+}
 
 /// Whether the last component of a path may be a symbolic link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,16 +47,28 @@ pub(super) enum Links {
 }
 
 /// Reads patterns; a file that is not there has none, and neither has one that cannot be read, of which a warning
-/// tells. Paths are matched relative to the directory to which the patterns apply.
+/// tells.
 pub(super) fn read_patterns(
     directory: impl AsFd,
     path: &Path,
     links: Links,
     label: &str,
+    memory: &Memory,
     warnings: &mut Warnings,
-) -> Option<Gitignore> {
+) -> Option<Patterns> {
     match read_file(directory, path, links, FILE_MAX) {
-        Ok(text) => compile(&text, label, warnings),
+        Ok(text) => {
+            let Some(taken) = memory.take(text.len() * EXPANSION) else {
+                warnings.push(format!(
+                    "ignore file `{label}` was not applied: there are too many"
+                ));
+                return None;
+            };
+            compile(&text, label, warnings).map(|compiled| Patterns {
+                compiled,
+                _memory: taken,
+            })
+        }
         Err(error) if is_absent(&error) => None,
         Err(error) => {
             warnings.push(format!("ignore file `{label}` was not applied: {error}"));
@@ -71,7 +107,7 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
 }
 
 /// Compiles the lines of a file of patterns; `None` when it has none.
-pub(super) fn compile(text: &[u8], label: &str, warnings: &mut Warnings) -> Option<Gitignore> {
+fn compile(text: &[u8], label: &str, warnings: &mut Warnings) -> Option<Gitignore> {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut builder = GitignoreBuilder::new("");

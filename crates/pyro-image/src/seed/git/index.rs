@@ -10,9 +10,8 @@ use std::path::Path;
 use rustix::fs::CWD;
 
 use super::ignore_file::{Links, open_regular};
+use super::memory::{Memory, Taken};
 
-/// How long the names may be together, in bytes. The largest public repositories have a tenth of it.
-const NAMES_MAX: usize = 256 << 20;
 /// How long one name may be, in bytes (`PATH_MAX`).
 const NAME_MAX: usize = 4096;
 /// The fields of an entry before the name of its object, in bytes, and where its mode is among them.
@@ -25,21 +24,36 @@ const HASH_LENGTHS: [usize; 2] = [20, 32];
 #[derive(Debug, Default)]
 pub(super) struct Tracked {
     text: Vec<u8>,
-    /// Where names end in the text; sorted by name.
+    /// Where names start and end in the text; sorted by name.
     names: Vec<(u32, u32)>,
     has_sparse_directories: bool,
+    /// How many bytes the names may take.
+    limit: usize,
+    memory: Option<Taken>,
 }
 
 impl Tracked {
     /// Reads the index of a repository.
-    pub(super) fn read(repository: &Path) -> io::Result<Self> {
-        let mut tracked = Self::default();
+    pub(super) fn read(repository: &Path, memory: &Memory) -> io::Result<Self> {
+        let mut tracked = Self {
+            limit: memory.left(),
+            ..Self::default()
+        };
         if let Some(shared) = tracked.read_file(&repository.join("index"))? {
             tracked.read_file(&repository.join(format!("sharedindex.{shared}")))?;
         }
         let Self { text, names, .. } = &mut tracked;
+        // While they grow, vectors take up to twice what they hold.
+        text.shrink_to_fit();
+        names.shrink_to_fit();
         names.sort_unstable_by_key(|(start, end)| &text[*start as usize..*end as usize]);
+        tracked.memory = memory.take(tracked.held());
         Ok(tracked)
+    }
+
+    /// How many bytes the names take.
+    fn held(&self) -> usize {
+        self.text.len() + self.names.len() * size_of::<(u32, u32)>()
     }
 
     /// Whether a path is listed, or is below a directory that stands for all that is in it.
@@ -99,7 +113,7 @@ impl Tracked {
         if name.is_empty() {
             return Ok(());
         }
-        if self.text.len() + name.len() > NAMES_MAX {
+        if self.held() + name.len() > self.limit {
             return Err(malformed());
         }
         let end = |length: usize| u32::try_from(length).map_err(|_| malformed());
@@ -263,7 +277,7 @@ mod tests {
     fn read(bytes: &[u8]) -> io::Result<Tracked> {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("index"), bytes).unwrap();
-        Tracked::read(home.path())
+        Tracked::read(home.path(), &Memory::new())
     }
 
     #[test]

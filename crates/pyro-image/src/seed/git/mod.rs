@@ -2,6 +2,7 @@
 
 mod ignore_file;
 mod index;
+mod memory;
 mod pointer;
 mod rules;
 mod work_tree;

@@ -6,11 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use ignore::Match;
-use ignore::gitignore::Gitignore;
 use rustix::fs::{AtFlags, CWD, statat};
 
-use super::ignore_file::{Links, read_patterns};
+use super::ignore_file::{Links, Patterns, read_patterns};
+use super::memory::Memory;
 use super::work_tree::WorkTree;
 use crate::seed::SeedOptions;
 use crate::seed::warning::{Warnings, shown};
@@ -21,7 +20,8 @@ pub(in crate::seed) struct GitContext {
     /// The root of the seed on the host, without links.
     source: PathBuf,
     /// The patterns of the user's own file.
-    global: Option<Rc<Gitignore>>,
+    pub(super) global: Option<Rc<Patterns>>,
+    pub(super) memory: Memory,
     include_ignored: bool,
 }
 
@@ -49,7 +49,7 @@ pub(in crate::seed) struct Inside {
 /// The patterns of one `.gitignore`, and of those above.
 #[derive(Debug)]
 struct Level {
-    patterns: Gitignore,
+    patterns: Patterns,
     /// How much of a path in the work tree leads to its directory, in bytes, the slash included.
     strip: usize,
     above: Option<Rc<Self>>,
@@ -71,13 +71,15 @@ impl GitContext {
             .excludes_file
             .as_deref()
             .filter(|_| !options.include_ignored);
+        let memory = Memory::new();
         let global = file.and_then(|file| {
             let label = file.display().to_string();
-            read_patterns(CWD, file, Links::Follow, &label, warnings)
+            read_patterns(CWD, file, Links::Follow, &label, &memory, warnings)
         });
         Self {
             source,
             global: global.map(Rc::new),
+            memory,
             include_ignored: options.include_ignored,
         }
     }
@@ -106,14 +108,14 @@ impl Rules {
         if !prefix.is_empty() {
             prefix.push(b'/');
         }
-        let tree = WorkTree::open(top, prefix, 0, context.global.clone(), warnings);
+        let tree = WorkTree::open(top, (prefix, 0), context, warnings);
         let mut here = Inside {
             tree: Rc::new(tree),
             level: None,
         };
         let mut way = PathBuf::new();
         for component in below {
-            here = here.with_patterns(CWD, &top.join(&way), &way, warnings);
+            here = here.with_patterns(&context.memory, CWD, &top.join(&way), &way, warnings);
             way.push(component);
             if here.ignores(way.as_os_str().as_bytes(), true) {
                 warnings.push(format!(
@@ -145,7 +147,7 @@ impl Rules {
         };
         let in_tree = here.tree.directory_path(path);
         let in_tree = Path::new(OsStr::from_bytes(&in_tree));
-        Self::Inside(here.with_patterns(directory, Path::new(""), in_tree, warnings))
+        Self::Inside(here.with_patterns(&context.memory, directory, Path::new(""), in_tree, warnings))
     }
 
     /// The work tree that begins in a directory below the root of the seed; that of the root itself is known.
@@ -164,7 +166,7 @@ impl Rules {
             return None;
         }
         let strip = path.len() + 1;
-        let tree = WorkTree::open(&top, Vec::new(), strip, context.global.clone(), warnings);
+        let tree = WorkTree::open(&top, (Vec::new(), strip), context, warnings);
         Some(Inside {
             tree: Rc::new(tree),
             level: None,
@@ -214,7 +216,7 @@ impl Inside {
             above,
         }) = level
         {
-            if let Some(verdict) = verdict(patterns, &in_tree[*strip..], is_directory) {
+            if let Some(verdict) = patterns.verdict(&in_tree[*strip..], is_directory) {
                 return verdict;
             }
             level = above.as_deref();
@@ -223,7 +225,7 @@ impl Inside {
         general
             .into_iter()
             .flatten()
-            .find_map(|patterns| verdict(patterns, in_tree, is_directory))
+            .find_map(|patterns| patterns.verdict(in_tree, is_directory))
             .unwrap_or_default()
     }
 
@@ -232,6 +234,7 @@ impl Inside {
     /// As in Git, it must not be a symbolic link.
     fn with_patterns(
         self,
+        memory: &Memory,
         directory: BorrowedFd<'_>,
         host: &Path,
         in_tree: &Path,
@@ -239,7 +242,14 @@ impl Inside {
     ) -> Self {
         let name = Path::new(".gitignore");
         let label = shown(in_tree.join(name).as_os_str().as_bytes());
-        let patterns = read_patterns(directory, &host.join(name), Links::Refuse, &label, warnings);
+        let patterns = read_patterns(
+            directory,
+            &host.join(name),
+            Links::Refuse,
+            &label,
+            memory,
+            warnings,
+        );
         let Some(patterns) = patterns else {
             return self;
         };
@@ -255,13 +265,5 @@ impl Inside {
             })),
             tree: self.tree,
         }
-    }
-}
-
-fn verdict(patterns: &Gitignore, path: &[u8], is_directory: bool) -> Option<bool> {
-    match patterns.matched(Path::new(OsStr::from_bytes(path)), is_directory) {
-        Match::None => None,
-        Match::Ignore(_) => Some(true),
-        Match::Whitelist(_) => Some(false),
     }
 }

@@ -6,10 +6,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
-use ignore::gitignore::Gitignore;
 use rustix::fs::{AtFlags, CWD, FileType, statat};
 
-use super::ignore_file::{Links, is_absent, read_file, read_patterns};
+use super::GitContext;
+use super::ignore_file::{Links, Patterns, is_absent, read_file, read_patterns};
 use super::index::Tracked;
 use super::pointer::{self, POINTER_MAX};
 use crate::seed::warning::Warnings;
@@ -20,9 +20,9 @@ pub(in crate::seed) struct WorkTree {
     /// The files that the index lists.
     pub(super) tracked: Tracked,
     /// `info/exclude` of the repository.
-    pub(super) exclude: Option<Gitignore>,
+    pub(super) exclude: Option<Patterns>,
     /// The user's own patterns.
-    pub(super) global: Option<Rc<Gitignore>>,
+    pub(super) global: Option<Rc<Patterns>>,
     /// What leads from the root of the work tree to the root of the seed, with a slash at its end.
     prefix: Vec<u8>,
     /// How much of a path in the seed leads to the root of the work tree, in bytes, the slash included.
@@ -43,19 +43,19 @@ impl WorkTree {
         }
     }
 
-    /// Reads what the repository of the work tree at `top` has to say. What cannot be read is left out with a warning.
+    /// Reads what the repository of the work tree at `top` has to say. `prefix` and `strip` lead from paths in the seed
+    /// to those in the work tree. What cannot be read is left out with a warning.
     pub(super) fn open(
         top: &Path,
-        prefix: Vec<u8>,
-        strip: usize,
-        global: Option<Rc<Gitignore>>,
+        (prefix, strip): (Vec<u8>, usize),
+        context: &GitContext,
         warnings: &mut Warnings,
     ) -> Self {
         let repository = pointed(top).unwrap_or_else(|| top.join(".git"));
         let exclude = common(&repository).join("info/exclude");
         let label = exclude.display().to_string();
-        let exclude = read_patterns(CWD, &exclude, Links::Follow, &label, warnings);
-        let tracked = Tracked::read(&repository).unwrap_or_else(|error| {
+        let exclude = read_patterns(CWD, &exclude, Links::Follow, &label, &context.memory, warnings);
+        let tracked = Tracked::read(&repository, &context.memory).unwrap_or_else(|error| {
             if !is_absent(&error) {
                 warnings.push(format!(
                     "the index in `{}` was not understood ({error}): files that Git tracks although rules ignore them \
@@ -68,7 +68,7 @@ impl WorkTree {
         Self {
             tracked,
             exclude,
-            global,
+            global: context.global.clone(),
             prefix,
             strip,
         }

@@ -359,6 +359,25 @@ fn ignore_files_that_are_none_do_no_harm() {
     assert!(told("`c/.gitignore`") && told("`a/.gitignore`") && told("`d/.gitignore`"));
 }
 
+/// Ignore files in each other, as large as they may be, until their patterns are more than is held.
+#[test]
+fn rules_take_no_memory_without_bound() {
+    let home = repository();
+    let lines: String = (0..7000).map(|at| format!("file-{at}.txt\n")).collect();
+    for depth in 0..8 {
+        home.file(&format!("{}.gitignore", "d/".repeat(depth)), &lines);
+    }
+    home.file("other/.gitignore", "x").file("other/x", "");
+    let (image, built) = home.build();
+    assert_eq!(built.warnings.len(), 3, "{:?}", built.warnings);
+    let expected = "ignore file `d/d/d/d/d/.gitignore` was not applied: there are too many";
+    assert_eq!(built.warnings[0], expected);
+    assert!(
+        !image.files.contains_key(&b"/other/x"[..]),
+        "what is done with is given back"
+    );
+}
+
 /// A pattern as people write them, and as they do not.
 fn pattern(random: &mut Random) -> String {
     let pieces = [
