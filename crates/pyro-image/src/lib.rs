@@ -13,6 +13,7 @@ mod manifest;
 mod reference;
 mod registry;
 pub mod root;
+pub mod seed;
 mod tree;
 
 pub use blob::{BlobError, BlobStore};

@@ -53,18 +53,19 @@ impl Metadata {
     };
 }
 
-/// A point in time, from 1970 on; earlier ones have negative seconds and count nanoseconds forward.
+/// A point in time, counted from 1970-01-01 00:00:00 UTC; earlier ones have negative seconds and count nanoseconds
+/// forward.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Timestamp {
+pub struct Timestamp {
     /// Whole seconds, rounded down.
-    pub(crate) seconds: i64,
+    pub seconds: i64,
     /// Nanoseconds after `seconds`, less than a thousand million.
-    pub(crate) nanoseconds: u32,
+    pub nanoseconds: u32,
 }
 
 impl Timestamp {
     /// 1970-01-01 00:00:00 UTC.
-    pub(crate) const EPOCH: Self = Self {
+    pub const EPOCH: Self = Self {
         seconds: 0,
         nanoseconds: 0,
     };

@@ -19,7 +19,8 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
-pub(crate) use entry::{DeviceKind, DeviceNumber, Entry, EntryKind, Metadata, RawXattr, Timestamp};
+pub use entry::Timestamp;
+pub(crate) use entry::{DeviceKind, DeviceNumber, Entry, EntryKind, Metadata, RawXattr};
 pub(crate) use monitor::Monitor;
 pub(crate) use reader::LayerReader;
 pub use stream::Compression;

@@ -8,7 +8,7 @@ const REPORT_STEP: u64 = 1 << 20;
 
 /// Counts the input, tells the caller, and passes on the wish to stop.
 pub(crate) struct Monitor<'a> {
-    report: &'a mut dyn FnMut(u64, u64),
+    report: Option<&'a mut dyn FnMut(u64, u64)>,
     cancel: &'a AtomicBool,
     done: u64,
     reported: u64,
@@ -29,11 +29,22 @@ impl<'a> Monitor<'a> {
     /// Watches work on `total` bytes; `report` receives bytes done and `total`.
     pub(crate) fn new(report: &'a mut dyn FnMut(u64, u64), cancel: &'a AtomicBool, total: u64) -> Self {
         Self {
-            report,
+            report: Some(report),
             cancel,
             done: 0,
             reported: 0,
             total,
+        }
+    }
+
+    /// Watches for nothing but the wish to stop.
+    pub(crate) fn silent(cancel: &'a AtomicBool) -> Self {
+        Self {
+            report: None,
+            cancel,
+            done: 0,
+            reported: 0,
+            total: u64::MAX,
         }
     }
 
@@ -58,6 +69,8 @@ impl<'a> Monitor<'a> {
 
     fn publish(&mut self) {
         self.reported = self.done;
-        (self.report)(self.done, self.total);
+        if let Some(report) = &mut self.report {
+            report(self.done, self.total);
+        }
     }
 }

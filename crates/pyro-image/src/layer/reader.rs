@@ -1,5 +1,6 @@
 //! Entries of a layer, one after the other.
 
+use std::borrow::BorrowMut;
 use std::path::Path;
 
 use tar::EntryType;
@@ -48,7 +49,7 @@ impl<'a> LayerReader<'a> {
     /// [`Self::finish`] can only compare digests when hashing is on.
     pub(crate) fn open<'b: 'a>(
         path: &Path,
-        monitor: &'a mut Monitor<'b>,
+        monitor: impl BorrowMut<Monitor<'b>> + 'a,
         hashing: Hashing,
         allowance: u64,
         limit: u64,

@@ -1,5 +1,6 @@
 //! The uncompressed bytes of a layer: decoded, counted, bounded and hashed.
 
+use std::borrow::BorrowMut;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -80,7 +81,7 @@ impl<'a> LayerStream<'a> {
     /// Opens the blob `path`. No more than `allowance` bytes may come out; `limit` is what the error then names.
     pub(crate) fn open<'b: 'a>(
         path: &Path,
-        monitor: &'a mut Monitor<'b>,
+        monitor: impl BorrowMut<Monitor<'b>> + 'a,
         hashing: Hashing,
         allowance: u64,
         limit: u64,
@@ -220,18 +221,18 @@ fn interpret(source: io::Error, other: impl FnOnce(io::Error) -> LayerError) -> 
 }
 
 /// The blob as stored, watched by the monitor.
-struct Source<'a, 'b> {
+struct Source<M> {
     file: File,
-    monitor: &'a mut Monitor<'b>,
+    monitor: M,
 }
 
-impl Read for Source<'_, '_> {
+impl<'a, M: BorrowMut<Monitor<'a>>> Read for Source<M> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.monitor.is_cancelled() {
+        if self.monitor.borrow().is_cancelled() {
             return Err(io::Error::other(CancelMark));
         }
         let count = self.file.read(buffer)?;
-        self.monitor.advance(count);
+        self.monitor.borrow_mut().advance(count);
         Ok(count)
     }
 }

@@ -2,6 +2,7 @@
 
 mod merge;
 mod name;
+mod plain;
 mod survey;
 mod walk;
 mod xattr;
@@ -13,6 +14,7 @@ use thiserror::Error;
 use crate::layer::{DeviceKind, DeviceNumber, Metadata};
 
 pub use name::NameError;
+pub(crate) use name::components;
 pub(crate) use survey::{Survey, Surveyed};
 pub use xattr::XattrError;
 pub(crate) use xattr::{Namespace, Xattrs};
@@ -233,7 +235,8 @@ impl Tree {
         Ok(())
     }
 
-    fn directory(&self, id: InodeId) -> Option<&Directory> {
+    /// The directory that an inode is; `None` when it is something else.
+    pub(crate) fn directory(&self, id: InodeId) -> Option<&Directory> {
         match &self.inode(id).node {
             Node::Directory(directory) => Some(directory),
             Node::File { .. } | Node::Symlink { .. } | Node::Device { .. } | Node::Fifo => None,

@@ -84,7 +84,7 @@ pub(super) fn target(name: &[u8]) -> Result<Target<'_>, NameError> {
 }
 
 /// Splits a path of the archive into its components; none for the root.
-pub(super) fn components(path: &[u8]) -> Result<Vec<&[u8]>, NameError> {
+pub(crate) fn components(path: &[u8]) -> Result<Vec<&[u8]>, NameError> {
     if path.is_empty() {
         return Err(NameError::Empty);
     }

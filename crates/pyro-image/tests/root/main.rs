@@ -1,4 +1,4 @@
-//! Layers in, one EROFS image out: what is in it, and what is refused.
+//! Layers or a seed in, one EROFS image out: what is in it, and what is refused.
 //!
 //! Every image is judged by `fsck.erofs` (Debian: `erofs-utils`) and read by a small reader of its own, which shares
 //! no code with the writer.
@@ -14,3 +14,4 @@ mod image;
 mod layer;
 mod merge;
 mod random;
+mod seed;

@@ -9,10 +9,10 @@ use crate::image::{Image, check};
 use crate::layer::{Blobs, Layer, gzip};
 
 /// A generator of numbers that are the same in every run (Marsaglia's xorshift64).
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -25,7 +25,7 @@ impl Random {
         names.join("/")
     }
 
-    fn content(&mut self) -> Vec<u8> {
+    pub(crate) fn content(&mut self) -> Vec<u8> {
         let length = [0, 10, 3000, 4096, 9000][usize::try_from(self.below(5)).unwrap()] + self.below(100);
         (0..length).map(|_| self.below(256).to_le_bytes()[0]).collect()
     }

@@ -1,0 +1,11 @@
+//! Which files Git ignores (`gitignore(5)`), told without running Git.
+
+mod ignore_file;
+mod index;
+mod memory;
+mod pointer;
+mod rules;
+mod work_tree;
+
+pub(super) use pointer::{warn_of_pointer, warn_of_target};
+pub(super) use rules::{GitContext, Rules, Verdict};
