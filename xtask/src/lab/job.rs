@@ -76,6 +76,8 @@ pub(super) const LONG: &[(&str, &str)] = &[
     ),
     ("many::runs_in_a_row", "many runs"),
     ("kill::", "a boot after each kill"),
+    ("crowd::", "a boot after each stop"),
+    ("template::the_second_start_is_a_restore", "four boots"),
     ("workspace::a_creation_that_is_given_up", "several creations"),
     ("workspace::what_ends_a_workspace", "several boots"),
 ];

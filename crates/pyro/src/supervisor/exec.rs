@@ -234,10 +234,13 @@ async fn follow(
         problem.get_or_insert_with(|| error.to_string());
         KeptStreams::default()
     });
-    // What a guest that is being ended refuses, it refuses for that reason.
-    let end = end.or_else(|error| match supervisor.is_ending.get() {
-        true if error.code() == ErrorCode::Internal => Ok(End::Forced { cancelled: true }),
-        _ => Err(error),
+    // What a guest that is being ended refuses, it refuses for that reason, whatever it says.
+    let end = end.or_else(|error| {
+        if supervisor.is_ending.get() && error.code() != ErrorCode::GuestLost {
+            Ok(End::Forced { cancelled: true })
+        } else {
+            Err(error)
+        }
     });
     let answer = match conclude(end, streams, problem) {
         Ok(end) => {
