@@ -17,7 +17,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use crate::agent::Agent;
 use crate::wire::Wire;
-use crate::{exec, identity, power};
+use crate::{exec, files, identity, power};
 
 /// Why a call ended early.
 #[derive(Debug, thiserror::Error)]
@@ -242,6 +242,14 @@ async fn dispatch(
             exec::signal(signal, agent).await?;
         }
         Some(Verb::PowerOff) => return power::off(reply, agent).await,
+        Some(
+            verb @ (Verb::ListFiles
+            | Verb::ReadFile
+            | Verb::WriteFile
+            | Verb::Changes
+            | Verb::Export
+            | Verb::Put),
+        ) => return files::answer(verb, asks, reply, agent).await,
     }
     reply.finish(Answer::Done(Done {})).await
 }

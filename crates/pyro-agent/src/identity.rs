@@ -73,6 +73,7 @@ pub(crate) async fn apply(configure: Configure, agent: &Agent) -> Result<(), Fau
         realtime_ns,
         entropy,
         nonce,
+        workspace: _,
     } = configure;
     let machine = agent.machine()?;
     if !machine_id.is_empty() && !is_machine_id(&machine_id) {

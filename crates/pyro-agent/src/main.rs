@@ -15,6 +15,7 @@ mod agent;
 mod call;
 mod channel;
 mod exec;
+mod files;
 mod identity;
 mod init;
 mod log;

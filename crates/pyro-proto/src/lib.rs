@@ -27,6 +27,7 @@
 //! the host allocates nothing on a guest's word.
 #![forbid(unsafe_code)]
 
+pub mod file;
 pub mod frame;
 pub mod handshake;
 pub mod message;

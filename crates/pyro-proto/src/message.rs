@@ -8,6 +8,8 @@
 //! | `signal` | [`Signal`] | [`Done`] or [`Fault`] |
 //! | `power-off` | nothing | [`Done`], once everything is on disk; then the machine stops |
 //!
+//! The verbs about files are in [`file`](crate::file).
+//!
 //! In plain frames, without HTTP/2, the host sends [`Configure`] and [`Exec`], and the agent what it sends in an `exec`
 //! call; a [`Done`] there means that the rest is to be asked for by an [`Attach`].
 //!
@@ -31,16 +33,34 @@ pub enum Verb {
     Signal,
     /// Writes everything to disk and ends the machine.
     PowerOff,
+    /// Lists a directory of the workspace.
+    ListFiles,
+    /// Reads a part of a file.
+    ReadFile,
+    /// Writes a file.
+    WriteFile,
+    /// Compares the tree with its baseline, and reads both sides.
+    Changes,
+    /// Sends a part of the tree with its contents.
+    Export,
+    /// Puts many entries in place at once.
+    Put,
 }
 
 impl Verb {
     /// Every verb.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 11] = [
         Self::Ping,
         Self::Configure,
         Self::Exec,
         Self::Signal,
         Self::PowerOff,
+        Self::ListFiles,
+        Self::ReadFile,
+        Self::WriteFile,
+        Self::Changes,
+        Self::Export,
+        Self::Put,
     ];
 
     /// The verb's name in a path.
@@ -51,6 +71,12 @@ impl Verb {
             Self::Exec => "exec",
             Self::Signal => "signal",
             Self::PowerOff => "power-off",
+            Self::ListFiles => "list-files",
+            Self::ReadFile => "read-file",
+            Self::WriteFile => "write-file",
+            Self::Changes => "changes",
+            Self::Export => "export",
+            Self::Put => "put",
         }
     }
 
@@ -65,13 +91,17 @@ impl Verb {
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct HostMessage {
     /// Which it is.
-    #[prost(oneof = "host_message::Body", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(
+        oneof = "host_message::Body",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17"
+    )]
     pub body: Option<host_message::Body>,
 }
 
 /// The kinds of [`HostMessage`].
 pub mod host_message {
     use super::{Attach, Bytes, Configure, Exec, Signal};
+    use crate::file::{Changes, Export, Fetch, ListFiles, Put, PutCommit, PutEntry, ReadFile, WriteFile};
 
     /// One message from the host.
     #[derive(Clone, PartialEq, Eq, prost::Oneof)]
@@ -94,6 +124,39 @@ pub mod host_message {
         /// The request of `signal`.
         #[prost(message, tag = "6")]
         Signal(Signal),
+        /// The request of `list-files`.
+        #[prost(message, tag = "7")]
+        ListFiles(ListFiles),
+        /// The request of `read-file`.
+        #[prost(message, tag = "8")]
+        ReadFile(ReadFile),
+        /// The request of `write-file`.
+        #[prost(message, tag = "9")]
+        WriteFile(WriteFile),
+        /// The request of `changes`.
+        #[prost(message, tag = "10")]
+        Changes(Changes),
+        /// A question of `changes`.
+        #[prost(message, tag = "11")]
+        Fetch(Fetch),
+        /// The request of `export`.
+        #[prost(message, tag = "12")]
+        Export(Export),
+        /// The request of `put`.
+        #[prost(message, tag = "13")]
+        Put(Put),
+        /// An entry of `put`.
+        #[prost(message, tag = "14")]
+        PutEntry(PutEntry),
+        /// The end of `put`.
+        #[prost(message, tag = "15")]
+        PutCommit(PutCommit),
+        /// Bytes of a file's content.
+        #[prost(bytes = "bytes", tag = "16")]
+        Data(Bytes),
+        /// The end of a file's content.
+        #[prost(bool, tag = "17")]
+        DataEnd(bool),
     }
 }
 
@@ -101,13 +164,17 @@ pub mod host_message {
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub struct AgentMessage {
     /// Which it is.
-    #[prost(oneof = "agent_message::Body", tags = "1, 2, 3, 4, 5, 6")]
+    #[prost(
+        oneof = "agent_message::Body",
+        tags = "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15"
+    )]
     pub body: Option<agent_message::Body>,
 }
 
 /// The kinds of [`AgentMessage`].
 pub mod agent_message {
     use super::{Bytes, Done, Ended, Fault, Started};
+    use crate::file::{FileChanges, FileEntries, FileEntry, FileWritten, ListEnd, PutResult, ReadEnd};
 
     /// One message from the agent.
     #[derive(Clone, PartialEq, Eq, prost::Oneof)]
@@ -130,6 +197,33 @@ pub mod agent_message {
         /// The command ended and all its output was sent before; nothing follows.
         #[prost(message, tag = "6")]
         Ended(Ended),
+        /// Some entries of a list.
+        #[prost(message, tag = "7")]
+        FileEntries(FileEntries),
+        /// The end of a list.
+        #[prost(message, tag = "8")]
+        ListEnd(ListEnd),
+        /// What is at one path.
+        #[prost(message, tag = "9")]
+        FileEntry(FileEntry),
+        /// Bytes of a file's content.
+        #[prost(bytes = "bytes", tag = "10")]
+        Data(Bytes),
+        /// The end of a file's content.
+        #[prost(bool, tag = "11")]
+        DataEnd(bool),
+        /// The end of a part of a file.
+        #[prost(message, tag = "12")]
+        ReadEnd(ReadEnd),
+        /// A file was written.
+        #[prost(message, tag = "13")]
+        FileWritten(FileWritten),
+        /// Some changes.
+        #[prost(message, tag = "14")]
+        FileChanges(FileChanges),
+        /// Everything was put.
+        #[prost(message, tag = "15")]
+        PutResult(PutResult),
     }
 }
 
@@ -164,6 +258,16 @@ pub enum FaultKind {
     Unsupported = 4,
     /// The machine could not be given what must be its own, so nothing was run.
     Unconfigured = 5,
+    /// There is nothing at a path.
+    PathNotFound = 6,
+    /// A path leaves its tree, or what is written would go through a link.
+    PathRefused = 7,
+    /// What is at a path is of the wrong kind for the request.
+    WrongFileType = 8,
+    /// A stamp is not the expected one: somebody else changed the path meanwhile. Nothing was changed.
+    Conflict = 9,
+    /// The machine's disk is full. Nothing was changed.
+    NoSpace = 10,
 }
 
 /// What must be this machine's own, given after every boot and every restore.
@@ -184,6 +288,9 @@ pub struct Configure {
     /// From now on hellos are answered with this nonce; empty leaves the old one. Clones of one template differ by it.
     #[prost(bytes = "bytes", tag = "5")]
     pub nonce: Bytes,
+    /// The tree at `/workspace`; a machine without one has no use for the verbs about files.
+    #[prost(message, optional, tag = "6")]
+    pub workspace: Option<crate::file::WorkspaceTree>,
 }
 
 /// A command to start.

@@ -154,10 +154,22 @@ error_codes! {
     VmNotFound = "vm-not-found", 125;
     /// Not in the catalog, among the imports or at the registry.
     EnvironmentNotFound = "environment-not-found", 125;
+    /// No such path in the guest.
+    PathNotFound = "path-not-found", 125;
     /// No such command in the workspace.
     ItemNotFound = "item-not-found", 125;
+    /// A path in the guest leaves its tree.
+    PathRefused = "path-refused", 2;
+    /// The operation does not fit this kind of file.
+    WrongFileType = "wrong-file-type", 125;
+    /// An input over a limit.
+    TooLarge = "too-large", 2;
     /// A name is in use.
     NameTaken = "name-taken", 125;
+    /// A target on the host exists.
+    OutputExists = "output-exists", 125;
+    /// A path on the host outside the allowed roots.
+    HostPathDenied = "host-path-denied", 2;
     /// The host's file system refused.
     HostIo = "host-io", 125;
     /// Not possible in this state.
@@ -178,6 +190,12 @@ error_codes! {
     TimeLimit = "time-limit", 124;
     /// Interrupted by the caller.
     Cancelled = "cancelled", 130;
+    /// An archive that cannot be accepted.
+    ArchiveInvalid = "archive-invalid", 125;
+    /// Not a readable diff.
+    PatchInvalid = "patch-invalid", 2;
+    /// Hunks do not fit; nothing was changed.
+    PatchFailed = "patch-failed", 1;
     /// A shell string in an image without a shell.
     ShellMissing = "shell-missing", 125;
     /// A registry or mirror did not deliver.

@@ -33,6 +33,7 @@ mod start;
 mod supervisor;
 mod sys;
 mod template;
+mod tree_path;
 mod vm;
 mod vmm;
 mod workspace;
@@ -53,9 +54,11 @@ pub use resources::{DISK_GIB, MIN_MEM_MIB, Resources, VCPU_COUNT};
 pub use run::{Phase, Run, RunEvent, RunRequest};
 pub use settings::{DEFAULT_ENVIRONMENT, RegistryAccess, Settings, SettingsError};
 pub use supervisor::supervise;
+pub use tree_path::{InvalidTreePath, TREE, TreePath};
 pub use workspace::{
-    CreateRequest, DEFAULT_LOGS, ExecRequest, LogStream, LogsRequest, UpdateRequest, Workspace,
-    WorkspaceFilter,
+    CreateRequest, DEFAULT_LOGS, DiffRequest, ExecRequest, ExportKind, ExportRequest, FileEncoding,
+    FileRange, ListFilesRequest, LogStream, LogsRequest, OnTransfer, PushRequest, ReadFileRequest,
+    TransferProgress, UpdateRequest, Workspace, WorkspaceFilter, WriteFileRequest,
 };
 
 /// The way in. Cheap to clone; opening it probes, hashes and downloads nothing.

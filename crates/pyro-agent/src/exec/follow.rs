@@ -130,7 +130,7 @@ async fn take_input(command: &Command, asks: &mut Asks) -> CallError {
                 }
             }
             Ok(Some(Ask::StdinEnd(_))) => command.stdin.close(),
-            Ok(Some(Ask::Configure(_) | Ask::Exec(_) | Ask::Attach(_) | Ask::Signal(_))) => {
+            Ok(Some(_)) => {
                 return fault(FaultKind::InvalidArgument, "a second request within a call").into();
             }
             Ok(None) => return pending().await,

@@ -215,7 +215,7 @@ impl Answers {
                 Answer::Stderr(bytes) => given.stderr.extend_from_slice(&bytes),
                 Answer::Ended(ended) => given.ended = ended,
                 Answer::Fault(fault) => return Err(fault.message.into()),
-                Answer::Done(_) => return Err("an answer of another verb".into()),
+                other => return Err(format!("an answer of another verb: {other:?}").into()),
             }
         }
         Ok(())

@@ -208,9 +208,18 @@ impl<'a, V: FollowedVm, E: From<(Stream, Bytes)> + Send> Follower<'a, V, E> {
             Body::Stderr(bytes) => self.deliver(Stream::Stderr, bytes).await,
             Body::Ended(ended) => return Ok(Some(End::Reported(ended))),
             Body::Fault(fault) => return Err(GuestError::Refused(fault).into()),
-            Body::Done(_) => {
+            Body::Done(_)
+            | Body::FileEntries(_)
+            | Body::ListEnd(_)
+            | Body::FileEntry(_)
+            | Body::Data(_)
+            | Body::DataEnd(_)
+            | Body::ReadEnd(_)
+            | Body::FileWritten(_)
+            | Body::FileChanges(_)
+            | Body::PutResult(_) => {
                 return Err(GuestError::Nonsense {
-                    problem: "a command is not `done`".to_owned(),
+                    problem: "this is no answer to a command".to_owned(),
                 }
                 .into());
             }

@@ -167,7 +167,11 @@ impl Caller {
         Ok((sender, receiver))
     }
 
-    async fn open_call(&self, verb: Verb) -> Result<(CallSender, CallReceiver), GuestError> {
+    /// Opens a call.
+    ///
+    /// # Errors
+    /// [`GuestError::Broken`] if the connection broke.
+    pub(crate) async fn open_call(&self, verb: Verb) -> Result<(CallSender, CallReceiver), GuestError> {
         let uri = format!("http://guest{}{}", message::PATH_PREFIX, verb.name());
         let request = Request::builder().method(Method::POST).uri(uri).body(());
         let request = request.expect("every verb's name makes a valid path");

@@ -7,7 +7,7 @@ mod plain;
 use bytes::Bytes;
 use pyro_proto::message::{Attach, Configure, Exec, Fault, FaultKind, Signal, Verb, host_message::Body};
 
-pub(crate) use self::call::{CallReceiver, CallSender};
+pub(crate) use self::call::{CallReceiver, CallSender, over_socket};
 pub(crate) use self::connection::{Caller, Connection, Greeted, Repeat, printable, wait_until_idle};
 pub(crate) use self::plain::{Ender, SoleCall};
 use crate::error::{Diagnosis, ErrorCode};
@@ -63,6 +63,11 @@ impl Diagnosis for GuestError {
                 Ok(FaultKind::UnknownCommand) => ErrorCode::GuestLost,
                 Ok(FaultKind::Unsupported) => ErrorCode::VersionMismatch,
                 Ok(FaultKind::Unconfigured) => ErrorCode::BootFailed,
+                Ok(FaultKind::PathNotFound) => ErrorCode::PathNotFound,
+                Ok(FaultKind::PathRefused) => ErrorCode::PathRefused,
+                Ok(FaultKind::WrongFileType) => ErrorCode::WrongFileType,
+                Ok(FaultKind::Conflict) => ErrorCode::Busy,
+                Ok(FaultKind::NoSpace) => ErrorCode::InsufficientResources,
                 Ok(FaultKind::Internal) | Err(_) => ErrorCode::Internal,
             },
         }
@@ -70,6 +75,15 @@ impl Diagnosis for GuestError {
 
     fn hint(&self) -> Option<String> {
         match self.code() {
+            ErrorCode::PathNotFound => Some("see `pyro workspace file list` for what is there".into()),
+            ErrorCode::PathRefused => Some("use `pyro workspace exec` for paths outside /workspace".into()),
+            ErrorCode::WrongFileType => Some("see `pyro workspace file list` for what it is".into()),
+            ErrorCode::Busy => {
+                Some("somebody else changed it meanwhile; try again, nothing was changed".into())
+            }
+            ErrorCode::InsufficientResources => Some(
+                "delete what is not needed in the workspace, or make one with a larger `--disk-gib`".into(),
+            ),
             ErrorCode::InvalidArgument => Some(
                 "name a user and a directory that the image has; `cat /etc/passwd; ls /` shows them".into(),
             ),
@@ -146,5 +160,6 @@ pub(crate) fn configuration(vm_id: crate::VmId, nonce: &[u8]) -> Configure {
         realtime_ns: seconds * 1_000_000_000 + u64::try_from(now.tv_nsec).unwrap_or(0),
         entropy: Bytes::copy_from_slice(&entropy),
         nonce: Bytes::copy_from_slice(nonce),
+        workspace: None,
     }
 }

@@ -2,22 +2,33 @@
 //!
 //! A field without a value is `null`, never absent. Fields are only ever added.
 
+mod change;
 mod disk_usage;
 mod doctor;
 mod environment;
+mod files;
 mod prepare;
 mod prune;
+mod transfer;
 mod vm_exec;
 mod workspace;
 
 pub use crate::space::Space;
+pub use change::{
+    DiffEntry, DiffStatus, DiffSummary, IgnoredChanges, PatchEntry, PatchHunk, PatchResult, PatchSummary,
+    WorkspaceDiff,
+};
 pub use disk_usage::{DiskUsage, UsageItem};
 pub use doctor::{DoctorCheck, DoctorIssue, DoctorReport, KvmState, Severity, Status, TierState};
 pub use environment::{
     EnvironmentInfo, EnvironmentList, EnvironmentOrigin, EnvironmentPaths, EnvironmentState, PruneReport,
 };
+pub use files::{ArtifactType, FileInfo, FileList, FileRead, FileWrite};
 pub use prepare::{PrepareReport, PrepareStep};
 pub use prune::{KeptItem, PruneKind, PrunedItem, Pruning};
+pub use transfer::{
+    OriginKind, SeedMode, SkippedFile, SyncReport, WorkspaceExport, WorkspaceSeed, WorkspaceSync,
+};
 pub use vm_exec::{Cleanup, CleanupReason, ExecOutcome, StreamInfo, TextEncoding, VmExec};
 pub use workspace::{
     LastCommand, LogEntry, WorkspaceDeletion, WorkspaceExec, WorkspaceInfo, WorkspaceList, WorkspaceLogs,

@@ -91,6 +91,9 @@ pub enum TextEncoding {
     /// Bytes that are no UTF-8 were replaced by U+FFFD.
     #[serde(rename = "utf-8-lossy")]
     Utf8Lossy,
+    /// The bytes are in base64 (RFC 4648).
+    #[serde(rename = "base64")]
+    Base64,
 }
 
 /// How a command ended.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::id::{WorkspaceId, WorkspaceName};
 use crate::isolation::Isolation;
-use crate::object::{ExecOutcome, ExecutionMode, StreamInfo, VmmKind};
+use crate::object::{ExecOutcome, ExecutionMode, StreamInfo, VmmKind, WorkspaceDiff, WorkspaceSeed};
 use crate::workspace::{State, StopReason};
 
 /// A workspace.
@@ -50,6 +50,8 @@ pub struct WorkspaceInfo {
     pub last_error: Option<String>,
     /// Where its tree is in the guest.
     pub workspace_path: String,
+    /// What its tree began with.
+    pub workspace_seed: Option<WorkspaceSeed>,
     /// Commands of this generation.
     pub command_count: u64,
     /// Commands of all generations.
@@ -194,6 +196,8 @@ pub struct WorkspaceExec {
     pub duration_ms: u64,
     /// Processes of it that still run.
     pub left_running: u32,
+    /// What it changed in the tree, if that was asked for.
+    pub diff: Option<Box<WorkspaceDiff>>,
     /// Whether the workspace was started for it.
     pub auto_started: bool,
     /// The strength of the wall around the guest.

@@ -27,7 +27,7 @@ use crate::run::{self, Phase, RunEvent};
 use crate::supervisor::{Answer, Call, CommandEnd, Frame, receive, send};
 
 /// Where a workspace's tree is in the guest.
-pub(crate) const TREE: &str = "/workspace";
+pub(crate) use crate::TREE;
 
 /// A command for a workspace, with everything about it that can be chosen.
 #[derive(Debug)]
@@ -47,6 +47,8 @@ pub struct ExecRequest {
     pub stdin: Stdin,
     /// The most output kept, over both streams, in bytes; the settings' default if absent.
     pub output_limit: Option<u64>,
+    /// Whether to say what the command changed in the tree.
+    pub return_diff: bool,
 }
 
 impl ExecRequest {
@@ -60,6 +62,7 @@ impl ExecRequest {
             user: None,
             stdin: Stdin::Empty,
             output_limit: None,
+            return_diff: false,
         }
     }
 
@@ -265,6 +268,7 @@ fn assemble(
         cancelled: end.outcome == ExecOutcome::Cancelled,
         duration_ms: end.duration_ms,
         left_running: end.left_running,
+        diff: None,
         auto_started: place.auto_started,
         isolation: place.vm.as_ref().map(|vm| vm.isolation),
         vmm: place.vm.as_ref().map(|vm| vm.vmm),

@@ -57,6 +57,10 @@ pub struct CreateRequest {
     pub name: Option<WorkspaceName>,
     /// What its owner notes of it.
     pub labels: BTreeMap<String, String>,
+    /// A directory or tar archive of the host, with which its tree begins.
+    pub seed_path: Option<PathBuf>,
+    /// Whether to take along what Git ignores in the seed.
+    pub include_ignored: bool,
 }
 
 impl Default for CreateRequest {
@@ -68,6 +72,8 @@ impl Default for CreateRequest {
             ttl: argument::DEFAULT_WORKSPACE_TTL,
             name: None,
             labels: BTreeMap::new(),
+            seed_path: None,
+            include_ignored: false,
         }
     }
 }
@@ -206,6 +212,7 @@ fn new_record(pyro: &Pyro, id: WorkspaceId, request: &CreateRequest) -> Result<R
         last_error: None,
         generation: 0,
         last_reset_at: None,
+        seed: None,
     })
 }
 

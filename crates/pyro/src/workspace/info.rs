@@ -89,6 +89,7 @@ pub(super) fn describe(store: &Store, found: Found) -> Result<WorkspaceInfo> {
         stop_reason: record.stop_reason,
         last_error: record.last_error.clone(),
         workspace_path: TREE.to_owned(),
+        workspace_seed: record.seed.clone(),
         command_count: history.count_in(record.generation),
         total_command_count: history.entries.len() as u64,
         last_command,

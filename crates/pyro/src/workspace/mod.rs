@@ -4,6 +4,7 @@
 //! that; whoever wants something of it asks the supervisor.
 
 mod call;
+mod content;
 mod error;
 mod exec;
 mod handle;
@@ -22,6 +23,10 @@ use std::fs::File;
 use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
+pub use self::content::{
+    DiffRequest, ExportKind, ExportRequest, FileEncoding, FileRange, ListFilesRequest, OnTransfer,
+    PushRequest, ReadFileRequest, TransferProgress, WriteFileRequest,
+};
 pub(crate) use self::error::WorkspaceError;
 pub use self::exec::ExecRequest;
 pub use self::handle::{CreateRequest, UpdateRequest, Workspace, WorkspaceFilter};

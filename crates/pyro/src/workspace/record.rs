@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{WorkspaceId, WorkspaceName};
 use crate::isolation::IsolationFloor;
+use crate::object::WorkspaceSeed;
 use crate::process::ProcessIdentity;
 
 /// The format that this build writes; it reads all up to it.
@@ -41,6 +42,9 @@ pub(crate) struct Record {
     /// Resets so far.
     pub(crate) generation: u64,
     pub(crate) last_reset_at: Option<Timestamp>,
+    /// What its tree began with; absent in records of builds that knew no seeds.
+    #[serde(default)]
+    pub(crate) seed: Option<WorkspaceSeed>,
 }
 
 /// What a workspace is doing.
@@ -146,6 +150,7 @@ pub(super) mod tests {
             last_error: None,
             generation: 0,
             last_reset_at: None,
+            seed: None,
         }
     }
 

@@ -114,6 +114,7 @@ fn configuration(hostname: &str, machine_id: &str) -> Result<Configure, Failure>
         realtime_ns: u64::try_from(now.as_nanos())?,
         entropy: Bytes::from_static(&[7; 64]),
         nonce: Bytes::new(),
+        workspace: None,
     })
 }
 

@@ -58,6 +58,7 @@ impl Plain {
                 }
                 Answer::Done(_) => return Ok((given, false)),
                 Answer::Fault(fault) => return Err(fault.message.into()),
+                other => return Err(format!("no answer of a command: {other:?}").into()),
             }
         }
     }
