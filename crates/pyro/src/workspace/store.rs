@@ -332,7 +332,7 @@ impl Store {
     /// What is left of workspaces whose making or removal nobody finished.
     pub(crate) fn leftovers(&self) -> Vec<PathBuf> {
         older_than(&self.dir, UNFINISHED, |name| {
-            name.starts_with('.') && (name.ends_with(".new") || name.ends_with(".deleted"))
+            is_grave(name) || (name.starts_with('.') && name.ends_with(".new"))
         })
     }
 
@@ -361,7 +361,18 @@ impl Store {
     /// # Errors
     /// If the file system refuses; what is left of it is removed by whoever finds it next.
     pub(crate) fn remove(&self, id: WorkspaceId) -> Result<(), WorkspaceError> {
-        remove(&self.dir(id))
+        remove(&self.dir(id))?;
+        self.finish_removals();
+        Ok(())
+    }
+
+    /// Removes what is left of workspaces whose remover was killed. Nobody uses it any more, however old it is.
+    fn finish_removals(&self) {
+        let graves = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        for grave in graves.filter(|entry| is_grave(&entry.file_name().to_string_lossy())) {
+            // Another one may be at it; what is left all the same is a matter of the next removal.
+            drop(std::fs::remove_dir_all(grave.path()));
+        }
     }
 }
 
@@ -400,6 +411,11 @@ fn signs(record: &Record, live: Option<&Live>, dir: &Path) -> Signs {
 fn write(dir: &Path, record: &Record) -> Result<(), WorkspaceError> {
     let bytes = serde_json::to_vec_pretty(record).expect("records have string keys and no other way to fail");
     Ok(dirs::publish(dir, RECORD, &bytes)?)
+}
+
+/// Whether a workspace was given this name to be removed under.
+fn is_grave(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".deleted")
 }
 
 /// It is no workspace any more once its directory has another name.
