@@ -5,12 +5,12 @@
 //! left behind, however the VM ends.
 
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rustix::fs::{Mode, OFlags, SeekFrom};
+use rustix::fs::{MemfdFlags, Mode, OFlags, SeekFrom};
 
 use crate::dirs;
 use crate::error::{Diagnosis, ErrorCode};
@@ -22,6 +22,21 @@ const RECIPE: u32 = 2;
 /// What the file system can do, on top of what every ext file system can. Without a configuration file, mke2fs leaves all
 /// of it out: no preallocation, no times finer than a second, and bitmaps that are written for the whole disk.
 const FEATURES: &str = "^resize_inode,extent,flex_bg,huge_file,dir_nlink,extra_isize,uninit_bg";
+
+/// The size of a seed's disk, in bytes. It is the same whatever the seed's, since it is a part of what a template is.
+pub(crate) const SEED_DISK_BYTES: u64 = 1 << 40;
+
+/// A disk without a seed: nothing but a hole, in memory.
+///
+/// # Errors
+/// If the kernel refuses.
+pub(crate) fn no_seed() -> std::io::Result<OwnedFd> {
+    let file = rustix::fs::memfd_create(c"no-seed", MemfdFlags::CLOEXEC)?;
+    rustix::fs::ftruncate(&file, SEED_DISK_BYTES)?;
+    // As one that cannot be written to by whoever has it.
+    let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+    Ok(File::open(path)?.into())
+}
 
 /// A disk that could not be made.
 #[derive(Debug, thiserror::Error)]

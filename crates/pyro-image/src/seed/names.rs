@@ -29,10 +29,10 @@ pub(super) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    /// Lists the names of a tree.
-    pub(super) fn of(tree: &'a Tree) -> Self {
+    /// Lists the names of a tree from one of its directories on.
+    pub(super) fn of(tree: &'a Tree, top: InodeId) -> Self {
         let root = Name {
-            inode: Tree::ROOT,
+            inode: top,
             place: None,
             first: None,
         };

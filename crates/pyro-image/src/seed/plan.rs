@@ -9,7 +9,7 @@ use super::archive::{self, Archive};
 use super::directory::{self, Root};
 use super::draft::Draft;
 use super::{SeedError, SeedLimits, SeedReader, SeedSkipped};
-use crate::tree::{Node, Tree};
+use crate::tree::{InodeId, Node, Tree};
 
 /// Where a seed comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +87,8 @@ pub struct SeedSummary {
 #[derive(Debug)]
 pub struct SeedPlan {
     pub(super) tree: Tree,
+    /// The root of the seed.
+    pub(super) top: InodeId,
     pub(super) origin: Origin,
     pub(super) summary: SeedSummary,
 }
@@ -136,6 +138,7 @@ impl SeedPlan {
         let (tree, summary) = draft.finish();
         Ok(Self {
             tree,
+            top: Tree::ROOT,
             origin,
             summary,
         })
@@ -152,6 +155,20 @@ impl SeedPlan {
     /// What the seed amounts to and what is left out of it.
     pub fn summary(&self) -> &SeedSummary {
         &self.summary
+    }
+
+    /// Has an image of the seed hold all of it in one directory of its root. The names that are read stay as they are.
+    ///
+    /// # Errors
+    ///
+    /// More files than an image can have.
+    pub fn nest(&mut self, name: &str) -> Result<(), SeedError> {
+        let limit = u64::from(u32::MAX);
+        self.top = self
+            .tree
+            .nest(name.as_bytes())
+            .map_err(|_| SeedError::TooManyEntries { limit })?;
+        Ok(())
     }
 
     /// Starts to read the entries, the root first. `cancel` ends the reading of contents.

@@ -41,7 +41,7 @@ impl<'a> SeedReader<'a> {
         Self {
             plan,
             cancel,
-            names: Names::of(&plan.tree),
+            names: Names::of(&plan.tree, plan.top),
             next: 0,
             source: match &plan.origin {
                 Origin::Directory(root) => Source::Directory(DirectoryContents::of(root)),

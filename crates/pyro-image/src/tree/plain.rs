@@ -61,6 +61,23 @@ impl Tree {
         self.inodes[inode.index()].metadata = metadata;
     }
 
+    /// Moves everything, the root's own metadata too, into a directory of that name in a new root, and says which it is.
+    ///
+    /// # Errors
+    ///
+    /// More files than 32 bits can count.
+    pub(crate) fn nest(&mut self, name: &[u8]) -> Result<InodeId, EntryError> {
+        let old = Inode {
+            metadata: self.inode(Self::ROOT).metadata,
+            xattrs: Xattrs::default(),
+            node: Node::Directory(Directory::default()),
+        };
+        let moved = self.add(old)?;
+        self.inodes.swap(Self::ROOT.index(), moved.index());
+        self.name(Self::ROOT, name, moved);
+        Ok(moved)
+    }
+
     /// Gives every file one owner.
     pub(crate) fn set_owner(&mut self, uid: u32, gid: u32) {
         for inode in &mut self.inodes {

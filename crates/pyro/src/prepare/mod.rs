@@ -157,7 +157,8 @@ impl<'a> Target<'a> {
             resources: Resources::default(),
             disk_dir: &settings.home,
             own_disk: OwnDisk::Nameless,
-            host_name: None,
+            tenant: None,
+            seed: None,
         };
         Ok(starter.inputs(&isolation::choose(settings, self.floor)?)?)
     }

@@ -62,7 +62,8 @@ pub(super) async fn start(
         resources,
         disk_dir: home.path(),
         own_disk: OwnDisk::Nameless,
-        host_name: None,
+        tenant: None,
+        seed: None,
     };
     let exec = request.wanted().to_exec(&environment.defaults);
     let started = starter.start(vm_id, Some(&exec), &choice, clock).await?;

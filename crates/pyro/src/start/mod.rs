@@ -14,17 +14,17 @@ use pyro_proto::handshake::NONCE_BYTES;
 use pyro_proto::message::Exec;
 
 use crate::Pyro;
-use crate::disk::{DiskError, DiskSource};
+use crate::disk::{self, DiskError, DiskSource};
 use crate::environment::BootableEnvironment;
 use crate::error::{Error, Result};
 use crate::guest::SoleCall;
-use crate::id::{VmId, WorkspaceId};
+use crate::id::VmId;
 use crate::isolation::{Choice, Isolation, KvmProbe};
 use crate::object::VmmKind;
 use crate::resources::Resources;
 use crate::runtime::Runtime;
 use crate::template::Template;
-use crate::vm::{LiveVm, VmError};
+use crate::vm::{LiveVm, Tenant, VmError};
 use crate::vmm::{Disk, DiskAccess, Driver, MachineSpec, Origin, SavedMachine, VmmError};
 
 pub(crate) use self::clock::Clock;
@@ -40,8 +40,10 @@ pub(crate) struct Starter<'a> {
     pub(crate) disk_dir: &'a Path,
     /// What the VM's own disk is.
     pub(crate) own_disk: OwnDisk<'a>,
-    /// Whose name the guest has, if not the VM's.
-    pub(crate) host_name: Option<WorkspaceId>,
+    /// The workspace that it is for, if it is for one.
+    pub(crate) tenant: Option<Tenant>,
+    /// The image of the seed, if the workspace has one; see [`disk::SEED_DISK_BYTES`](crate::disk::SEED_DISK_BYTES).
+    pub(crate) seed: Option<&'a File>,
 }
 
 impl OwnDisk<'_> {
@@ -217,7 +219,7 @@ impl Starter<'_> {
         let origin = Origin::Restore(SavedMachine { memory, devices });
         let spec = self.spec(vm_id, choice, disk, boot_nonce, origin)?;
         clock.lap("disk");
-        match LiveVm::start(&driver(choice), spec, exec, self.host_name).await {
+        match LiveVm::start(&driver(choice), spec, exec, self.tenant.as_ref()).await {
             Ok(begun) => {
                 record_timing(&begun.0, StartKind::Restore, clock);
                 Ok(begun)
@@ -243,7 +245,7 @@ impl Starter<'_> {
         let disk = self.own_disk(None)?;
         let spec = self.spec(vm_id, choice, disk, new_boot_nonce(), Origin::Boot)?;
         clock.lap("disk");
-        let begun = match LiveVm::start(&driver(choice), spec, exec, self.host_name).await {
+        let begun = match LiveVm::start(&driver(choice), spec, exec, self.tenant.as_ref()).await {
             Ok(begun) => begun,
             Err(error) => return Err(NotStarted::of_boot(error)),
         };
@@ -278,6 +280,19 @@ impl Starter<'_> {
         Ok(shared.into())
     }
 
+    /// Every machine has a disk for a seed, so that one template serves those with and those without.
+    fn seed_disk(&self) -> Result<OwnedFd, DiskError> {
+        let opened = match self.seed {
+            Some(seed) => seed.try_clone().map(OwnedFd::from),
+            None => disk::no_seed(),
+        };
+        opened.map_err(|source| DiskError::Host {
+            action: "open a seed in",
+            path: self.disk_dir.to_owned(),
+            source,
+        })
+    }
+
     fn disks(&self) -> DiskSource<'_> {
         let settings = self.pyro.settings();
         DiskSource {
@@ -310,6 +325,10 @@ impl Starter<'_> {
                 Disk {
                     image: disk,
                     access: self.own_disk.access(),
+                },
+                Disk {
+                    image: self.seed_disk()?,
+                    access: DiskAccess::ReadOnly,
                 },
             ],
             origin,

@@ -150,7 +150,14 @@ impl Supervisor {
 
     async fn replace_vm(&self, record: &Record) -> Result<()> {
         let (disk, new_disk) = (self.dir.join(DISK), self.dir.join(NEW_DISK));
-        let started = machine::start(&self.pyro, record, &self.environment, &new_disk, DiskIs::New).await;
+        let started = machine::start(
+            &self.pyro,
+            record,
+            &self.environment,
+            &self.dir,
+            (NEW_DISK, DiskIs::New),
+        )
+        .await;
         let started = match started {
             Ok(vm) => vm,
             Err(error) => {

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use pyro_proto::file::WorkspaceTree;
+
 use crate::Pyro;
 use crate::admission::{Admission, Need, Reservation};
 use crate::dirs::CacheDir;
@@ -12,11 +14,12 @@ use crate::error::Result;
 use crate::guest;
 use crate::id::VmId;
 use crate::isolation;
+use crate::object::SeedMode;
 use crate::resources::Resources;
 use crate::runtime::Runtime;
 use crate::start::{Clock, OwnDisk, StartedVm, Starter, VM_OVERHEAD_BYTES};
-use crate::vm::Kept;
-use crate::workspace::{Record, VmFacts, WorkspaceError};
+use crate::vm::{Kept, Tenant};
+use crate::workspace::{Record, SEED, VmFacts, WorkspaceError};
 
 /// What a fresh disk grows by before a command writes anything, in bytes.
 const DISK_GROWTH_BYTES: u64 = 64 << 20;
@@ -38,13 +41,13 @@ pub(super) enum DiskIs {
     Old,
 }
 
-/// Starts a VM for a workspace on the disk of that name in its directory.
+/// Starts a VM for the workspace in a directory, on the disk of that name.
 pub(super) async fn start(
     pyro: &Pyro,
     record: &Record,
     environment: &BootableEnvironment,
-    disk: &Path,
-    disk_is: DiskIs,
+    dir: &Path,
+    (disk, disk_is): (&str, DiskIs),
 ) -> Result<RunningVm> {
     let settings = pyro.settings();
     let resources = Resources::new(
@@ -64,7 +67,8 @@ pub(super) async fn start(
         disk_bytes: DISK_GROWTH_BYTES,
     };
     let reservation = Admission::new(&settings.home).reserve(vm_id, need)?;
-    let disk = open_disk(disk, disk_is)?;
+    let disk = open_disk(&dir.join(disk), disk_is)?;
+    let seed = open_seed(dir, record)?;
     let starter = Starter {
         pyro,
         runtime: &runtime,
@@ -75,7 +79,14 @@ pub(super) async fn start(
             DiskIs::New => OwnDisk::New(&disk),
             DiskIs::Old => OwnDisk::Old(&disk),
         },
-        host_name: Some(record.workspace_id),
+        tenant: Some(Tenant {
+            id: record.workspace_id,
+            tree: WorkspaceTree {
+                seeded: seed.is_some(),
+                user: environment.defaults.user.clone(),
+            },
+        }),
+        seed: seed.as_ref(),
     };
     let mut clock = Clock::start();
     let mut started = starter.start(vm_id, None, &choice, &mut clock).await?;
@@ -85,6 +96,24 @@ pub(super) async fn start(
         facts,
         _reservation: reservation,
         _disk: disk,
+    })
+}
+
+/// Opens the image of the seed, if the workspace began with one.
+fn open_seed(dir: &Path, record: &Record) -> Result<Option<File>, WorkspaceError> {
+    if record
+        .seed
+        .as_ref()
+        .is_none_or(|seed| seed.mode == SeedMode::Empty)
+    {
+        return Ok(None);
+    }
+    let path = dir.join(SEED);
+    let opened = File::open(&path);
+    opened.map(Some).map_err(|source| WorkspaceError::Io {
+        action: "open",
+        path,
+        source,
     })
 }
 

@@ -230,8 +230,7 @@ impl Supervisor {
             Task::Create | Task::Reset => DiskIs::New,
             Task::Start => DiskIs::Old,
         };
-        let disk = self.dir.join(DISK);
-        let vm = machine::start(&self.pyro, record, &self.environment, &disk, disk_is).await?;
+        let vm = machine::start(&self.pyro, record, &self.environment, &self.dir, (DISK, disk_is)).await?;
         self.activity.set_vm(vm.facts.clone());
         self.vm.replace(Some(vm));
         let last_activity_at = self.activity.last_at();

@@ -10,7 +10,7 @@ use crate::object::VmmKind;
 use crate::resources::Resources;
 
 /// Raised whenever a machine is put together in another way, so that what was saved before does not fit it.
-const MAKE: u32 = 3;
+const MAKE: u32 = 4;
 
 /// What of a processor a guest can tell, as `/proc/cpuinfo` names it (proc_cpuinfo(5)).
 const CPU_FIELDS: [&str; 6] = [

@@ -7,6 +7,7 @@ mod shared;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
+use pyro_proto::file::WorkspaceTree;
 use pyro_proto::handshake::{AgentHello, NONCE_BYTES};
 use pyro_proto::message::{Configure, Exec};
 use tokio::time::error::Elapsed;
@@ -44,6 +45,15 @@ pub(crate) struct LiveVm {
     link: Link,
     boot_nonce: Vec<u8>,
     timing: StartTiming,
+}
+
+/// The workspace that a VM is for.
+#[derive(Debug, Clone)]
+pub(crate) struct Tenant {
+    /// Its id, which is the guest's name.
+    pub(crate) id: WorkspaceId,
+    /// Its tree.
+    pub(crate) tree: WorkspaceTree,
 }
 
 /// The way to its agent.
@@ -91,13 +101,15 @@ impl LiveVm {
         driver: &Driver,
         spec: MachineSpec,
         exec: Option<&Exec>,
-        host_name: Option<WorkspaceId>,
+        tenant: Option<&Tenant>,
     ) -> Result<(Self, Option<SoleCall>), VmError> {
         let mut vm = Self::start_anonymous(driver, spec).await?;
         let started = Instant::now();
         let mut nonce = vec![0; NONCE_BYTES];
         crate::random::fill(&mut nonce);
-        let configuration = guest::configuration(host_name.unwrap_or(vm.vm_id), &nonce);
+        let name = tenant.map_or(vm.vm_id, |tenant| tenant.id);
+        let mut configuration = guest::configuration(name, &nonce);
+        configuration.workspace = tenant.map(|tenant| tenant.tree.clone());
         let call = match exec {
             Some(exec) if !exec.stdin => Some(vm.exec_alone(configuration, exec.clone()).await?),
             Some(_) | None => {

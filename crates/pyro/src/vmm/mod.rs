@@ -375,7 +375,9 @@ mod tests {
             kernel: "/k".into(),
             initramfs: "/i".into(),
             boot_nonce: "00ff".to_owned(),
-            disks: vec![disk(DiskAccess::ReadOnly), disk(DiskAccess::Scratch)],
+            disks: [DiskAccess::ReadOnly, DiskAccess::Scratch, DiskAccess::ReadOnly]
+                .map(disk)
+                .into(),
             origin: Origin::Boot,
         }
     }

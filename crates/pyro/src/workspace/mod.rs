@@ -43,6 +43,9 @@ pub(crate) use self::store::{Store, stopped};
 /// The name of the VM's own disk in a workspace's directory.
 pub(crate) const DISK: &str = "disk.img";
 
+/// The name of the image of its seed there.
+pub(crate) const SEED: &str = "seed.img";
+
 /// The name of the supervisor's socket there.
 pub(crate) const SOCKET: &str = "supervisor.sock";
 

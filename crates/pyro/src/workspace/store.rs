@@ -8,6 +8,7 @@
 //!   record.lock                  held to read, check and write the record, never longer
 //!   life.lock                    held for as long as an operation excludes all others
 //!   disk.img                     the VM's own disk, sparse; locked by the supervisor that uses it
+//!   seed.img                     what the tree began with, if with anything; never changed
 //!   commands.jsonl, output/      the history
 //!   live.json, supervisor.sock   the supervisor's, while there is one
 //!   supervisor.log               what it had to say

@@ -366,3 +366,33 @@ fn sparse_files_have_their_holes_filled() {
     assert_eq!((content.len(), content[500_000]), (1 << 20, b'x'));
     assert_eq!(content.iter().filter(|byte| **byte != 0).count(), 1);
 }
+
+#[test]
+fn a_nested_seed_is_a_directory_of_its_image() {
+    let home = Home::new();
+    home.file("a", "1").file("sub/b", vec![7; 9000]);
+    std::fs::hard_link(home.path("a"), home.path("sub/c")).unwrap();
+    let mut plan = home.plan();
+    plan.nest("tree").unwrap();
+    let mut read = Vec::new();
+    let cancel = AtomicBool::new(false);
+    let mut reader = plan.read(&cancel);
+    while let Some(entry) = reader.next_entry() {
+        read.push(String::from_utf8(entry.path).unwrap());
+    }
+    assert_eq!(read, ["", "sub", "a", "sub/b", "sub/c"]);
+    drop(reader);
+    let out = home.dir.path().join("nested");
+    write(plan, &out).unwrap();
+    super::check(&out);
+    let image = super::Image::read(&std::fs::read(&out).unwrap());
+    let names: Vec<_> = image
+        .files
+        .keys()
+        .map(|path| String::from_utf8_lossy(path).into_owned())
+        .collect();
+    assert_eq!(
+        names,
+        ["/", "/tree", "/tree/a", "/tree/sub", "/tree/sub/b", "/tree/sub/c"]
+    );
+}

@@ -12,7 +12,7 @@ pub(super) const INITRAMFS: &str = "/initramfs";
 pub(super) const MEMORY: &str = "/memory";
 pub(super) const DEVICES: &str = "/devices";
 /// One for each disk that a machine may have.
-pub(super) const DISKS: [&str; 2] = ["/disk0", "/disk1"];
+pub(super) const DISKS: [&str; 3] = ["/disk0", "/disk1", "/disk2"];
 
 /// The guest's own vsock address, which only the guest sees; those below it have a meaning (vsock(7)).
 const GUEST_CONTEXT: u32 = 3;
@@ -29,7 +29,7 @@ pub(super) fn boot(spec: &MachineSpec, to_save: bool) -> Vec<(&'static str, Valu
     let line = kernel::command_line(spec, &["reboot=k", "pci=off", "pyro.bus=mmio"]);
     let source = json!({"kernel_image_path": KERNEL, "initrd_path": INITRAMFS, "boot_args": line});
     let mut requests = vec![("/machine-config", machine), ("/boot-source", source)];
-    let paths = ["/drives/disk0", "/drives/disk1"];
+    let paths = ["/drives/disk0", "/drives/disk1", "/drives/disk2"];
     for (index, (path, disk)) in paths.into_iter().zip(&spec.disks).enumerate() {
         requests.push((path, drive(index, disk.access)));
     }
@@ -91,6 +91,7 @@ mod tests {
             "/boot-source",
             "/drives/disk0",
             "/drives/disk1",
+            "/drives/disk2",
             "/vsock",
             "/actions",
         ];
@@ -104,6 +105,7 @@ mod tests {
         );
         assert_eq!(requests[2].1["is_read_only"], true);
         assert_eq!(requests[3].1["is_read_only"], false);
+        assert_eq!(requests[4].1["is_read_only"], true);
     }
 
     #[test]
