@@ -4,6 +4,7 @@ use std::cell::{OnceCell, RefCell};
 use std::io;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use pyro_proto::handshake::NONCE_BYTES;
@@ -14,6 +15,7 @@ use tokio::task::LocalSet;
 
 use crate::channel::Channel;
 use crate::exec::registry::Registry;
+use crate::files::Tree;
 use crate::identity::Opened;
 use crate::session::{self, Medium, Sequel};
 use crate::setup::devices::Uevents;
@@ -31,6 +33,8 @@ pub(crate) struct Agent {
     pub(crate) nonce: RefCell<Bytes>,
     /// What the last configuration left open for the next one.
     pub(crate) opened: Opened,
+    /// The tree of the workspace, once the machine has one.
+    pub(crate) tree: RefCell<Option<Arc<Tree>>>,
     /// Turns true when everything is on disk and the machine may end.
     pub(crate) is_off: watch::Sender<bool>,
     ready_after_us: OnceCell<u64>,
@@ -45,6 +49,15 @@ impl Agent {
         self.machine
             .as_ref()
             .map_err(|reason| fault(FaultKind::Internal, reason.clone()))
+    }
+
+    /// The tree, for a request that needs it.
+    ///
+    /// # Errors
+    /// [`FaultKind::Unconfigured`] if the machine is not for a workspace.
+    pub(crate) fn tree(&self) -> Result<Arc<Tree>, Fault> {
+        let tree = self.tree.borrow().clone();
+        tree.ok_or_else(|| fault(FaultKind::Unconfigured, "this machine has no workspace"))
     }
 
     /// Time from the kernel's start to the first call of this, in microseconds.
@@ -84,6 +97,7 @@ fn serve(uevents: &Uevents, machine: Result<Rc<Machine>, String>) -> io::Result<
         commands: Registry::default(),
         nonce: RefCell::new(nonce_of_boot().into()),
         opened: Opened::default(),
+        tree: RefCell::default(),
         is_off: watch::Sender::new(false),
         ready_after_us: OnceCell::new(),
     });

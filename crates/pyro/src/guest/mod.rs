@@ -2,6 +2,7 @@
 
 mod call;
 mod connection;
+pub(crate) mod files;
 mod plain;
 
 use bytes::Bytes;

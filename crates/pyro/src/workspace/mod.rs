@@ -7,6 +7,7 @@ mod call;
 mod content;
 mod error;
 mod exec;
+mod guest;
 mod handle;
 mod history;
 mod info;

@@ -1,0 +1,20 @@
+//! `write`: not there yet.
+
+use std::rc::Rc;
+
+use pyro_proto::message::FaultKind;
+
+use crate::agent::Agent;
+use crate::call::{Asks, CallError, Reply, fault};
+
+/// Answers the call.
+///
+/// # Errors
+/// [`CallError`] if it is refused, or the host is gone.
+pub(super) async fn answer(
+    _asks: &mut Asks,
+    _reply: &mut Reply<'_>,
+    _agent: &Rc<Agent>,
+) -> Result<(), CallError> {
+    Err(fault(FaultKind::Unsupported, "not there yet").into())
+}
