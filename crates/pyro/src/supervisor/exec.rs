@@ -89,7 +89,7 @@ pub(super) async fn serve(
 
 impl Supervisor {
     /// The workspace is being stopped.
-    fn busy(&self) -> WorkspaceError {
+    pub(super) fn busy(&self) -> WorkspaceError {
         WorkspaceError::Busy {
             shown: self.id.to_string(),
             state: State::Stopping,

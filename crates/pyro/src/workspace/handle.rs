@@ -30,10 +30,10 @@ use crate::run::Run;
 use crate::supervisor::{Call, Task};
 
 /// How long an operation waits for another that excludes it.
-const EXCLUSION_BOUND: Duration = Duration::from_secs(30);
+pub(super) const EXCLUSION_BOUND: Duration = Duration::from_secs(30);
 
 /// How often it looks whether it may begin.
-const EXCLUSION_CHECK: Duration = Duration::from_millis(20);
+pub(super) const EXCLUSION_CHECK: Duration = Duration::from_millis(20);
 
 /// How long a supervisor may take to end once it has answered; it has nothing more to do.
 const LAST_MOMENTS: Duration = Duration::from_secs(2);
@@ -256,7 +256,7 @@ impl Workspace {
         self.id
     }
 
-    fn dir(&self) -> PathBuf {
+    pub(super) fn dir(&self) -> PathBuf {
         self.store.dir(self.id)
     }
 
@@ -473,7 +473,7 @@ impl Workspace {
     }
 
     /// The workspace with its guest, started if nobody stopped it; and whether it was.
-    async fn running(&self) -> Result<(Found, bool)> {
+    pub(super) async fn running(&self) -> Result<(Found, bool)> {
         let deadline = Instant::now() + EXCLUSION_BOUND;
         let mut auto_started = false;
         loop {
