@@ -1,12 +1,18 @@
 //! What is in a workspace: its files, what changed, what is brought in and out.
 
 mod diff;
+mod entry;
 mod export;
-mod files;
+mod limit;
+mod list;
 mod patch;
 mod push;
+mod read;
+mod write;
 
 pub use self::diff::DiffRequest;
 pub use self::export::{ExportKind, ExportRequest};
-pub use self::files::{FileEncoding, FileRange, ListFilesRequest, ReadFileRequest, WriteFileRequest};
+pub use self::list::ListFilesRequest;
 pub use self::push::{OnTransfer, PushRequest, TransferProgress};
+pub use self::read::{FileEncoding, FileRange, ReadFileRequest};
+pub use self::write::WriteFileRequest;
