@@ -5,8 +5,10 @@ mod export;
 mod files;
 mod patch;
 mod push;
+mod seed_error;
 
 pub use self::diff::DiffRequest;
 pub use self::export::{ExportKind, ExportRequest};
 pub use self::files::{FileEncoding, FileRange, ListFilesRequest, ReadFileRequest, WriteFileRequest};
 pub use self::push::{OnTransfer, PushRequest, TransferProgress};
+pub(super) use self::seed_error::seed_error;
