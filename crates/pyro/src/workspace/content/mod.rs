@@ -8,6 +8,7 @@ mod list;
 mod patch;
 mod push;
 mod read;
+mod seed_error;
 mod write;
 
 pub use self::diff::DiffRequest;
@@ -15,4 +16,5 @@ pub use self::export::{ExportKind, ExportRequest};
 pub use self::list::ListFilesRequest;
 pub use self::push::{OnTransfer, PushRequest, TransferProgress};
 pub use self::read::{FileEncoding, FileRange, ReadFileRequest};
+pub(super) use self::seed_error::seed_error;
 pub use self::write::WriteFileRequest;
