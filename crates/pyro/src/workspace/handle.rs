@@ -16,6 +16,7 @@ use super::launch::launch;
 use super::live::Live;
 use super::logs::{self, LogsRequest};
 use super::record::{FORMAT, Mover, Record, State, StopReason};
+use super::seed;
 use super::state::starts_by_itself;
 use super::store::{Found, LifeLock, Store};
 use crate::Pyro;
@@ -116,7 +117,7 @@ impl Pyro {
     /// Must be called within a tokio runtime. Dropping the future leaves nothing behind.
     ///
     /// # Errors
-    /// `name-taken`, and whatever keeps the environment or the VM from being had; nothing is left behind.
+    /// `name-taken`, and whatever keeps the seed, the environment or the VM from being had; nothing is left behind.
     pub async fn create_workspace(
         &self,
         request: &CreateRequest,
@@ -129,15 +130,34 @@ impl Pyro {
         let record = new_record(self, workspace.id, request)?;
         let dir = workspace.store.create(&record)?;
         let undo = Undo(&workspace);
+        let planned = match &request.seed_path {
+            Some(path) => Some(seed::plan(&self.seed_source(path, request), progress).await?),
+            None => None,
+        };
         let environment = self.environments().ensure(&record.environment, progress).await?;
+        let (seed, warnings) = match planned {
+            Some(planned) => planned.write(&dir, &environment.defaults.user, progress).await?,
+            None => (seed::none(), Vec::new()),
+        };
         workspace.store.update(workspace.id, |record| {
             record.environment_version.clone_from(&environment.version);
             record.environment_digest.clone_from(&environment.digest);
+            record.seed = Some(seed);
+            record.warnings = warnings;
             Ok(())
         })?;
         launch(self, workspace.id, &dir, Task::Create).await?;
         std::mem::forget(undo);
         Ok(workspace)
+    }
+
+    fn seed_source<'a>(&self, path: &'a Path, request: &CreateRequest) -> seed::Source<'a> {
+        seed::Source {
+            path,
+            include_ignored: request.include_ignored,
+            excludes_file: self.settings().git_excludes_file.clone(),
+            quota: u64::from(request.resources.disk_gib()) << 30,
+        }
     }
 
     /// A workspace that is there.
@@ -213,6 +233,7 @@ fn new_record(pyro: &Pyro, id: WorkspaceId, request: &CreateRequest) -> Result<R
         generation: 0,
         last_reset_at: None,
         seed: None,
+        warnings: Vec::new(),
     })
 }
 
