@@ -31,6 +31,7 @@ pub use crate::tree::NameError;
 pub use budget::SeedLimits;
 pub use entry::{SeedEntry, SeedKind, SeedSkipped, SkipReason};
 pub use error::{ArchiveFault, SeedError};
+pub use git::{RemoteRules, RemoteVerdict};
 pub use image::{SeedImage, SeedOwner, build_seed_image};
 pub use plan::{SeedMode, SeedOptions, SeedPlan, SeedProgress, SeedSummary};
 pub use reader::SeedReader;
