@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::call;
+use super::content::TreeBefore;
 use super::error::WorkspaceError;
 use super::exec::{self, ExecRequest, NotBegun, Place};
 use super::history::History;
@@ -336,18 +337,39 @@ impl Workspace {
         Run::spawn(|events, wishes| async move {
             request.validate()?;
             let dir = workspace.dir();
+            let before = if request.return_diff {
+                Some(workspace.tree_before().await?)
+            } else {
+                None
+            };
             let deadline = Instant::now() + EXCLUSION_BOUND;
             let mut auto_started = false;
             loop {
                 let place = workspace.place(&dir, &request, &mut auto_started).await?;
                 match exec::begin(&place, &request).await {
-                    Ok(begun) => return exec::follow(&place, begun, request.stdin, &events, wishes).await,
+                    Ok(begun) => {
+                        let followed = exec::follow(&place, begun, request.stdin, &events, wishes).await?;
+                        return Ok(workspace.with_diff(followed, before).await);
+                    }
                     Err(NotBegun::NotNow(error)) if Instant::now() >= deadline => return Err(error),
                     Err(NotBegun::NotNow(_)) => tokio::time::sleep(EXCLUSION_CHECK).await,
                     Err(NotBegun::Refused(error)) => return Err(error),
                 }
             }
         })
+    }
+
+    /// Adds what a command changed, if that was asked for. It ran, whatever becomes of that.
+    async fn with_diff(&self, mut exec: WorkspaceExec, before: Option<TreeBefore>) -> WorkspaceExec {
+        if let Some(before) = before {
+            match self.diff_since(before).await {
+                Ok(diff) => exec.diff = Some(Box::new(diff)),
+                Err(error) => exec
+                    .warnings
+                    .push(format!("what it changed is not known: {error}")),
+            }
+        }
+        exec
     }
 
     /// Where a command runs: the workspace with its guest, which is started if nobody stopped it.

@@ -12,6 +12,7 @@ mod seed_error;
 mod write;
 
 pub use self::diff::DiffRequest;
+pub(super) use self::diff::TreeBefore;
 pub use self::export::{ExportKind, ExportRequest};
 pub use self::list::ListFilesRequest;
 pub use self::push::{OnTransfer, PushRequest, TransferProgress};
