@@ -185,7 +185,7 @@ mod tests {
         };
         FileChange {
             path: Bytes::copy_from_slice(path.as_bytes()),
-            old: is_old.then_some(node),
+            old: is_old.then(|| node.clone()),
             new: is_new.then_some(node),
         }
     }

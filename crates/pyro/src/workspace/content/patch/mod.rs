@@ -10,7 +10,7 @@ use pyro_proto::message::Verb;
 use self::failure::{Invalid, NotFit};
 use self::plan::{Before, Plan};
 use super::limit::TooLarge;
-use crate::error::{Diagnosis as _, ErrorCode, Result};
+use crate::error::{ErrorCode, Result};
 use crate::guest::files::{ChangesCall, PutCall};
 use crate::object::PatchResult;
 use crate::workspace::Workspace;
