@@ -1,10 +1,13 @@
 //! The files of the workspace.
 
+mod append;
 mod changes;
 mod entry;
 mod export;
 mod job;
 mod list;
+mod make;
+mod names;
 mod path;
 mod put;
 mod read;
@@ -12,6 +15,7 @@ mod refusal;
 mod resolve;
 mod stage;
 mod tree;
+mod walk;
 mod write;
 
 use std::io;
