@@ -1,20 +1,36 @@
 //! The files of the workspace.
 
 mod changes;
+mod entry;
 mod export;
+mod job;
 mod list;
+mod path;
 mod put;
 mod read;
+mod refusal;
+mod resolve;
+mod stage;
 mod tree;
 mod write;
 
+use std::io;
 use std::rc::Rc;
 
 use pyro_proto::message::{FaultKind, Verb};
 
-pub(crate) use self::tree::Tree;
+pub(crate) use self::tree::{Owner, Places, Tree};
 use crate::agent::Agent;
 use crate::call::{Asks, CallError, Reply, fault};
+
+/// Makes the tree whole after whatever ended the machine, before anybody else sees it.
+///
+/// # Errors
+/// When it cannot be made whole.
+pub(crate) fn recover(tree: &Tree) -> io::Result<()> {
+    put::recover(tree)?;
+    stage::empty(&tree.stage)
+}
 
 /// Answers a request about files.
 ///
