@@ -6,8 +6,12 @@ use pyro_proto::file::{FileEntry, PutEntry};
 use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
 use rustix::io::Errno;
 
+use super::entry::permissions;
 use super::node;
 use super::tree::Owner;
+
+/// The bits of a mode that an entry may set.
+const MODE_BITS: u32 = 0o7777;
 
 /// What is to be made of a file's mode and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +27,7 @@ impl Attributes {
     pub(super) fn wanted(put: &PutEntry, entry: &FileEntry) -> Self {
         let nanos = entry.modified_ns.min(999_999_999);
         Self {
-            mode: Some(entry.mode & node::MODE_BITS),
+            mode: Some(entry.mode & MODE_BITS),
             modified: (!put.touch).then_some((entry.modified_s, nanos)),
         }
     }
@@ -31,7 +35,7 @@ impl Attributes {
     /// Those that a file has.
     pub(super) fn of(stat: &Stat) -> Self {
         Self {
-            mode: Some(stat.st_mode & node::MODE_BITS),
+            mode: Some(permissions(stat)),
             modified: Some(node::modified(stat)),
         }
     }

@@ -9,10 +9,10 @@ use pyro_proto::message::host_message::Body as Ask;
 use pyro_proto::message::{Done, FaultKind};
 use tokio::sync::mpsc;
 
+use super::byte_path;
 use super::compare::Comparison;
 use super::fetch::fetch;
 use super::outlet::{self, Outlet, Stop};
-use super::paths;
 use super::tree::Tree;
 use crate::agent::Agent;
 use crate::call::{Asks, CallError, Reply, fault};
@@ -39,7 +39,7 @@ pub(super) async fn answer(
     let Some(Ask::Changes(Changes { path })) = asks.next().await? else {
         return Err(fault(FaultKind::InvalidArgument, "the request holds no comparison").into());
     };
-    paths::check(&path)?;
+    byte_path::check(&path)?;
     let (wants, mut wanted) = mpsc::channel(WAITING);
     let give = outlet::stream(reply, move |outlet| {
         send_changes(&tree, &path, outlet)?;
@@ -53,9 +53,13 @@ pub(super) async fn answer(
 async fn pass_on(asks: &mut Asks, wants: mpsc::Sender<Fetch>) -> Result<(), CallError> {
     while let Some(ask) = asks.next().await? {
         let Ask::Fetch(fetch) = ask else {
-            return Err(fault(FaultKind::InvalidArgument, "a comparison is followed by fetches alone").into());
+            return Err(fault(
+                FaultKind::InvalidArgument,
+                "a comparison is followed by fetches alone",
+            )
+            .into());
         };
-        paths::check(&fetch.path)?;
+        byte_path::check(&fetch.path)?;
         if wants.send(fetch).await.is_err() {
             break;
         }

@@ -4,7 +4,9 @@ use std::io;
 
 use pyro_proto::file::PutResult;
 use pyro_proto::message::{Fault, FaultKind};
+use rustix::io::Errno;
 
+use super::descent::is_absence;
 use super::journal;
 use super::outlet::failure;
 use super::plan::{check_stamp, check_stamps, plan};
@@ -93,15 +95,14 @@ fn put_in_place(
 
 /// What a step failed with: that something is there where nothing was, or the other way round, is a command's doing.
 fn told(error: io::Error) -> Fault {
-    match error.kind() {
-        io::ErrorKind::AlreadyExists
-        | io::ErrorKind::NotFound
-        | io::ErrorKind::IsADirectory
-        | io::ErrorKind::NotADirectory
-        | io::ErrorKind::FilesystemLoop => fault(
-            FaultKind::Conflict,
-            "files were changed while others were put in place; nothing was put",
-        ),
+    match Errno::from_io_error(&error) {
+        Some(Errno::EXIST | Errno::ISDIR | Errno::NOTEMPTY) => crossed(),
+        Some(other) if is_absence(other) => crossed(),
         _ => failure("put files into", b"", error),
     }
+}
+
+fn crossed() -> Fault {
+    let problem = "files were changed while others were put in place; nothing was put";
+    fault(FaultKind::Conflict, problem)
 }

@@ -18,10 +18,12 @@ use pyro_proto::file::{FileChange, FileKind};
 use rustix::fs::{Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::byte_path;
 use super::descent::{Descent, is_absence};
+use super::entry::{kind, permissions};
 use super::node::{self, Name};
 use super::outlet::{Stop, failure};
-use super::paths::{self, MAX_PATH_BYTES};
+use super::path::MAX_PATH_BYTES;
 use super::tree::Tree;
 
 /// How much of each of two files is compared at once, in bytes.
@@ -119,7 +121,7 @@ impl<'a> Comparison<'a> {
                 Ok(Some(change))
             }
             Some(Next::Directory(key, sides)) => {
-                paths::push(&mut self.path, &key[..key.len() - 1]);
+                byte_path::push(&mut self.path, &key[..key.len() - 1]);
                 self.enter(sides)?;
                 Ok(Some(None))
             }
@@ -166,15 +168,24 @@ impl<'a> Comparison<'a> {
     /// Compares a name in the directory at the path, and moves the path on to it.
     fn compare(&mut self, name: &[u8], sides: Sides) -> io::Result<(Option<FileChange>, Option<Sides>)> {
         let directory = self.path.len();
-        paths::push(&mut self.path, name);
+        byte_path::push(&mut self.path, name);
         if self.path.len() > MAX_PATH_BYTES {
             return Ok((None, None));
         }
         let parent = &self.path[..directory];
-        let old = if sides.old { stat(&mut self.old, parent, name)? } else { None };
-        let new = if sides.live { stat(&mut self.live, parent, name)? } else { None };
+        let old = if sides.old {
+            stat(&mut self.old, parent, name)?
+        } else {
+            None
+        };
+        let new = if sides.live {
+            stat(&mut self.live, parent, name)?
+        } else {
+            None
+        };
         let is_directory = |side: &Option<Stat>| {
-            side.as_ref().is_some_and(|stat| node::kind(stat) == FileKind::Directory)
+            side.as_ref()
+                .is_some_and(|stat| kind(stat) == FileKind::Directory)
         };
         let (was, is) = (is_directory(&old), is_directory(&new));
         let below = if was || is {
@@ -186,7 +197,7 @@ impl<'a> Comparison<'a> {
         } else {
             None
         };
-        let asked_for = paths::is_within(&self.path, self.within);
+        let asked_for = byte_path::is_within(&self.path, self.within);
         let change = if asked_for && self.differ(directory, old.as_ref(), new.as_ref())? {
             Some(FileChange {
                 path: Bytes::copy_from_slice(&self.path),
@@ -225,12 +236,11 @@ impl<'a> Comparison<'a> {
             (Some(old), Some(new)) => (old, new),
             _ => return Ok(true),
         };
-        let kind = node::kind(old);
-        if kind != node::kind(new) {
+        if kind(old) != kind(new) {
             return Ok(true);
         }
-        let same_mode = (old.st_mode ^ new.st_mode) & node::MODE_BITS == 0;
-        Ok(match kind {
+        let same_mode = permissions(old) == permissions(new);
+        Ok(match kind(old) {
             FileKind::Directory => false,
             FileKind::File => !same_mode || old.st_size != new.st_size || !self.same_content(parent)?,
             FileKind::Symlink => !self.same_target(parent)?,
@@ -268,7 +278,9 @@ impl<'a> Comparison<'a> {
     }
 
     fn name(&self, parent: usize) -> &[u8] {
-        self.path[parent..].strip_prefix(b"/").unwrap_or(&self.path[parent..])
+        self.path[parent..]
+            .strip_prefix(b"/")
+            .unwrap_or(&self.path[parent..])
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
-use super::paths;
+use super::byte_path;
 
 /// How many directories stay open, those nearest to the one that was asked for last. A walk that comes back to one that
 /// is not open any more opens as many at once, so a deep tree costs little more than a flat one.
@@ -57,7 +57,7 @@ impl Descent {
         }
         let deepest = self.open.back().map_or(0, |(length, _)| *length);
         self.path.truncate(deepest);
-        let ends: Vec<usize> = paths::ends(path).filter(|end| *end > deepest).collect();
+        let ends: Vec<usize> = byte_path::ends(path).filter(|end| *end > deepest).collect();
         let one_by_one = ends.len().saturating_sub(KEPT);
         if let Some(end) = one_by_one.checked_sub(1).and_then(|last| ends.get(last)) {
             self.step(path, *end)?;
@@ -96,7 +96,7 @@ pub(super) fn open_beneath(base: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd,
     let mut at = None;
     let mut rest = path;
     while !rest.is_empty() {
-        let end = paths::ends(rest)
+        let end = byte_path::ends(rest)
             .take_while(|end| *end <= CALL_BYTES)
             .last()
             .ok_or(Errno::NAMETOOLONG)?;
@@ -151,7 +151,11 @@ mod tests {
             ("ab", "ac", 0),
             ("a/b/c", "a", 1),
         ] {
-            assert_eq!(shared_length(one.as_bytes(), other.as_bytes()), length, "{one} {other}");
+            assert_eq!(
+                shared_length(one.as_bytes(), other.as_bytes()),
+                length,
+                "{one} {other}"
+            );
         }
     }
 
@@ -164,9 +168,9 @@ mod tests {
         let mut path = Vec::new();
         for _ in 0..LEVELS {
             rustix::fs::mkdirat(down.open(&path).unwrap(), "name", Mode::RWXU).unwrap();
-            paths::push(&mut path, b"name");
+            byte_path::push(&mut path, b"name");
         }
-        while let Some((parent, name)) = paths::split(&path) {
+        while let Some((parent, name)) = byte_path::split(&path) {
             let parent = parent.to_vec();
             rustix::fs::unlinkat(down.open(&parent).unwrap(), name, rustix::fs::AtFlags::REMOVEDIR).unwrap();
             assert!(down.open.len() <= KEPT);

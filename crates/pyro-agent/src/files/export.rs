@@ -1,6 +1,7 @@
 //! `export`: a file, a link, or a directory with all that is in it.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
@@ -11,14 +12,15 @@ use pyro_proto::file::{Export, FileEntry, FileKind};
 use pyro_proto::message::agent_message::Body as Answer;
 use pyro_proto::message::host_message::Body as Ask;
 use pyro_proto::message::{Done, FaultKind};
-use rustix::fs::{AtFlags, OFlags, Stat};
+use rustix::fs::{OFlags, Stat};
 
-use super::descent::{Descent, is_absence};
+use super::byte_path;
+use super::descent::Descent;
+use super::entry::{entry, kind};
 use super::fetch::send_content;
 use super::node::{self, Name};
 use super::outlet::{self, Outlet, Stop, failure};
-use super::path::TreePath;
-use super::paths::{self, MAX_PATH_BYTES};
+use super::path::{MAX_PATH_BYTES, TreePath};
 use super::resolve::{self, Found, LastLink};
 use super::tree::Tree;
 use crate::agent::Agent;
@@ -51,34 +53,33 @@ fn export(tree: &Tree, path: Bytes, outlet: &Outlet) -> Result<(), Stop> {
         let _undisturbed = tree.lock.blocking_read();
         resolve::find(tree, &path, LastLink::Keep)?
     };
-    let mut names = Names::default();
-    send_top(path.bytes(), &found, &mut names, outlet)?;
+    send_top(path.bytes(), &found, outlet)?;
     if found.is_directory() {
-        send_below(path.bytes(), &found, &mut names, outlet)?;
+        send_below(path.bytes(), &found, outlet)?;
     }
     Ok(())
 }
 
-fn send_top(path: &Bytes, found: &Found, names: &mut Names, outlet: &Outlet) -> Result<(), Stop> {
+fn send_top(path: &Bytes, found: &Found, outlet: &Outlet) -> Result<(), Stop> {
     let failed = |error: io::Error| failure("read", path, error);
-    let mut entry = node::entry(path.clone(), &found.stat);
-    names.note(&entry, &found.stat);
-    match node::kind(&found.stat) {
+    let described = |target| Answer::FileEntry(entry(path.clone(), &found.stat, target));
+    match kind(&found.stat) {
         FileKind::File => {
             let file = found.open(OFlags::RDONLY | OFlags::NONBLOCK).map_err(failed)?;
-            outlet.send(Answer::FileEntry(entry))?;
-            send_content(std::fs::File::from(file), path, outlet)
+            outlet.send(described(Bytes::new()))?;
+            send_content(File::from(file), path, outlet)
         }
         FileKind::Symlink => {
-            entry.target = node::target(found.handle.as_fd(), b"").map_err(|error| failed(error.into()))?;
-            outlet.send(Answer::FileEntry(entry))
+            let target = node::target(found.handle.as_fd(), b"");
+            outlet.send(described(target.map_err(|error| failed(error.into()))?))
         }
-        _ => outlet.send(Answer::FileEntry(entry)),
+        _ => outlet.send(described(Bytes::new())),
     }
 }
 
-fn send_below(top: &[u8], found: &Found, names: &mut Names, outlet: &Outlet) -> Result<(), Stop> {
+fn send_below(top: &[u8], found: &Found, outlet: &Outlet) -> Result<(), Stop> {
     let failed = |error: io::Error| failure("read", top, error);
+    let mut names = Names::default();
     let mut down = Descent::new(&found.handle).map_err(failed)?;
     let first = node::names(down.base()).map_err(failed)?;
     // The path below the top, and of each directory on it the names that are left, with the length of its path.
@@ -91,8 +92,8 @@ fn send_below(top: &[u8], found: &Found, names: &mut Names, outlet: &Outlet) -> 
             continue;
         };
         let directory = below.len();
-        paths::push(&mut below, &name);
-        let path = paths::join(top, &below);
+        byte_path::push(&mut below, &name);
+        let path = byte_path::join(top, &below);
         if path.len() > MAX_PATH_BYTES {
             continue;
         }
@@ -100,7 +101,7 @@ fn send_below(top: &[u8], found: &Found, names: &mut Names, outlet: &Outlet) -> 
         let Ok(parent) = down.open(&below[..directory]) else {
             continue;
         };
-        if send_one(parent, &name, path.into(), names, outlet)? {
+        if send_one(parent, &name, path.into(), &mut names, outlet)? {
             let inside = down.open(&below).map_err(io::Error::from).and_then(node::names);
             levels.push((below.len(), inside.unwrap_or_default().into_iter()));
         }
@@ -119,35 +120,32 @@ fn send_one(
     let Ok(Some(stat)) = node::look(parent, name) else {
         return Ok(false);
     };
-    let mut entry = node::entry(path, &stat);
-    match node::kind(&stat) {
+    match kind(&stat) {
         FileKind::File => {
-            if let Some(link) = names.earlier(&entry, &stat) {
+            if let Some(link) = names.earlier(&path, &stat) {
                 outlet.send(Answer::FileEntry(link))?;
                 return Ok(false);
             }
             let Ok(Some((file, stat))) = node::open_file(parent, name) else {
                 return Ok(false);
             };
-            let entry = node::entry(entry.path, &stat);
-            let path = entry.path.clone();
-            names.note(&entry, &stat);
-            outlet.send(Answer::FileEntry(entry))?;
+            names.note(&path, &stat);
+            outlet.send(Answer::FileEntry(entry(path.clone(), &stat, Bytes::new())))?;
             send_content(file, &path, outlet)?;
+            Ok(false)
         }
         FileKind::Symlink => {
             let Ok(target) = node::target(parent, name) else {
                 return Ok(false);
             };
-            entry.target = target;
-            outlet.send(Answer::FileEntry(entry))?;
+            outlet.send(Answer::FileEntry(entry(path, &stat, target)))?;
+            Ok(false)
         }
         kind => {
-            outlet.send(Answer::FileEntry(entry))?;
-            return Ok(kind == FileKind::Directory);
+            outlet.send(Answer::FileEntry(entry(path, &stat, Bytes::new())))?;
+            Ok(kind == FileKind::Directory)
         }
     }
-    Ok(false)
 }
 
 /// The files that were sent and have further names.
@@ -158,22 +156,22 @@ struct Names {
 }
 
 impl Names {
-    fn note(&mut self, entry: &FileEntry, stat: &Stat) {
+    fn note(&mut self, path: &Bytes, stat: &Stat) {
         let others = u64::from(stat.st_nlink).saturating_sub(1);
-        if others > 0 && entry.kind() == FileKind::File {
-            self.files
-                .insert((stat.st_dev, stat.st_ino), (entry.path.clone(), others));
+        if others > 0 {
+            let key = (stat.st_dev, stat.st_ino);
+            self.files.insert(key, (path.clone(), others));
         }
     }
 
     /// The entry of a further name for a file that was sent.
-    fn earlier(&mut self, entry: &FileEntry, stat: &Stat) -> Option<FileEntry> {
+    fn earlier(&mut self, path: &Bytes, stat: &Stat) -> Option<FileEntry> {
         let key = (stat.st_dev, stat.st_ino);
-        let (target, others) = self.files.get_mut(&key)?;
+        let (target, others) = self.files.get_mut(&key).filter(|_| stat.st_nlink > 1)?;
         let link = FileEntry {
             kind: FileKind::HardLink.into(),
             target: target.clone(),
-            ..entry.clone()
+            ..entry(path.clone(), stat, Bytes::new())
         };
         *others -= 1;
         if *others == 0 {

@@ -10,10 +10,11 @@ use pyro_proto::file::{ABSENT_STAMP, Fetch, FileEntry, FileKind};
 use pyro_proto::message::agent_message::Body as Answer;
 use rustix::io::Errno;
 
+use super::byte_path;
 use super::descent::{is_absence, open_beneath};
+use super::entry::{self, kind};
 use super::node;
 use super::outlet::{Outlet, Stop, failure};
-use super::paths;
 use super::tree::Tree;
 
 /// Sends what is there, and the content of a file that is no longer than it may be.
@@ -56,8 +57,12 @@ struct Found {
 }
 
 fn find(tree: &Tree, wanted: &Fetch) -> Result<Found, Errno> {
-    let base = if wanted.old { tree.old.as_fd() } else { tree.root.as_fd() };
-    let (parent, name) = paths::split(&wanted.path).unwrap_or_default();
+    let base = if wanted.old {
+        tree.old.as_fd()
+    } else {
+        tree.root.as_fd()
+    };
+    let (parent, name) = byte_path::split(&wanted.path).unwrap_or_default();
     match open_beneath(base, parent) {
         Ok(directory) => find_in(directory.as_fd(), name, wanted),
         Err(error) if is_absence(error) => Ok(nothing(wanted)),
@@ -75,7 +80,7 @@ fn find_in(directory: BorrowedFd<'_>, name: &[u8], wanted: &Fetch) -> Result<Fou
         return Ok(nothing(wanted));
     };
     let mut content = None;
-    if node::kind(&stat) == FileKind::File {
+    if kind(&stat) == FileKind::File {
         match node::open_file(directory, name)? {
             // What was looked at may be another file by now; what is open is what is sent.
             Some((file, open)) => {
@@ -85,14 +90,15 @@ fn find_in(directory: BorrowedFd<'_>, name: &[u8], wanted: &Fetch) -> Result<Fou
             None => return Ok(nothing(wanted)),
         }
     }
-    let mut entry = node::entry(wanted.path.clone(), &stat);
-    if node::kind(&stat) == FileKind::Symlink {
+    let mut target = Bytes::new();
+    if kind(&stat) == FileKind::Symlink {
         match node::target(directory, name) {
-            Ok(target) => entry.target = target,
+            Ok(found) => target = found,
             Err(error) if is_absence(error) || error == Errno::INVAL => return Ok(nothing(wanted)),
             Err(error) => return Err(error),
         }
     }
+    let mut entry = entry::entry(wanted.path.clone(), &stat, target);
     if !wanted.old {
         entry.stamp = node::stamp(&stat);
     }
@@ -115,7 +121,7 @@ fn nothing(wanted: &Fetch) -> Found {
 /// # Errors
 /// Those of looking there; that there is nothing is none.
 pub(super) fn current_stamp(root: BorrowedFd<'_>, path: &[u8]) -> Result<Bytes, Errno> {
-    let (parent, name) = paths::split(path).unwrap_or_default();
+    let (parent, name) = byte_path::split(path).unwrap_or_default();
     let stat = match open_beneath(root, parent) {
         Ok(directory) => node::look(directory.as_fd(), name)?,
         Err(error) if is_absence(error) => None,

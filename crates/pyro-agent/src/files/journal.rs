@@ -12,8 +12,8 @@ use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::attributes::Attributes;
+use super::byte_path;
 use super::descent::{Descent, is_absence, open_beneath};
-use super::paths;
 use super::steps::{Action, Changed, Ground, Step, Work};
 use super::tree::Tree;
 use crate::log;
@@ -92,7 +92,7 @@ pub(super) fn roll_back_guarded(
 /// Those of opening them.
 pub(super) fn ground(tree: &Tree, stage_name: &str) -> io::Result<Option<Ground>> {
     let open = |part: &[u8]| {
-        let path = paths::join(stage_name.as_bytes(), part);
+        let path = byte_path::join(stage_name.as_bytes(), part);
         match open_beneath(tree.stage.as_fd(), &path) {
             Ok(directory) => Ok(Some(directory)),
             Err(error) if is_absence(error) => Ok(None),
@@ -152,7 +152,10 @@ fn put_bytes(output: &mut impl Write, bytes: &[u8]) -> io::Result<()> {
 
 fn put_attributes(output: &mut impl Write, attributes: Attributes) -> io::Result<()> {
     let (seconds, nanos) = attributes.modified.unwrap_or_default();
-    output.write_all(&[u8::from(attributes.mode.is_some()), u8::from(attributes.modified.is_some())])?;
+    output.write_all(&[
+        u8::from(attributes.mode.is_some()),
+        u8::from(attributes.modified.is_some()),
+    ])?;
     output.write_all(&attributes.mode.unwrap_or(0).to_le_bytes())?;
     output.write_all(&seconds.to_le_bytes())?;
     output.write_all(&nanos.to_le_bytes())
@@ -205,7 +208,7 @@ fn take_path(input: &mut impl Read) -> io::Result<Vec<u8>> {
     }
     let mut path = vec![0; usize::try_from(length).map_err(io::Error::other)?];
     fill(input, &mut path)?;
-    paths::check(&path).map_err(|_| damaged())?;
+    byte_path::check(&path).map_err(|_| damaged())?;
     Ok(path)
 }
 

@@ -1,16 +1,30 @@
 //! The files of the workspace.
 
+mod attributes;
+mod byte_path;
 mod changes;
+mod commit;
+mod compare;
+mod descent;
 mod entry;
 mod export;
+mod fetch;
 mod job;
+mod journal;
 mod list;
+mod node;
+mod outlet;
 mod path;
+
+mod plan;
 mod put;
 mod read;
 mod refusal;
+mod remove;
 mod resolve;
 mod stage;
+mod staging;
+mod steps;
 mod tree;
 mod write;
 
@@ -28,8 +42,7 @@ use crate::call::{Asks, CallError, Reply, fault};
 /// # Errors
 /// When it cannot be made whole.
 pub(crate) fn recover(tree: &Tree) -> io::Result<()> {
-    put::recover(tree)?;
-    stage::empty(&tree.stage)
+    put::recover(tree)
 }
 
 /// Answers a request about files.

@@ -6,18 +6,16 @@ use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use bytes::Bytes;
-use pyro_proto::file::{FileEntry, FileKind, FileNode};
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat};
+use pyro_proto::file::{FileKind, FileNode};
+use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::time::ClockId;
 
 use super::descent::is_absence;
+use super::entry::{kind, permissions};
 
 /// A name in a directory.
 pub(super) type Name = Box<[u8]>;
-
-/// The permission bits with set-uid, set-gid and sticky.
-pub(super) const MODE_BITS: u32 = 0o7777;
 
 /// For how long after a change a further one may leave the same time (`jiffies`, with room to spare).
 const CLOCK_STEP: Duration = Duration::from_millis(12);
@@ -53,22 +51,11 @@ pub(super) fn look_settled(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Opt
 fn time_to_settle(stat: &Stat) -> Option<Duration> {
     let now = rustix::time::clock_gettime(ClockId::Realtime);
     let seconds = now.tv_sec.checked_sub(stat.st_ctime.try_into().ok()?)?;
-    let nanos = i128::from(seconds) * 1_000_000_000 + i128::from(now.tv_nsec) - i128::from(stat.st_ctime_nsec);
+    let nanos =
+        i128::from(seconds) * 1_000_000_000 + i128::from(now.tv_nsec) - i128::from(stat.st_ctime_nsec);
     // A change in the future is as good as an old one: the clock was set since, and another will hardly hit its time.
     let age = Duration::from_nanos(u64::try_from(nanos).ok()?);
     CLOCK_STEP.checked_sub(age).filter(|time| !time.is_zero())
-}
-
-/// What kind of file it is.
-pub(super) fn kind(stat: &Stat) -> FileKind {
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => FileKind::File,
-        FileType::Directory => FileKind::Directory,
-        FileType::Symlink => FileKind::Symlink,
-        FileType::Fifo => FileKind::Fifo,
-        FileType::Socket => FileKind::Socket,
-        _ => FileKind::Device,
-    }
 }
 
 /// The length of a file's content or of a link's target, in bytes.
@@ -83,22 +70,8 @@ pub(super) fn size(stat: &Stat) -> u64 {
 pub(super) fn node(stat: &Stat) -> FileNode {
     FileNode {
         kind: kind(stat).into(),
-        mode: stat.st_mode & MODE_BITS,
+        mode: permissions(stat),
         size: size(stat),
-    }
-}
-
-/// The entry of a path, without a target.
-pub(super) fn entry(path: Bytes, stat: &Stat) -> FileEntry {
-    let (modified_s, modified_ns) = modified(stat);
-    FileEntry {
-        path,
-        kind: kind(stat).into(),
-        mode: stat.st_mode & MODE_BITS,
-        size: size(stat),
-        modified_s,
-        modified_ns,
-        ..FileEntry::default()
     }
 }
 

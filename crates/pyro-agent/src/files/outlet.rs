@@ -5,7 +5,7 @@ use pyro_proto::message::{Fault, FaultKind};
 use rustix::io::Errno;
 use tokio::sync::mpsc;
 
-use super::paths;
+use super::byte_path;
 use crate::call::{CallError, Reply, broken_off, fault};
 
 /// How many messages may wait for the host.
@@ -35,7 +35,10 @@ pub(super) fn failure(what: &str, path: &[u8], error: impl Into<std::io::Error>)
         Some(Errno::NOSPC | Errno::DQUOT) => FaultKind::NoSpace,
         _ => FaultKind::Internal,
     };
-    fault(kind, format!("cannot {what} `{}`: {error}", paths::shown(path)))
+    fault(
+        kind,
+        format!("cannot {what} `{}`: {error}", byte_path::shown(path)),
+    )
 }
 
 /// Where a thread puts its answers.

@@ -10,11 +10,12 @@ use rustix::fs::{AtFlags, Mode, Stat};
 use rustix::io::Errno;
 
 use super::attributes::Attributes;
+use super::byte_path;
 use super::descent::{Descent, is_absence};
+use super::entry::{kind, permissions};
 use super::fetch::current_stamp;
 use super::node;
 use super::outlet::failure;
-use super::paths;
 use super::staging::{Note, Staging};
 use super::steps::{Action, Changed, Step, Work};
 use crate::call::fault;
@@ -50,7 +51,7 @@ pub(super) fn check_stamp(staging: &Staging, path: &[u8], note: &Note) -> Result
     if stamp == note.expected {
         return Ok(());
     }
-    let problem = format!("`{}` was changed meanwhile", paths::shown(path));
+    let problem = format!("`{}` was changed meanwhile", byte_path::shown(path));
     Err(fault(FaultKind::Conflict, problem))
 }
 
@@ -114,7 +115,7 @@ impl Planner<'_> {
             let Some(staged) = node::look(new, &name)? else {
                 continue;
             };
-            let path = paths::join(directory, &name);
+            let path = byte_path::join(directory, &name);
             let live = node::look(live, &name)?;
             pairs.push(Pair { path, staged, live });
         }
@@ -149,8 +150,8 @@ impl Planner<'_> {
             self.step(Action::Place, path);
             return Ok(None);
         };
-        let was_directory = node::kind(&live) == FileKind::Directory;
-        let is_directory = node::kind(&staged) == FileKind::Directory;
+        let was_directory = kind(&live) == FileKind::Directory;
+        let is_directory = kind(&staged) == FileKind::Directory;
         let is_cleared = note.is_some_and(|note| note.kind == FileKind::Absent);
         if is_directory && was_directory && !is_cleared {
             return Ok(Some(path));
@@ -170,11 +171,11 @@ impl Planner<'_> {
     }
 
     fn keep_mode(&mut self, path: &[u8], staged: &Stat, live: &Stat) -> Result<(), Fault> {
-        if node::kind(staged) != node::kind(live) || node::kind(staged) != FileKind::File {
+        if kind(staged) != kind(live) || kind(staged) != FileKind::File {
             return Ok(());
         }
-        let (parent, name) = paths::split(path).unwrap_or_default();
-        let mode = Mode::from_raw_mode(live.st_mode & node::MODE_BITS);
+        let (parent, name) = byte_path::split(path).unwrap_or_default();
+        let mode = Mode::from_raw_mode(permissions(live));
         let parent = self.staging.new.open(parent);
         let kept = parent.and_then(|parent| rustix::fs::chmodat(parent, name, mode, AtFlags::empty()));
         kept.map_err(|error| failure("stage", path, error))
@@ -189,11 +190,15 @@ impl Planner<'_> {
 
     /// Plans what is to go away, and counts it.
     fn delete(&mut self) -> Result<(), Fault> {
-        let absent = self.staging.notes.iter().filter(|(_, note)| note.kind == FileKind::Absent);
+        let absent = self
+            .staging
+            .notes
+            .iter()
+            .filter(|(_, note)| note.kind == FileKind::Absent);
         let absent: Vec<Vec<u8>> = absent.map(|(path, _)| path.clone()).collect();
         for path in absent {
             let goes_anyway = self.replaced.contains(&path)
-                || paths::ends(&path).any(|end| self.replaced.contains(&path[..end]));
+                || byte_path::ends(&path).any(|end| self.replaced.contains(&path[..end]));
             let is_there = self.is_there(&path, goes_anyway)?;
             self.plan.deleted += u64::from(is_there);
             if is_there && !goes_anyway {
@@ -205,7 +210,7 @@ impl Planner<'_> {
 
     /// Whether anything is at a path, which no link may lead to.
     fn is_there(&mut self, path: &[u8], goes_anyway: bool) -> Result<bool, Fault> {
-        let (parent, name) = paths::split(path).unwrap_or_default();
+        let (parent, name) = byte_path::split(path).unwrap_or_default();
         let found = self.live.open(parent).and_then(|live| node::look(live, name));
         match found {
             Ok(stat) => Ok(stat.is_some()),
@@ -221,14 +226,14 @@ impl Planner<'_> {
 
     /// The first link on a way.
     fn first_link(&mut self, way: &[u8]) -> Result<Option<Vec<u8>>, Errno> {
-        for end in paths::ends(way) {
-            let (parent, name) = paths::split(&way[..end]).unwrap_or_default();
+        for end in byte_path::ends(way) {
+            let (parent, name) = byte_path::split(&way[..end]).unwrap_or_default();
             let stat = match self.live.open(parent) {
                 Ok(live) => node::look(live, name)?,
                 Err(error) if is_absence(error) => return Ok(None),
                 Err(error) => return Err(error),
             };
-            if stat.is_some_and(|stat| node::kind(&stat) == FileKind::Symlink) {
+            if stat.is_some_and(|stat| kind(&stat) == FileKind::Symlink) {
                 return Ok(Some(way[..end].to_vec()));
             }
         }
@@ -238,10 +243,10 @@ impl Planner<'_> {
 
 /// Something else than a directory is on the way to an entry.
 fn in_the_way(path: &[u8], live: &Stat) -> Fault {
-    match node::kind(live) {
+    match kind(live) {
         FileKind::Symlink => through_link(path),
         _ => {
-            let problem = format!("`{}` is not a directory", paths::shown(path));
+            let problem = format!("`{}` is not a directory", byte_path::shown(path));
             fault(FaultKind::WrongFileType, problem)
         }
     }
@@ -250,7 +255,7 @@ fn in_the_way(path: &[u8], live: &Stat) -> Fault {
 fn through_link(path: &[u8]) -> Fault {
     let problem = format!(
         "`{}` is a symbolic link, and nothing is written through one",
-        paths::shown(path)
+        byte_path::shown(path)
     );
     fault(FaultKind::PathRefused, problem)
 }

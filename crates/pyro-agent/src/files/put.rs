@@ -1,6 +1,7 @@
 //! `put`: many entries at once, all of them or none.
 
 use std::io;
+use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,10 +13,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::commit::commit;
 use super::journal;
+use super::node;
+use super::remove::remove_all;
 use super::staging::Staging;
 use super::tree::Tree;
 use crate::agent::Agent;
 use crate::call::{Asks, CallError, Reply, fault};
+use crate::log;
 
 /// How many messages may wait for the thread that stages them.
 const WAITING: usize = 32;
@@ -31,12 +35,18 @@ pub(super) async fn answer(
 ) -> Result<(), CallError> {
     let tree = agent.tree()?;
     let Some(Ask::Put(Put { dest })) = asks.next().await? else {
-        return Err(fault(FaultKind::InvalidArgument, "the request does not say where to put").into());
+        return Err(fault(
+            FaultKind::InvalidArgument,
+            "the request does not say where to put",
+        )
+        .into());
     };
     let (messages, received) = mpsc::channel(WAITING);
     let (tell, mut told) = oneshot::channel();
     // It ends when nothing more is to be received, and removes what it staged.
-    drop(tokio::task::spawn_blocking(move || receive(tree, &dest, received, tell)));
+    drop(tokio::task::spawn_blocking(move || {
+        receive(tree, &dest, received, tell)
+    }));
     let outcome = tokio::select! {
         biased;
         outcome = &mut told => outcome,
@@ -50,12 +60,20 @@ pub(super) async fn answer(
     reply.finish(Answer::PutResult(result)).await
 }
 
-/// Undoes what was being put in place when the machine ended. Nobody else may use the tree meanwhile.
+/// Undoes what was being put in place when the machine ended, and removes what was staged. Nobody else may use the tree
+/// meanwhile.
 ///
 /// # Errors
 /// Those of the disk.
 pub(super) fn recover(tree: &Tree) -> io::Result<()> {
-    journal::roll_back(tree)
+    journal::roll_back(tree)?;
+    for name in node::names(tree.stage.as_fd())? {
+        // A command can make files that nobody may remove (chattr(1)); they are no reason to be without a workspace.
+        if let Err(error) = remove_all(tree.stage.as_fd(), &name) {
+            log::error(&format!("cannot remove what was staged: {error}"));
+        }
+    }
+    Ok(())
 }
 
 /// Passes the messages on, up to the commit or until nobody wants any more of them.
@@ -85,7 +103,10 @@ fn receive(
             Some(Ask::Data(data)) => staging.data(&data),
             Some(Ask::DataEnd(_)) => staging.end_data(),
             Some(Ask::PutCommit(last)) => break commit(&mut staging, last.dry_run),
-            Some(_) => Err(fault(FaultKind::InvalidArgument, "a message is none of what is put")),
+            Some(_) => Err(fault(
+                FaultKind::InvalidArgument,
+                "a message is none of what is put",
+            )),
             // The call was broken off, and nobody is left to tell.
             None => return,
         };

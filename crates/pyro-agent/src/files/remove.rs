@@ -6,9 +6,9 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
+use super::byte_path;
 use super::descent::Descent;
 use super::node::{self, Name};
-use super::paths;
 
 /// Removes whatever has this name, however deep it is; that there is nothing is as good.
 ///
@@ -24,12 +24,12 @@ pub(super) fn remove_all(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<(
     let mut levels = vec![empty(&mut down, &path)?];
     while let Some(level) = levels.last_mut() {
         if let Some(next) = level.pop() {
-            paths::push(&mut path, &next);
+            byte_path::push(&mut path, &next);
             levels.push(empty(&mut down, &path)?);
             continue;
         }
         levels.pop();
-        let (parent, name) = paths::split(&path).unwrap_or_default();
+        let (parent, name) = byte_path::split(&path).unwrap_or_default();
         rustix::fs::unlinkat(down.open(parent)?, name, AtFlags::REMOVEDIR)?;
         let parent = parent.len();
         path.truncate(parent);
@@ -93,7 +93,7 @@ mod tests {
             let at = down.open(&path).unwrap();
             rustix::fs::mkdirat(at, "beside", Mode::RWXU).unwrap();
             rustix::fs::mkdirat(at, "a deeper directory", Mode::RWXU).unwrap();
-            paths::push(&mut path, b"a deeper directory");
+            byte_path::push(&mut path, b"a deeper directory");
         }
         remove_all(base.as_fd(), b"a deeper directory").unwrap();
         assert_eq!(fs::read_dir(top.path()).unwrap().count(), 1);

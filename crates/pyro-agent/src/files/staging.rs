@@ -19,10 +19,11 @@ use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 
 use super::attributes::{Attributes, chown, set};
+use super::byte_path;
 use super::descent::{Descent, is_absence, open_beneath};
+use super::entry::kind;
 use super::node;
 use super::outlet::failure;
-use super::paths;
 use super::remove::remove_all;
 use super::tree::Tree;
 use crate::call::fault;
@@ -79,7 +80,7 @@ impl Staging {
     /// # Errors
     /// A [`Fault`] if that is no path, or nothing can be staged.
     pub(super) fn begin(tree: Arc<Tree>, dest: &[u8]) -> Result<Self, Fault> {
-        paths::check(dest)?;
+        byte_path::check(dest)?;
         let failed = |error: io::Error| failure("stage what is put into", dest, error);
         let (name, new) = make_place(&tree).map_err(failed)?;
         Ok(Self {
@@ -106,9 +107,9 @@ impl Staging {
         let Some(entry) = &put.entry else {
             return Err(malformed("an entry to put has no path"));
         };
-        paths::check(&entry.path)?;
-        let path = paths::join(&self.dest, &entry.path);
-        paths::check(&path)?;
+        byte_path::check(&entry.path)?;
+        let path = byte_path::join(&self.dest, &entry.path);
+        byte_path::check(&path)?;
         if self.notes.contains_key(&path) {
             return Err(twice(&path));
         }
@@ -124,7 +125,8 @@ impl Staging {
         if kind != FileKind::Absent {
             self.entries += 1;
         }
-        if matches!(kind, FileKind::Absent | FileKind::Directory) || put.keep_mode || !put.expected.is_empty() {
+        if matches!(kind, FileKind::Absent | FileKind::Directory) || put.keep_mode || !put.expected.is_empty()
+        {
             let note = Note {
                 kind,
                 expected: put.expected,
@@ -163,7 +165,10 @@ impl Staging {
     }
 
     fn complete(&self, open: &OpenFile) -> Result<(), Errno> {
-        let (uid, gid) = (Uid::from_raw(self.tree.owner.uid), Gid::from_raw(self.tree.owner.gid));
+        let (uid, gid) = (
+            Uid::from_raw(self.tree.owner.uid),
+            Gid::from_raw(self.tree.owner.gid),
+        );
         rustix::fs::fchown(&open.file, Some(uid), Some(gid))?;
         // A change of owner takes set-uid away: the mode comes after it.
         if let Some(mode) = open.attributes.mode {
@@ -186,7 +191,11 @@ impl Staging {
         if !matches!(self.notes.get(&dest), Some(note) if note.kind == FileKind::Absent) {
             self.make_missing(&dest)?;
         }
-        for (path, note) in self.notes.iter().filter(|(_, note)| note.kind == FileKind::Directory) {
+        for (path, note) in self
+            .notes
+            .iter()
+            .filter(|(_, note)| note.kind == FileKind::Directory)
+        {
             let directory = self.new.open(path);
             let done = directory.and_then(|directory| set(directory, note.attributes));
             done.map_err(|error| failure("stage", path, error))?;
@@ -203,12 +212,15 @@ impl Staging {
     /// # Errors
     /// That of opening it.
     pub(super) fn old(&self) -> Result<OwnedFd, Errno> {
-        open_beneath(self.tree.stage.as_fd(), &paths::join(self.name.as_bytes(), b"old"))
+        open_beneath(
+            self.tree.stage.as_fd(),
+            &byte_path::join(self.name.as_bytes(), b"old"),
+        )
     }
 
     fn make(&mut self, path: &[u8], entry: &FileEntry, attributes: Attributes) -> Result<(), Fault> {
         let kind = entry.kind();
-        let Some((parent, name)) = paths::split(path) else {
+        let Some((parent, name)) = byte_path::split(path) else {
             // The root is there, as a mirror of which all this is made.
             return Ok(());
         };
@@ -230,7 +242,7 @@ impl Staging {
             FileKind::Symlink => self.link(parent, name, entry, attributes).map_err(failed)?,
             FileKind::HardLink => self.hard_link(parent, name, &entry.target)?,
             FileKind::Absent | FileKind::Fifo | FileKind::Socket | FileKind::Device => {
-                let problem = format!("`{}` is of a kind that is not put", paths::shown(path));
+                let problem = format!("`{}` is of a kind that is not put", byte_path::shown(path));
                 return Err(malformed(&problem));
             }
         }
@@ -238,7 +250,7 @@ impl Staging {
     }
 
     fn create(&mut self, path: &[u8], attributes: Attributes) -> Result<OpenFile, Errno> {
-        let (parent, name) = paths::split(path).unwrap_or_default();
+        let (parent, name) = byte_path::split(path).unwrap_or_default();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
         let file = rustix::fs::openat(self.new.open(parent)?, name, flags, mode)?;
@@ -273,17 +285,17 @@ impl Staging {
     }
 
     fn hard_link(&mut self, parent: &[u8], name: &[u8], target: &[u8]) -> Result<(), Fault> {
-        paths::check(target)?;
-        let target = paths::join(&self.dest, target);
-        let path = paths::join(parent, name);
-        let (from, file) = paths::split(&target).unwrap_or_default();
+        byte_path::check(target)?;
+        let target = byte_path::join(&self.dest, target);
+        let path = byte_path::join(parent, name);
+        let (from, file) = byte_path::split(&target).unwrap_or_default();
         let linked = self.link_file(from, file, parent, name);
         linked.map_err(|error| match error {
             Errno::EXIST => twice(&path),
             absence if is_absence(absence) => malformed(&format!(
                 "`{}` is to be a name of `{}`, which is no earlier file",
-                paths::shown(&path),
-                paths::shown(&target)
+                byte_path::shown(&path),
+                byte_path::shown(&target)
             )),
             error => failure("stage", &path, error),
         })
@@ -292,7 +304,7 @@ impl Staging {
     fn link_file(&mut self, from: &[u8], file: &[u8], parent: &[u8], name: &[u8]) -> Result<(), Errno> {
         let from = open_beneath(self.new.base(), from)?;
         let stat = node::look(from.as_fd(), file)?;
-        if !stat.is_some_and(|stat| node::kind(&stat) == FileKind::File) {
+        if !stat.is_some_and(|stat| kind(&stat) == FileKind::File) {
             return Err(Errno::NOENT);
         }
         rustix::fs::linkat(from, file, self.new.open(parent)?, name, AtFlags::empty())
@@ -305,14 +317,14 @@ impl Staging {
             Err(Errno::NOENT) => {}
             Err(error) => return Err(no_directory(directory, error)),
         }
-        for end in paths::ends(directory) {
+        for end in byte_path::ends(directory) {
             let path = &directory[..end];
             match self.new.open(path) {
                 Ok(_) => continue,
                 Err(Errno::NOENT) => {}
                 Err(error) => return Err(no_directory(path, error)),
             }
-            let (parent, name) = paths::split(path).unwrap_or_default();
+            let (parent, name) = byte_path::split(path).unwrap_or_default();
             let made = self.make_directory(parent, name);
             made.map_err(|error| failure("stage", path, error))?;
         }
@@ -327,7 +339,7 @@ impl Staging {
             Err(error) => Err(error),
         };
         match staged {
-            Ok(Some(stat)) if node::kind(&stat) != FileKind::Directory => Err(twice(path)),
+            Ok(Some(stat)) if kind(&stat) != FileKind::Directory => Err(twice(path)),
             Ok(_) => Ok(()),
             Err(error) => Err(failure("stage", path, error)),
         }
@@ -366,12 +378,15 @@ fn malformed(problem: &str) -> Fault {
 }
 
 fn twice(path: &[u8]) -> Fault {
-    malformed(&format!("`{}` is put twice", paths::shown(path)))
+    malformed(&format!("`{}` is put twice", byte_path::shown(path)))
 }
 
 fn no_directory(path: &[u8], error: Errno) -> Fault {
     if is_absence(error) {
-        let problem = format!("`{}` is put as something else than a directory", paths::shown(path));
+        let problem = format!(
+            "`{}` is put as something else than a directory",
+            byte_path::shown(path)
+        );
         fault(FaultKind::PathRefused, problem)
     } else {
         failure("stage", path, error)

@@ -4,14 +4,14 @@
 //! of the stage; `old/N` belongs to the step of that number.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::attributes::{Attributes, set};
+use super::byte_path;
 use super::descent::{Descent, is_absence};
-use super::paths;
 
 /// How a path of the tree is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -135,7 +135,7 @@ impl Step {
     }
 
     fn parts(&self) -> (&[u8], &[u8]) {
-        paths::split(&self.path).unwrap_or_default()
+        byte_path::split(&self.path).unwrap_or_default()
     }
 
     /// From `new` to the tree.
