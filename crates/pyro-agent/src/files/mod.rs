@@ -1,5 +1,6 @@
 //! The files of the workspace.
 
+mod append;
 mod attributes;
 mod byte_path;
 mod changes;
@@ -12,10 +13,11 @@ mod fetch;
 mod job;
 mod journal;
 mod list;
+mod make;
+mod names;
 mod node;
 mod outlet;
 mod path;
-
 mod plan;
 mod put;
 mod read;
@@ -26,6 +28,7 @@ mod stage;
 mod staging;
 mod steps;
 mod tree;
+mod walk;
 mod write;
 
 use std::io;
@@ -42,7 +45,8 @@ use crate::call::{Asks, CallError, Reply, fault};
 /// # Errors
 /// When it cannot be made whole.
 pub(crate) fn recover(tree: &Tree) -> io::Result<()> {
-    put::recover(tree)
+    put::recover(tree)?;
+    stage::empty(&tree.stage)
 }
 
 /// Answers a request about files.

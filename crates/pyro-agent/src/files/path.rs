@@ -51,6 +51,17 @@ impl TreePath {
         Ok(path)
     }
 
+    /// The root of the tree.
+    pub(super) fn root() -> Self {
+        Self(Bytes::new())
+    }
+
+    /// Its first `count` components.
+    pub(super) fn first(&self, count: usize) -> Self {
+        let length = self.names().take(count).map(|name| name.len() + 1).sum::<usize>();
+        Self(self.0.slice(..length.saturating_sub(1).min(self.0.len())))
+    }
+
     /// Whether it is the root of the tree.
     pub(super) fn is_root(&self) -> bool {
         self.0.is_empty()

@@ -1,7 +1,6 @@
 //! `put`: many entries at once, all of them or none.
 
 use std::io;
-use std::os::fd::AsFd;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,13 +12,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::commit::commit;
 use super::journal;
-use super::node;
-use super::remove::remove_all;
 use super::staging::Staging;
 use super::tree::Tree;
 use crate::agent::Agent;
 use crate::call::{Asks, CallError, Reply, fault};
-use crate::log;
 
 /// How many messages may wait for the thread that stages them.
 const WAITING: usize = 32;
@@ -60,20 +56,12 @@ pub(super) async fn answer(
     reply.finish(Answer::PutResult(result)).await
 }
 
-/// Undoes what was being put in place when the machine ended, and removes what was staged. Nobody else may use the tree
-/// meanwhile.
+/// Undoes what was being put in place when the machine ended. Nobody else may use the tree meanwhile.
 ///
 /// # Errors
 /// Those of the disk.
 pub(super) fn recover(tree: &Tree) -> io::Result<()> {
-    journal::roll_back(tree)?;
-    for name in node::names(tree.stage.as_fd())? {
-        // A command can make files that nobody may remove (chattr(1)); they are no reason to be without a workspace.
-        if let Err(error) = remove_all(tree.stage.as_fd(), &name) {
-            log::error(&format!("cannot remove what was staged: {error}"));
-        }
-    }
-    Ok(())
+    journal::roll_back(tree)
 }
 
 /// Passes the messages on, up to the commit or until nobody wants any more of them.

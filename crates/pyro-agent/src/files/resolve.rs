@@ -3,11 +3,12 @@
 //! Commands see the tree at `/workspace`, the agent sees it elsewhere. So a link is followed as a command would follow it,
 //! as far as that is in the tree: `/workspace/x` is `x`, and `../workspace/x` in the root is as well.
 
-use std::ffi::{CString, OsStr, OsString};
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 
+use bytes::Bytes;
 use pyro_proto::message::Fault;
 use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
@@ -120,14 +121,13 @@ pub(super) fn find_at(directory: BorrowedFd<'_>, name: &OsStr) -> Result<OwnedFd
     again(|| rustix::fs::openat2(directory, name, flags, Mode::empty(), careful))
 }
 
-/// Where a link leads, verbatim.
+/// Where the link of a name leads, verbatim. An empty name stands for the descriptor itself.
 ///
 /// # Errors
 /// What the kernel says.
-pub(super) fn target_of(link: BorrowedFd<'_>) -> Result<OsString, Errno> {
-    rustix::fs::readlinkat(link, c"", Vec::new())
-        .map(CString::into_bytes)
-        .map(OsString::from_vec)
+pub(super) fn target_at(directory: BorrowedFd<'_>, name: &OsStr) -> Result<Bytes, Errno> {
+    let target = rustix::fs::readlinkat(directory, name, Vec::new())?;
+    Ok(target.into_bytes().into())
 }
 
 fn find_at_once(root: BorrowedFd<'_>, path: &TreePath, last: LastLink) -> Result<OwnedFd, Errno> {
@@ -178,11 +178,11 @@ fn walk(root: BorrowedFd<'_>, path: &TreePath, last: LastLink) -> Result<OwnedFd
         if links > MAX_LINKS {
             return Err(Errno::LOOP);
         }
-        let target = target_of(link.as_fd())?;
-        if target.as_bytes().starts_with(b"/") {
+        let target = target_at(link.as_fd(), OsStr::new(""))?;
+        if target.starts_with(b"/") {
             walk.rise();
         }
-        let names = target.as_bytes().split(|&byte| byte == b'/').rev();
+        let names = target.split(|&byte| byte == b'/').rev();
         ahead.extend(names.map(|name| OsStr::from_bytes(name).to_owned()));
     }
     walk.end()
@@ -344,7 +344,10 @@ mod tests {
             assert!(is_link, "{way}");
         }
         let link = find(&tree, &path("top/passwd"), LastLink::Keep).unwrap();
-        assert_eq!(target_of(link.handle.as_fd()).unwrap(), "/etc/passwd");
+        assert_eq!(
+            target_at(link.handle.as_fd(), OsStr::new("")).unwrap(),
+            "/etc/passwd"
+        );
     }
 
     #[test]

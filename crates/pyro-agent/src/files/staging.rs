@@ -10,7 +10,6 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use pyro_proto::file::{FileEntry, FileKind, PutEntry};
@@ -25,6 +24,7 @@ use super::entry::kind;
 use super::node;
 use super::outlet::failure;
 use super::remove::remove_all;
+use super::stage;
 use super::tree::Tree;
 use crate::call::fault;
 
@@ -207,17 +207,6 @@ impl Staging {
         Ok(())
     }
 
-    /// The directory for what is replaced.
-    ///
-    /// # Errors
-    /// That of opening it.
-    pub(super) fn old(&self) -> Result<OwnedFd, Errno> {
-        open_beneath(
-            self.tree.stage.as_fd(),
-            &byte_path::join(self.name.as_bytes(), b"old"),
-        )
-    }
-
     fn make(&mut self, path: &[u8], entry: &FileEntry, attributes: Attributes) -> Result<(), Fault> {
         let kind = entry.kind();
         let Some((parent, name)) = byte_path::split(path) else {
@@ -357,20 +346,20 @@ impl Drop for Staging {
 
 /// Makes a directory in the stage; gives its name and the one in it for what is new.
 fn make_place(tree: &Tree) -> io::Result<(String, OwnedFd)> {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
-    loop {
-        let name = format!("put-{}", NEXT.fetch_add(1, Ordering::Relaxed));
+    let name = loop {
+        let name = stage::new_name("put");
         match rustix::fs::mkdirat(&tree.stage, &name, Mode::RWXU) {
-            Ok(()) => {}
-            Err(Errno::EXIST) => continue,
+            Ok(()) => break name,
+            // It could not be removed.
+            Err(Errno::EXIST) => {}
             Err(error) => return Err(error.into()),
         }
-        let place = open_beneath(tree.stage.as_fd(), name.as_bytes())?;
-        for part in ["new", "old"] {
-            rustix::fs::mkdirat(&place, part, Mode::RWXU)?;
-        }
-        return Ok((name, open_beneath(place.as_fd(), b"new")?));
+    };
+    let place = open_beneath(tree.stage.as_fd(), name.as_bytes())?;
+    for part in ["new", "old"] {
+        rustix::fs::mkdirat(&place, part, Mode::RWXU)?;
     }
+    Ok((name, open_beneath(place.as_fd(), b"new")?))
 }
 
 fn malformed(problem: &str) -> Fault {
