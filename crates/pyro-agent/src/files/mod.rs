@@ -1,19 +1,32 @@
 //! The files of the workspace.
 
 mod append;
+mod attributes;
+mod byte_path;
 mod changes;
+mod commit;
+mod compare;
+mod descent;
 mod entry;
 mod export;
+mod fetch;
 mod job;
+mod journal;
 mod list;
 mod make;
 mod names;
+mod node;
+mod outlet;
 mod path;
+mod plan;
 mod put;
 mod read;
 mod refusal;
+mod remove;
 mod resolve;
 mod stage;
+mod staging;
+mod steps;
 mod tree;
 mod walk;
 mod write;
