@@ -6,6 +6,7 @@ mod files;
 mod patch;
 mod push;
 mod seed_error;
+mod unpack;
 
 pub use self::diff::DiffRequest;
 pub use self::export::{ExportKind, ExportRequest};
