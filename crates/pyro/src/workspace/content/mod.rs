@@ -1,7 +1,9 @@
 //! What is in a workspace: its files, what changed, what is brought in and out.
 
+mod changed;
 mod diff;
 mod export;
+mod export_changes;
 mod files;
 mod patch;
 mod push;
