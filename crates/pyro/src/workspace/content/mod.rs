@@ -1,12 +1,14 @@
 //! What is in a workspace: its files, what changed, what is brought in and out.
 
 mod changed;
+mod deletion;
 mod diff;
 mod export;
 mod export_changes;
 mod files;
 mod patch;
 mod push;
+mod push_source;
 mod seed_error;
 mod unpack;
 
