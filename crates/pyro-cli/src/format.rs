@@ -44,7 +44,7 @@ pub(crate) fn name(value: impl Serialize) -> String {
 }
 
 /// `1 check`, `2 checks`; `1 entry`, `2 entries`.
-pub(crate) fn count<N: Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
+pub(crate) fn count<N: Copy + Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
     match noun.strip_suffix('y') {
         _ if number == N::from(1) => format!("{number} {noun}"),
         Some(stem) => format!("{number} {stem}ies"),

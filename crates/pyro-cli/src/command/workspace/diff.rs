@@ -20,6 +20,7 @@ const TOLD: usize = 10;
 ///
 /// The patch is in Git's format and alone on standard output; it is empty if nothing differs. In a Git work tree what
 /// Git ignores is counted and not shown.
+#[expect(clippy::struct_excessive_bools, reason = "the options of the contract")]
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  pyro workspace diff alpha >changes.patch\n  pyro workspace diff alpha --stat --path src\n  \

@@ -58,9 +58,8 @@ pub(super) fn execute(read: &Read, pyro: &Pyro, ui: Ui) -> Result<Exit> {
     let mut request = ReadFileRequest::new(guest_path::parse(&read.path)?);
     request.max_bytes =
         argument::in_range("max_bytes", read.max_bytes, &MAX_BYTES).map_err(Failure::argument)?;
-    request.range = read.lines.unwrap_or(FileRange::Bytes {
-        offset: read.offset.unwrap_or_default(),
-    });
+    let offset = read.offset.unwrap_or_default();
+    request.range = read.lines.unwrap_or(FileRange::Bytes { offset });
     let workspace = read.which.find(pyro)?;
     let found = wait::block_on(wait::unless_interrupted(
         "reading the file",
