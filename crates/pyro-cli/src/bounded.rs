@@ -121,9 +121,9 @@ mod tests {
         file.as_file().set_len(LIMIT + (1 << 20)).unwrap();
         let error = take(None, Some(file.path())).unwrap_err();
         assert_eq!(error.code(), ErrorCode::TooLarge);
-        assert_eq!(error.to_string(), "the patch has 9.0 MiB, limit 8.0 MiB");
+        assert_eq!(error.to_string(), "the patch has 9.0 MiB, the limit is 8 MiB");
         // What has no length is read to one byte over the limit, and no further.
         let error = take(None, Some(Path::new("/dev/zero"))).unwrap_err();
-        assert_eq!(error.to_string(), "the patch has more than 8.0 MiB");
+        assert_eq!(error.to_string(), "the patch has more than 8 MiB");
     }
 }

@@ -43,7 +43,7 @@ pub(crate) enum Failure {
         what: &'static str,
         /// Its length in bytes, if it is known.
         given: Option<u64>,
-        /// The most that it may have, in bytes.
+        /// The most that it may have, in bytes; whole MiB.
         limit: u64,
         /// What to do instead.
         hint: &'static str,
@@ -140,10 +140,10 @@ impl fmt::Display for Failure {
             Self::TooLarge {
                 what, given, limit, ..
             } => {
-                let limit = format::size(*limit);
-                match given {
-                    Some(given) => write!(formatter, "{what} has {}, limit {limit}", format::size(*given)),
-                    None => write!(formatter, "{what} has more than {limit}"),
+                let limit = limit >> 20;
+                match given.map(format::size) {
+                    Some(given) => write!(formatter, "{what} has {given}, the limit is {limit} MiB"),
+                    None => write!(formatter, "{what} has more than {limit} MiB"),
                 }
             }
             Self::NoSnapshot { name, workspace } => {

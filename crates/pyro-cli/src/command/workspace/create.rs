@@ -88,9 +88,7 @@ pub(crate) fn execute(create: Create, pyro: &Pyro, ui: Ui) -> Result<Exit> {
         },
     ))?;
     ui.warnings(&info.warnings);
-    if let Some(seed) = &info.workspace_seed {
-        ui.warnings(&guest_path::skipped(&seed.skipped));
-    }
+    ui.warnings(&guest_path::skipped(&info.workspace_seed.skipped));
     if create.id_only && ui.form() == Form::Human {
         ui.stdout(&format!("{}\n", info.workspace_id))?;
     } else {

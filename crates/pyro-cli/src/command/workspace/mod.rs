@@ -166,7 +166,7 @@ fn describe(info: &WorkspaceInfo) -> String {
             format::size(info.disk_used_bytes)
         ),
     );
-    if let Some(seed) = info.workspace_seed.as_ref().and_then(seed) {
+    if let Some(seed) = seed(&info.workspace_seed) {
         row("seed", seed);
     }
     row("created", info.created_at.clone());

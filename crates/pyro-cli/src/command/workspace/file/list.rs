@@ -56,6 +56,7 @@ pub(super) fn execute(list: &List, pyro: &Pyro, ui: Ui) -> Result<Exit> {
         "run it again",
         workspace.list_files(&request),
     ))?;
+    ui.warnings(&found.warnings);
     ui.result(&found, text)?;
     if ui.form() == Form::Human && found.next_page.is_some() {
         let shown = format::count(found.entries.len(), "entry");

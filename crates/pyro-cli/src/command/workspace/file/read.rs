@@ -79,6 +79,7 @@ fn show(found: &FileRead, content_only: bool, ui: Ui) -> Result<()> {
     if is_open_line && ui.stdout_is_terminal() && !content_only {
         ui.stdout("\n")?;
     }
+    ui.warnings(&found.warnings);
     if !content_only || found.truncated {
         ui.summary(&summary(found));
     }

@@ -79,6 +79,7 @@ pub(super) fn execute(write: Write, pyro: &Pyro, ui: Ui) -> Result<Exit> {
         "it is as before or as after; look at it, or run this again",
         workspace.write_file(&request),
     ))?;
+    ui.warnings(&written.warnings);
     ui.result(&written, text)?;
     Ok(Exit::Done)
 }

@@ -77,6 +77,7 @@ pub(super) fn execute(apply: Apply, pyro: &Pyro, ui: Ui) -> Result<Exit> {
         }
     }
     let applied = applied?;
+    ui.warnings(&applied.warnings);
     ui.result(&applied, text)?;
     if ui.form() == Form::Human {
         ui.summary(&summary(&applied));
