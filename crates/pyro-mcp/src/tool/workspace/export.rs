@@ -24,15 +24,15 @@ impl Tool for Export {
         };
         Definition {
             title: "Export to the host",
-            description: "Copy a file or directory, or the changes, to the host.".to_owned(),
+            description: "Copy files or changes to the host.".to_owned(),
             parameters: vec![
                 common::workspace_id(),
-                Parameter::new("output_path", "Host target, new", output).required(),
+                Parameter::new("output_path", "Host target", output).required(),
                 Parameter::verbatim_or("path", "Source", TREE),
-                Parameter::flag("changes", "Only what changed"),
-                Parameter::flag("as_patch", "Changes as one patch file"),
-                Parameter::flag("force", "Replace the target"),
-                Parameter::verbatim_or("from_snapshot", "Compared state", common::BASELINE),
+                Parameter::flag("changes", "Changes only"),
+                Parameter::flag("as_patch", "Changes as a patch"),
+                Parameter::flag("force", "Replace"),
+                Parameter::verbatim_or("from_snapshot", "Base", common::BASELINE),
             ],
             hints: Hints::Destructive,
             payload: Payload::Record,

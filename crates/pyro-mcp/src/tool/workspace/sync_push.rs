@@ -26,14 +26,14 @@ impl Tool for SyncPush {
         };
         Definition {
             title: "Push host files into a workspace",
-            description: "Copy a host directory or tar into the workspace; the baseline stays.".to_owned(),
+            description: "Copy a host directory or tar in.".to_owned(),
             parameters: vec![
                 common::workspace_id(),
-                Parameter::new("source_path", "On the host", source).required(),
+                Parameter::new("source_path", "On host", source).required(),
                 Parameter::verbatim_or("dest", "Target", TREE),
-                Parameter::flag("delete", "Remove what the source lacks"),
+                Parameter::flag("delete", "Remove extra files"),
                 Parameter::flag("dry_run", "Change nothing"),
-                Parameter::flag("include_ignored", "Git-ignored too"),
+                Parameter::flag("include_ignored", "Ignored too"),
             ],
             hints: Hints::Idempotent,
             payload: Payload::Record,
