@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
+use std::path::Path;
 use std::time::Duration;
 
 use pyro::{Pyro, Settings};
@@ -303,7 +304,7 @@ async fn a_session_that_never_begins_is_no_failure() {
         .unwrap();
 }
 
-fn core(directories: &[&std::path::Path]) -> ServerOptions {
+fn core(directories: &[&Path]) -> ServerOptions {
     let mut options = ServerOptions::new(Profile::WorkspaceCore);
     options.allow_host_paths = directories.iter().map(|path| path.to_path_buf()).collect();
     options
@@ -339,10 +340,9 @@ async fn a_workspace_that_is_not_there_is_an_error_in_both_forms() {
         .await["result"]
         .clone();
     assert_eq!(missing["isError"], true);
-    assert_eq!(
-        text(&missing),
-        "error workspace-not-found: no workspace `alpha`\nhint: there is none; `workspace_create` makes one"
-    );
+    let said =
+        "error workspace-not-found: no workspace `alpha`\nhint: there is none; `workspace_create` makes one";
+    assert_eq!(text(&missing), said);
     assert_eq!(
         missing["structuredContent"]["error"]["code"],
         "workspace-not-found"
@@ -486,11 +486,17 @@ async fn a_list_of_nothing_has_both_forms() {
     );
 }
 
-/// Creates from a seed, which fails in any case; tells how.
-async fn seeded(client: &mut Client, seed_path: &str) -> String {
-    let result = client
-        .call("workspace_create", json!({"seed_path": seed_path}))
-        .await;
+/// Pushes from a path to a workspace that is not there; tells how that failed.
+async fn pushed(client: &mut Client, source_path: &Path) -> String {
+    let arguments = json!({"workspace_id": "a", "source_path": source_path});
+    let result = client.call("workspace_sync_push", arguments).await;
+    text(&result["result"]).to_owned()
+}
+
+/// The same with an export to a path.
+async fn exported(client: &mut Client, output_path: &Path) -> String {
+    let arguments = json!({"workspace_id": "a", "output_path": output_path});
+    let result = client.call("workspace_export", arguments).await;
     text(&result["result"]).to_owned()
 }
 
@@ -498,27 +504,51 @@ async fn seeded(client: &mut Client, seed_path: &str) -> String {
 async fn a_path_outside_the_allowed_roots_is_denied() {
     let [allowed, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
     let (mut client, _) = Client::open(core(&[allowed.path()]), "2025-11-25").await;
-    let inside = allowed.path().join("new");
-    let said = seeded(&mut client, inside.to_str().unwrap()).await;
-    assert!(!said.contains("host-path-denied"), "{said}");
-    let link = allowed.path().join("link");
+    let path = |name: &str| allowed.path().join(name);
+    let (link, shown) = (path("link"), allowed.path().canonicalize().unwrap());
     std::os::unix::fs::symlink(other.path(), &link).unwrap();
-    for path in [
+    for path in [allowed.path(), &path("new"), &path("new/x")] {
+        let said = pushed(&mut client, path).await;
+        assert!(said.starts_with("error workspace-not-found: "), "{said}");
+    }
+    let outside = [
         other.path(),
         &link,
-        &allowed.path().join(".."),
-        std::path::Path::new("src"),
-    ] {
-        let said = seeded(&mut client, path.to_str().unwrap()).await;
-        let shown = allowed.path().canonicalize().unwrap();
+        &path(".."),
+        &path("../x"),
+        Path::new("src"),
+        Path::new("/"),
+    ];
+    for path in outside {
         assert_eq!(
-            said,
+            pushed(&mut client, path).await,
             format!(
                 "error host-path-denied: `{}` is not allowed\nhint: allowed: {}; start the server with \
                  `--allow-host-path DIR` for others",
                 path.display(),
                 shown.display()
             )
+        );
+    }
+    // A link at the end of a target is what is replaced, one before it is followed.
+    for path in [&link, &path("new"), &path("new/x")] {
+        let said = exported(&mut client, path).await;
+        assert!(said.starts_with("error workspace-not-found: "), "{said}");
+    }
+    for path in [
+        allowed.path(),
+        &path("link/x"),
+        &path("../x"),
+        &other.path().join("x"),
+    ] {
+        let said = exported(&mut client, path).await;
+        assert!(said.starts_with("error host-path-denied: "), "{said}");
+    }
+    for path in [&path(".."), Path::new("/")] {
+        let said = exported(&mut client, path).await;
+        assert!(
+            said.starts_with("error invalid-argument: `output_path` must end in the name"),
+            "{said}"
         );
     }
 }
@@ -537,16 +567,17 @@ async fn with_roots() -> Client {
     client
 }
 
-/// Begins to create from a seed; the server's next message is its answer, or the question for roots.
-async fn begin(client: &mut Client, seed_path: &std::path::Path) -> Value {
-    let params = json!({"name": "workspace_create", "arguments": {"seed_path": seed_path}});
+/// Begins to push from a path; the server's next message is its answer, or the question for roots.
+async fn begin(client: &mut Client, source_path: &Path) -> Value {
+    let arguments = json!({"workspace_id": "a", "source_path": source_path});
+    let params = json!({"name": "workspace_sync_push", "arguments": arguments});
     client
-        .send(&json!({"jsonrpc": "2.0", "id": "create", "method": "tools/call", "params": params}))
+        .send(&json!({"jsonrpc": "2.0", "id": "push", "method": "tools/call", "params": params}))
         .await;
     client.receive().await
 }
 
-async fn announce(client: &mut Client, question: &Value, roots: &[&std::path::Path]) -> Value {
+async fn announce(client: &mut Client, question: &Value, roots: &[&Path]) -> Value {
     assert_eq!(question["method"], "roots/list", "{question}");
     let roots: Vec<_> = roots
         .iter()
@@ -592,7 +623,7 @@ async fn the_roots_of_a_client_are_asked_for_once_until_they_change() {
 #[tokio::test]
 async fn a_client_that_never_names_its_roots_has_none() {
     let mut client = with_roots().await;
-    let question = begin(&mut client, std::path::Path::new("/etc")).await;
+    let question = begin(&mut client, Path::new("/etc")).await;
     assert_eq!(question["method"], "roots/list", "{question}");
     let answer = client.receive().await;
     assert!(

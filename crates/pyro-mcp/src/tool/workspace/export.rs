@@ -54,7 +54,6 @@ async fn export(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
     common::not_both("as_patch", "cannot be given with `changes`", changes && as_patch)?;
     common::only_baseline(&arguments, "from_snapshot")?;
     let path = TreePath::parse(arguments.text("path"))?;
-    let workspace = call.workspace(&arguments)?;
     let export = call
         .ending
         .unless_asked(async {
@@ -70,7 +69,7 @@ async fn export(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
                 (false, false) => ExportKind::Whole,
             };
             request.force = arguments.flag("force");
-            workspace.export(&request).await
+            call.workspace(&arguments)?.export(&request).await
         })
         .await?;
     Ok(Answer::record(object(&export), write_export))

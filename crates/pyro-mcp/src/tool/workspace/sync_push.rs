@@ -48,7 +48,6 @@ impl Tool for SyncPush {
 
 async fn push(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
     let dest = TreePath::parse(arguments.text("dest"))?;
-    let workspace = call.workspace(&arguments)?;
     let given = arguments.text("source_path");
     let mut sync = call
         .ending
@@ -58,7 +57,7 @@ async fn push(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
             request.delete = arguments.flag("delete");
             request.dry_run = arguments.flag("dry_run");
             request.include_ignored = arguments.flag("include_ignored");
-            workspace.push(&request, &|_| {}).await
+            call.workspace(&arguments)?.push(&request, &|_| {}).await
         })
         .await?;
     // As the client supplied it.
