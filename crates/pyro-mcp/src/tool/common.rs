@@ -71,7 +71,7 @@ pub(super) fn max_output_chars(description: &'static str, default: u64) -> Param
 
 /// The workspace that a tool works on.
 pub(super) fn workspace_id() -> Parameter {
-    Parameter::text("workspace_id", "Id or name").required()
+    Parameter::text("workspace_id", "Or name").required()
 }
 
 /// The value of `max_output_chars`.

@@ -212,7 +212,12 @@ fn every_tool_sends_a_title_and_all_four_hints() {
         "workspace_status",
     ];
     let destructive = ["workspace_delete", "workspace_export", "workspace_reset"];
-    let idempotent = ["workspace_sync_push", "workspace_update"];
+    let idempotent = [
+        &read_only[..],
+        &destructive,
+        &["workspace_sync_push", "workspace_update"],
+    ]
+    .concat();
     for profile in Profile::ALL {
         let open_world: &[&str] = match profile {
             Profile::WorkspaceFull => &["vm_run", "workspace_create", "workspace_exec"],
@@ -226,7 +231,7 @@ fn every_tool_sends_a_title_and_all_four_hints() {
                     "title": tool["title"],
                     "readOnlyHint": read_only.contains(&name),
                     "destructiveHint": destructive.contains(&name),
-                    "idempotentHint": [&read_only[..], &destructive, &idempotent].concat().contains(&name),
+                    "idempotentHint": idempotent.contains(&name),
                     "openWorldHint": open_world.contains(&name),
                 }),
                 "{name}"

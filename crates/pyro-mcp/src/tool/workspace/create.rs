@@ -26,7 +26,7 @@ impl Tool for Create {
             common::mem_mib(defaults),
             common::disk_gib(),
             common::ttl_seconds(DEFAULT_WORKSPACE_TTL),
-            Parameter::text("seed_path", "Host directory or tar for /workspace"),
+            Parameter::text("seed_path", "Host directory or tar"),
             Parameter::text("name", "Unique"),
             Parameter::new("labels", "Notes", Kind::Map),
         ];
@@ -35,9 +35,8 @@ impl Tool for Create {
         }
         Definition {
             title: "Create a workspace",
-            description:
-                "Create and start a Linux VM workspace, kept until deleted; it stops when idle, files stay."
-                    .to_owned(),
+            description: "Create and start a Linux VM, kept until deleted. Idle, it stops; files stay."
+                .to_owned(),
             parameters,
             hints: if defaults.profile.is_full() {
                 Hints::OpenWorld

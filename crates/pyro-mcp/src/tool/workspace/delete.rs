@@ -17,7 +17,7 @@ impl Tool for Delete {
     fn definition(&self, _defaults: &Defaults) -> Definition {
         Definition {
             title: "Delete a workspace",
-            description: "End what runs and delete the workspace with its files and logs.".to_owned(),
+            description: "Delete a workspace and its files.".to_owned(),
             parameters: vec![common::workspace_id()],
             hints: Hints::Destructive,
             payload: Payload::Record,

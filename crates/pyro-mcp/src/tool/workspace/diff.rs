@@ -25,14 +25,14 @@ impl Tool for Diff {
     fn definition(&self, _defaults: &Defaults) -> Definition {
         Definition {
             title: "Show changes",
-            description: "Show changes in /workspace since creation as a Git patch.".to_owned(),
+            description: "Changes since creation as a Git patch.".to_owned(),
             parameters: vec![
                 common::workspace_id(),
-                Parameter::verbatim_or("from_snapshot", "Compared state", common::BASELINE),
+                Parameter::verbatim_or("from_snapshot", "Base", common::BASELINE),
                 Parameter::verbatim("path", "Only below"),
                 Parameter::flag("stat", "No patch"),
-                Parameter::flag("binary", "Binary content too"),
-                Parameter::flag("include_ignored", "Git-ignored too"),
+                Parameter::flag("binary", "Binary too"),
+                Parameter::flag("include_ignored", "Ignored too"),
                 common::max_output_chars("Patch", 60_000),
             ],
             hints: Hints::ReadOnly,

@@ -31,7 +31,7 @@ impl Tool for Exec {
             common::timeout_seconds(DEFAULT_TIMEOUT),
             Parameter::verbatim_or("cwd", "Directory", TREE),
             Parameter::new("env", "Variables", Kind::Map),
-            Parameter::flag("return_diff", "Show what it changed"),
+            Parameter::flag("return_diff", "Show changes"),
             common::max_output_chars("Per stream", 20_000),
         ];
         if defaults.profile.is_full() {

@@ -24,15 +24,15 @@ impl Tool for Export {
         };
         Definition {
             title: "Export to the host",
-            description: "Copy a file or directory, or the changes, to the host.".to_owned(),
+            description: "Copy files or changes to the host.".to_owned(),
             parameters: vec![
                 common::workspace_id(),
-                Parameter::new("output_path", "Host target, new", output).required(),
+                Parameter::new("output_path", "Host target", output).required(),
                 Parameter::verbatim_or("path", "Source", TREE),
-                Parameter::flag("changes", "Only what changed"),
-                Parameter::flag("as_patch", "Changes as one patch file"),
-                Parameter::flag("force", "Replace the target"),
-                Parameter::verbatim_or("from_snapshot", "Compared state", common::BASELINE),
+                Parameter::flag("changes", "Changes only"),
+                Parameter::flag("as_patch", "Changes as a patch"),
+                Parameter::flag("force", "Replace"),
+                Parameter::verbatim_or("from_snapshot", "Base", common::BASELINE),
             ],
             hints: Hints::Destructive,
             payload: Payload::Record,
@@ -54,7 +54,6 @@ async fn export(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
     common::not_both("as_patch", "cannot be given with `changes`", changes && as_patch)?;
     common::only_baseline(&arguments, "from_snapshot")?;
     let path = TreePath::parse(arguments.text("path"))?;
-    let workspace = call.workspace(&arguments)?;
     let export = call
         .ending
         .unless_asked(async {
@@ -70,7 +69,7 @@ async fn export(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
                 (false, false) => ExportKind::Whole,
             };
             request.force = arguments.flag("force");
-            workspace.export(&request).await
+            call.workspace(&arguments)?.export(&request).await
         })
         .await?;
     Ok(Answer::record(object(&export), write_export))

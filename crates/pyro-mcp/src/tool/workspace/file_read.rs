@@ -26,7 +26,7 @@ impl Tool for FileRead {
         };
         Definition {
             title: "Read a file",
-            description: "Read a file or part of it, by bytes or lines.".to_owned(),
+            description: "Read bytes or lines of a file.".to_owned(),
             parameters: vec![
                 common::workspace_id(),
                 Parameter::new("path", "File", path).required(),
@@ -36,7 +36,7 @@ impl Tool for FileRead {
                 Parameter::number("line_count", "Lines", 1..=u64::MAX),
                 Parameter::choice(
                     "encoding",
-                    "Of the result",
+                    "Of result",
                     &["auto", "utf-8", "base64"],
                     Some("auto"),
                 ),

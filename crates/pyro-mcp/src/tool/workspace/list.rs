@@ -45,7 +45,7 @@ impl Tool for List {
     fn definition(&self, _defaults: &Defaults) -> Definition {
         Definition {
             title: "List workspaces",
-            description: "List workspaces, last used first.".to_owned(),
+            description: "Last used first.".to_owned(),
             parameters: vec![
                 Parameter::new("labels", "All must match", Kind::Map),
                 Parameter::choice("state", "Only these", STATE_NAMES, None),

@@ -26,14 +26,14 @@ impl Tool for Logs {
     fn definition(&self, _defaults: &Defaults) -> Definition {
         Definition {
             title: "Show commands and their output",
-            description: "Show past and running commands with output, or one by sequence.".to_owned(),
+            description: "Commands and their output.".to_owned(),
             parameters: vec![
                 common::workspace_id(),
-                Parameter::number("sequence", "Only this command", 1..=u64::MAX),
+                Parameter::number("sequence", "One command", 1..=u64::MAX),
                 Parameter::choice("stream", "Which", &["both", "stdout", "stderr"], Some("both")),
-                Parameter::integer("offset", "From this byte", 0..=u64::MAX, 0),
+                Parameter::integer("offset", "From byte", 0..=u64::MAX, 0),
                 Parameter::integer("limit", "Last commands", 1..=200, 20),
-                common::max_output_chars("Per stream, all commands", 20_000),
+                common::max_output_chars("Per stream", 20_000),
             ],
             hints: Hints::ReadOnly,
             payload: Payload::Text,

@@ -24,7 +24,7 @@ impl Tool for PatchApply {
         };
         Definition {
             title: "Apply a patch",
-            description: "Apply a patch to /workspace, all or nothing.".to_owned(),
+            description: "Apply a patch, all or nothing.".to_owned(),
             parameters: vec![
                 common::workspace_id(),
                 Parameter::new("patch", "Unified or Git diff", patch).required(),

@@ -17,8 +17,7 @@ impl Tool for Reset {
     fn definition(&self, _defaults: &Defaults) -> Definition {
         Definition {
             title: "Reset a workspace",
-            description: "Return the whole disk to its state after creation; running commands end."
-                .to_owned(),
+            description: "Return the whole disk to the baseline; commands end.".to_owned(),
             parameters: vec![
                 common::workspace_id(),
                 Parameter::verbatim_or("snapshot", "State", common::BASELINE),

@@ -16,7 +16,7 @@ impl Tool for Status {
     fn definition(&self, _defaults: &Defaults) -> Definition {
         Definition {
             title: "Show a workspace",
-            description: "Show state, size, labels, seed and last command.".to_owned(),
+            description: "Show state and last command.".to_owned(),
             parameters: vec![common::workspace_id()],
             hints: Hints::ReadOnly,
             payload: Payload::Record,

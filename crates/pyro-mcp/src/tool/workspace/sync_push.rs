@@ -26,14 +26,14 @@ impl Tool for SyncPush {
         };
         Definition {
             title: "Push host files into a workspace",
-            description: "Copy a host directory or tar into the workspace; the baseline stays.".to_owned(),
+            description: "Copy a host directory or tar in.".to_owned(),
             parameters: vec![
                 common::workspace_id(),
-                Parameter::new("source_path", "On the host", source).required(),
+                Parameter::new("source_path", "On host", source).required(),
                 Parameter::verbatim_or("dest", "Target", TREE),
-                Parameter::flag("delete", "Remove what the source lacks"),
+                Parameter::flag("delete", "Remove extra files"),
                 Parameter::flag("dry_run", "Change nothing"),
-                Parameter::flag("include_ignored", "Git-ignored too"),
+                Parameter::flag("include_ignored", "Ignored too"),
             ],
             hints: Hints::Idempotent,
             payload: Payload::Record,
@@ -48,7 +48,6 @@ impl Tool for SyncPush {
 
 async fn push(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
     let dest = TreePath::parse(arguments.text("dest"))?;
-    let workspace = call.workspace(&arguments)?;
     let given = arguments.text("source_path");
     let mut sync = call
         .ending
@@ -58,7 +57,7 @@ async fn push(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
             request.delete = arguments.flag("delete");
             request.dry_run = arguments.flag("dry_run");
             request.include_ignored = arguments.flag("include_ignored");
-            workspace.push(&request, &|_| {}).await
+            call.workspace(&arguments)?.push(&request, &|_| {}).await
         })
         .await?;
     // As the client supplied it.
