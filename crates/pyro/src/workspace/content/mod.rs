@@ -1,14 +1,10 @@
 //! What is in a workspace: its files, what changed, what is brought in and out.
 
-mod changed;
-mod deletion;
 mod diff;
 mod export;
-mod export_changes;
 mod files;
 mod patch;
 mod push;
-mod push_source;
 mod seed_error;
 mod unpack;
 
@@ -16,4 +12,4 @@ pub use self::diff::DiffRequest;
 pub use self::export::{ExportKind, ExportRequest};
 pub use self::files::{FileEncoding, FileRange, ListFilesRequest, ReadFileRequest, WriteFileRequest};
 pub use self::push::{OnTransfer, PushRequest, TransferProgress};
-pub(super) use self::seed_error::seed_error;
+pub(in crate::workspace) use self::seed_error::seed_error;

@@ -1,5 +1,8 @@
 //! Files brought out of a workspace.
 
+mod changes;
+mod plan;
+
 use std::path::PathBuf;
 
 use bytes::Bytes;
@@ -99,11 +102,14 @@ impl Workspace {
         }
     }
 
-    /// The patch of what changed, as one file, by [`publish`].
     async fn export_patch(&self, request: &ExportRequest, output: Output) -> Result<Unpacked> {
-        let patch: Vec<u8> = todo!("{:?}", request.path);
-        #[expect(unreachable_code, reason = "there is no patch yet")]
+        let patch = self.patch_to_export(&request.path).await?;
         publish(output, patch, ArtifactType::Patch).await
+    }
+
+    /// What differs from the baseline at or below a path, as one patch.
+    async fn patch_to_export(&self, path: &TreePath) -> Result<Vec<u8>> {
+        todo!("{path:?}")
     }
 
     /// What a guest may send: what its disk holds, and the seed, which is not on that.
