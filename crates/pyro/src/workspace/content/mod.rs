@@ -1,16 +1,12 @@
 //! What is in a workspace: its files, what changed, what is brought in and out.
 
-mod changed;
-mod deletion;
 mod diff;
 mod entry;
 mod export;
-mod export_changes;
 mod limit;
 mod list;
 mod patch;
 mod push;
-mod push_source;
 mod read;
 mod seed_error;
 mod unpack;

@@ -6,9 +6,11 @@
 
 mod beneath;
 mod budget;
+mod check;
 mod draft;
 mod error;
 mod file;
+mod notes;
 mod output;
 mod remove;
 #[cfg(test)]
@@ -21,30 +23,20 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyro_proto::file::{FileEntry, FileKind};
-use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, Timestamps, fchmod, fsync, futimens, linkat, mkdirat, openat, statat,
-    symlinkat, syncfs, utimensat,
-};
+use rustix::fs::{AtFlags, Mode, OFlags, Timestamps, fsync, mkdirat, openat, symlinkat, syncfs, utimensat};
 use rustix::io::Errno;
 
-use self::beneath::{Beneath, problem_of, split};
+use self::beneath::{Beneath, split};
 pub(in crate::workspace) use self::budget::Budget;
+use self::check::{kind, link_target, relative, special};
 use self::draft::Draft;
 pub(in crate::workspace) use self::error::UnpackError;
 use self::file::{NewFile, permissions, times};
+use self::notes::Notes;
 pub(in crate::workspace) use self::output::Output;
 pub(in crate::workspace) use self::work::Unpacking;
 use crate::TREE;
 use crate::object::{ArtifactType, SkippedFile};
-
-/// The most files left out that are named; there is no end to those that a guest can have.
-const MAX_SKIPPED: usize = 10_000;
-
-/// The most files that are named in warnings.
-const MAX_CHANGED: u64 = 20;
-
-/// The longest target of a link, in bytes.
-const MAX_TARGET_BYTES: usize = 4095;
 
 /// How a file is made: new, whatever is there.
 const NEW_FILE: OFlags = OFlags::WRONLY
@@ -84,10 +76,7 @@ pub(in crate::workspace) struct Unpack {
     directories: Vec<(Vec<u8>, Mode, Timestamps)>,
     entry_count: u64,
     bytes_written: u64,
-    skipped: Vec<SkippedFile>,
-    unnamed_skipped: u64,
-    changed: Vec<String>,
-    changed_count: u64,
+    notes: Notes,
 }
 
 /// What is exported.
@@ -121,10 +110,7 @@ impl Unpack {
             directories: Vec::new(),
             entry_count: 0,
             bytes_written: 0,
-            skipped: Vec::new(),
-            unnamed_skipped: 0,
-            changed: Vec::new(),
-            changed_count: 0,
+            notes: Notes::default(),
         }
     }
 
@@ -144,7 +130,7 @@ impl Unpack {
         }
         let path = relative(&self.base, &entry.path)?;
         if let Some(kind) = special(&entry) {
-            self.skip(&path, kind);
+            self.notes.skip(&path, kind);
             return Ok(());
         }
         self.below(&path, entry, times)?;
@@ -177,10 +163,12 @@ impl Unpack {
             Root::Single(kind) => *kind,
             Root::Directory(beneath) => {
                 for (path, permissions, times) in self.directories.iter().rev() {
-                    settle(beneath, path, *permissions, times).map_err(self.draft.io("set the mode of"))?;
+                    beneath
+                        .settle(path, *permissions, times)
+                        .map_err(self.draft.io("set the mode of"))?;
                 }
                 // One call for all files; each by itself takes far longer.
-                let root = beneath.directory(b"").and_then(|root| syncfs(root));
+                let root = beneath.directory(b"").and_then(syncfs);
                 root.map_err(self.draft.io("sync"))?;
                 ArtifactType::Directory
             }
@@ -188,7 +176,7 @@ impl Unpack {
         if cancelled.load(Ordering::Relaxed) {
             return Err(UnpackError::Cancelled);
         }
-        let mut warnings = self.warnings();
+        let mut warnings = self.notes.warnings();
         let path = self.draft.output().path().to_path_buf();
         warnings.extend(self.draft.publish()?);
         Ok(Unpacked {
@@ -196,7 +184,7 @@ impl Unpack {
             artifact_type,
             entry_count: self.entry_count,
             bytes_written: self.bytes_written,
-            skipped: self.skipped,
+            skipped: self.notes.skipped,
             warnings,
         })
     }
@@ -254,29 +242,29 @@ impl Unpack {
             Errno::EXIST => UnpackError::garbage(path, "is there already"),
             error => UnpackError::io("create", self.draft.output().path())(error),
         };
-        let (above, name) = split(path);
+        let name = split(path).1;
         match kind(&entry)? {
             FileKind::Directory => {
-                let parent = parent_of(beneath, above, path, &refused)?;
+                let parent = beneath.parent_of(path, refused)?;
                 self.budget.charge_memory(path)?;
                 self.budget.charge_block()?;
                 mkdirat(parent, name, Mode::RWXU).map_err(refused)?;
                 self.directories.push((path.to_vec(), permissions(&entry), times));
             }
             FileKind::File => {
-                let parent = parent_of(beneath, above, path, &refused)?;
+                let parent = beneath.parent_of(path, refused)?;
                 let made = openat(parent, name, NEW_FILE, Mode::RUSR | Mode::WUSR).map_err(refused)?;
                 let file = NewFile::new(File::from(made));
                 self.current = Some(Current { entry, times, file });
             }
             FileKind::Symlink => {
-                let parent = parent_of(beneath, above, path, &refused)?;
+                let parent = beneath.parent_of(path, refused)?;
                 symlinkat(link_target(&entry)?, parent, name).map_err(&refused)?;
                 utimensat(parent, name, &times, AtFlags::SYMLINK_NOFOLLOW).map_err(refused)?;
             }
             FileKind::HardLink => {
                 let first = relative(&self.base, &entry.target)?;
-                link(beneath, &first, path, refused)?;
+                beneath.link(&first, path, refused)?;
             }
             _ => return Err(UnpackError::garbage(path, "is of no kind that can be exported")),
         }
@@ -293,11 +281,7 @@ impl Unpack {
             self.budget.charge_block()?;
         }
         if length != entry.size {
-            self.changed_count += 1;
-            if self.changed_count <= MAX_CHANGED {
-                self.changed
-                    .push(crate::argument::excerpt(&String::from_utf8_lossy(&entry.path)));
-            }
+            self.notes.change(&entry.path);
         }
         let path = self.draft.output().path();
         let file = file.finish(permissions(&entry), &times);
@@ -306,30 +290,6 @@ impl Unpack {
             fsync(&file).map_err(UnpackError::io("sync", path))?;
         }
         Ok(())
-    }
-
-    fn skip(&mut self, path: &[u8], kind: ArtifactType) {
-        if self.skipped.len() < MAX_SKIPPED {
-            self.skipped.push(SkippedFile::new(path, kind.as_str()));
-        } else {
-            self.unnamed_skipped += 1;
-        }
-    }
-
-    fn warnings(&self) -> Vec<String> {
-        let changed = self.changed.iter();
-        let mut warnings: Vec<String> = changed
-            .map(|path| format!("`{path}` changed while it was exported"))
-            .collect();
-        if self.changed_count > MAX_CHANGED {
-            let more = self.changed_count - MAX_CHANGED;
-            warnings.push(format!("{more} more files changed while they were exported"));
-        }
-        if self.unnamed_skipped > 0 {
-            let more = self.unnamed_skipped;
-            warnings.push(format!("{more} more special files were left out"));
-        }
-        warnings
     }
 }
 
@@ -352,87 +312,4 @@ pub(in crate::workspace) fn publish_bytes(output: Output, bytes: &[u8]) -> Resul
         skipped: Vec::new(),
         warnings: draft.publish()?,
     })
-}
-
-/// The kind of an entry.
-fn kind(entry: &FileEntry) -> Result<FileKind, UnpackError> {
-    FileKind::try_from(entry.kind).map_err(|_| UnpackError::garbage(&entry.path, "is of an unknown kind"))
-}
-
-/// What an entry is that has no place on a host.
-fn special(entry: &FileEntry) -> Option<ArtifactType> {
-    match FileKind::try_from(entry.kind) {
-        Ok(FileKind::Fifo) => Some(ArtifactType::Fifo),
-        Ok(FileKind::Socket) => Some(ArtifactType::Socket),
-        Ok(FileKind::Device) => Some(ArtifactType::Device),
-        _ => None,
-    }
-}
-
-/// The target of a link, verbatim.
-fn link_target(entry: &FileEntry) -> Result<&[u8], UnpackError> {
-    let target = &*entry.target;
-    if target.is_empty() || target.len() > MAX_TARGET_BYTES || target.contains(&0) {
-        return Err(UnpackError::garbage(
-            &entry.path,
-            "has a target that no link can have",
-        ));
-    }
-    Ok(target)
-}
-
-/// The part of a path that is below what is exported.
-fn relative(base: &[u8], path: &[u8]) -> Result<Vec<u8>, UnpackError> {
-    let below = match base {
-        [] => Some(path),
-        base => path.strip_prefix(base).and_then(|rest| rest.strip_prefix(b"/")),
-    };
-    let below = below.ok_or_else(|| UnpackError::garbage(path, "is not below what is exported"))?;
-    match problem_of(below) {
-        Some(problem) => Err(UnpackError::garbage(path, problem)),
-        None => Ok(below.to_vec()),
-    }
-}
-
-/// The directory that something is to be in.
-fn parent_of<'a>(
-    beneath: &'a mut Beneath,
-    above: &[u8],
-    path: &[u8],
-    refused: &impl Fn(Errno) -> UnpackError,
-) -> Result<std::os::fd::BorrowedFd<'a>, UnpackError> {
-    beneath.directory(above).map_err(|error| match error {
-        Errno::NOENT => UnpackError::garbage(path, "comes before its directory"),
-        Errno::NOTDIR | Errno::LOOP => UnpackError::garbage(path, "is below what is no directory"),
-        error => refused(error),
-    })
-}
-
-/// Gives a file that was made a further name.
-fn link(
-    beneath: &mut Beneath,
-    first: &[u8],
-    path: &[u8],
-    refused: impl Fn(Errno) -> UnpackError,
-) -> Result<(), UnpackError> {
-    let no_file = || UnpackError::garbage(path, "is a further name of no file");
-    let (first_above, first_name) = split(first);
-    let first_parent = beneath.directory(first_above).map_err(|_| no_file())?;
-    let first_parent = first_parent
-        .try_clone_to_owned()
-        .map_err(|_| refused(Errno::MFILE))?;
-    let status = statat(&first_parent, first_name, AtFlags::SYMLINK_NOFOLLOW).map_err(|_| no_file())?;
-    if FileType::from_raw_mode(status.st_mode) == FileType::Directory {
-        return Err(no_file());
-    }
-    let (above, name) = split(path);
-    let parent = parent_of(beneath, above, path, &refused)?;
-    linkat(&first_parent, first_name, parent, name, AtFlags::empty()).map_err(refused)
-}
-
-/// Gives a directory its mode and time.
-fn settle(beneath: &mut Beneath, path: &[u8], permissions: Mode, times: &Timestamps) -> Result<(), Errno> {
-    let directory = beneath.directory(path)?;
-    fchmod(directory, permissions)?;
-    futimens(directory, times)
 }

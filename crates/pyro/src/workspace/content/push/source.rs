@@ -11,9 +11,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::deletion::Verdict;
-use super::push::{OnTransfer, TransferProgress};
-use super::seed_error::seed_error;
+use super::{OnTransfer, TransferProgress};
 use crate::error::Result;
+use crate::workspace::content::seed_error;
 
 /// How much content goes at once, in bytes.
 const PIECE_BYTES: usize = 128 * 1024;
@@ -144,7 +144,10 @@ fn read(
     while let Some(entry) = reader.next_entry() {
         let has_content = matches!(entry.kind, SeedKind::File { size: 1.. });
         send(Piece::Entry(entry))?;
-        while has_content {
+        if !has_content {
+            continue;
+        }
+        loop {
             let mut buffer = BytesMut::zeroed(PIECE_BYTES);
             let length = reader.read(&mut buffer)?;
             if length == 0 {

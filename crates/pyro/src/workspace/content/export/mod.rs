@@ -1,5 +1,8 @@
 //! Files brought out of a workspace.
 
+mod changes;
+mod plan;
+
 use std::path::PathBuf;
 
 use bytes::Bytes;

@@ -5,12 +5,12 @@ use jiff::Timestamp;
 use pyro_proto::file::{Changes, Export, Fetch, FileEntry, FileKind};
 use pyro_proto::message::Verb;
 
-use super::changed::{Changed, Plan, is_equal};
-use super::export::ExportRequest;
-use super::unpack::{Output, Unpacked, Unpacking};
+use super::ExportRequest;
+use super::plan::{Changed, Plan, is_equal};
 use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::guest::files::{ChangesCall, ExportCall, Fetched};
 use crate::workspace::Workspace;
+use crate::workspace::content::unpack::{Output, Unpacked, Unpacking};
 
 /// The longest content that is fetched with others; longer ones come by themselves, in bytes.
 const FETCHED_BYTES: u64 = 1 << 20;

@@ -35,14 +35,17 @@ pub(super) struct Changed {
 impl Plan {
     /// Plans what is at or below a path. If there is no directory now, it keeps its name in the output.
     pub(super) fn new(base: &[u8], is_directory: bool, changes: &[FileChange]) -> Self {
-        let mut plan = Self::default();
-        plan.prefix = match (base, is_directory) {
+        let prefix = match (base, is_directory) {
             ([], _) => Vec::new(),
             (base, true) => [base, b"/"].concat(),
             (base, false) => {
                 let name = base.iter().rposition(|&byte| byte == b'/');
                 name.map_or(Vec::new(), |slash| base[..=slash].to_vec())
             }
+        };
+        let mut plan = Self {
+            prefix,
+            ..Self::default()
         };
         for change in changes {
             plan.add(change);
