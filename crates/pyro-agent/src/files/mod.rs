@@ -20,6 +20,8 @@ mod outlet;
 mod path;
 mod plan;
 mod put;
+#[cfg(test)]
+mod put_tests;
 mod read;
 mod refusal;
 mod remove;
@@ -27,6 +29,8 @@ mod resolve;
 mod stage;
 mod staging;
 mod steps;
+#[cfg(test)]
+mod testing;
 mod tree;
 mod walk;
 mod write;

@@ -65,6 +65,7 @@ pub(super) fn plan(staging: &mut Staging) -> Result<Plan, Fault> {
         staging,
         live,
         replaced: HashSet::new(),
+        noted: HashSet::new(),
         plan: Plan {
             work: Work::default(),
             deleted: 0,
@@ -80,6 +81,8 @@ struct Planner<'a> {
     live: Descent,
     // Paths of which nothing that was there remains.
     replaced: HashSet<Vec<u8>>,
+    // Directories that are remembered.
+    noted: HashSet<Vec<u8>>,
     plan: Plan,
 }
 
@@ -126,7 +129,9 @@ impl Planner<'_> {
     fn note_directory(&mut self, path: &[u8]) -> Result<(), Fault> {
         let stat = self.live.open(path).and_then(|live| node::look(live, b""));
         let stat = stat.map_err(|error| failure("look at", path, error))?;
-        let Some(stat) = stat else { return Ok(()) };
+        let (Some(stat), true) = (stat, self.noted.insert(path.to_vec())) else {
+            return Ok(());
+        };
         let asked = self.staging.notes.get(path);
         let asked = asked.filter(|note| note.kind == FileKind::Directory);
         self.plan.work.directories.push(Changed {
@@ -202,6 +207,7 @@ impl Planner<'_> {
             let is_there = self.is_there(&path, goes_anyway)?;
             self.plan.deleted += u64::from(is_there);
             if is_there && !goes_anyway {
+                self.note_directory(byte_path::split(&path).unwrap_or_default().0)?;
                 self.step(Action::Remove, path);
             }
         }

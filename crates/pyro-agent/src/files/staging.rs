@@ -187,8 +187,8 @@ impl Staging {
         if self.file.is_some() {
             return Err(malformed("the commit comes within a file's content"));
         }
-        let dest = std::mem::take(&mut self.dest);
-        if !matches!(self.notes.get(&dest), Some(note) if note.kind == FileKind::Absent) {
+        let dest = self.dest.clone();
+        if !self.notes.contains_key(&dest) && !self.is_staged(&dest)? {
             self.make_missing(&dest)?;
         }
         for (path, note) in self
@@ -214,7 +214,13 @@ impl Staging {
             return Ok(());
         };
         if kind == FileKind::Absent {
-            return self.check_unmade(path, parent, name);
+            // A directory on the way to others may be, which then has the place to itself.
+            let is_directory = self.new.open(path).is_ok();
+            return if !is_directory && self.is_staged(path)? {
+                Err(twice(path))
+            } else {
+                Ok(())
+            };
         }
         self.make_missing(parent)?;
         let failed = |error: Errno| match error {
@@ -320,16 +326,11 @@ impl Staging {
         Ok(())
     }
 
-    /// Whether nothing but a directory on the way to others is staged where something is to be deleted.
-    fn check_unmade(&mut self, path: &[u8], parent: &[u8], name: &[u8]) -> Result<(), Fault> {
-        let staged = match self.new.open(parent) {
-            Ok(parent) => node::look(parent, name),
-            Err(error) if is_absence(error) => Ok(None),
-            Err(error) => Err(error),
-        };
-        match staged {
-            Ok(Some(stat)) if kind(&stat) != FileKind::Directory => Err(twice(path)),
-            Ok(_) => Ok(()),
+    fn is_staged(&mut self, path: &[u8]) -> Result<bool, Fault> {
+        let (parent, name) = byte_path::split(path).unwrap_or_default();
+        match self.new.open(parent).and_then(|parent| node::look(parent, name)) {
+            Ok(stat) => Ok(stat.is_some()),
+            Err(error) if is_absence(error) => Ok(false),
             Err(error) => Err(failure("stage", path, error)),
         }
     }
