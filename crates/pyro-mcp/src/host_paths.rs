@@ -129,7 +129,7 @@ impl HostPaths {
             let given = shown(given);
             return Err(HostPathError::Nameless { name, given }.into());
         };
-        let parent = Path::new(given).parent().unwrap_or(Path::new(""));
+        let parent = Path::new(given).parent().unwrap_or_else(|| Path::new(""));
         let path = resolved(parent).map(|parent| parent.join(last));
         self.allowed(context, Use::Output, path, given).await
     }

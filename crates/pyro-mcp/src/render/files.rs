@@ -24,7 +24,7 @@ pub(crate) fn write_file_list(object: &Value) -> String {
             entry.text("artifact_type"),
             entry.text("mode"),
             entry.number("size_bytes"),
-            entry.some_text("modified_at").unwrap_or("-".into()),
+            entry.some_text("modified_at").as_deref().unwrap_or("-"),
             entry.text("path"),
         ));
         if let Some(target) = entry.some_text("link_target") {
@@ -127,18 +127,18 @@ mod tests {
         );
     }
 
-    fn read(offset: u64, next: Value, start: Value, count: Value) -> Value {
+    fn read(offset: u64, [next, start, count]: [Option<u64>; 3]) -> Value {
         json!({
             "workspace_id": "x", "path": "/workspace/f", "size_bytes": 100_000, "mode": "0755", "offset": offset,
             "next_offset": next, "start_line": start, "line_count": count, "content": " a\x1b[31m\r\n\n",
-            "encoding": "utf-8", "truncated": !next.is_null(),
+            "encoding": "utf-8", "truncated": next.is_some(),
         })
     }
 
     #[test]
     fn a_content_follows_verbatim_after_one_blank_line() {
         assert_eq!(
-            write_file_read(&read(0, Value::Null, Value::Null, Value::Null)),
+            write_file_read(&read(0, [None; 3])),
             "/workspace/f · all · 100,000 bytes, mode 0755 · utf-8 · workspace x\n\n a\x1b[31m\r\n\n"
         );
     }
@@ -147,15 +147,15 @@ mod tests {
     fn a_part_says_which_and_where_to_go_on() {
         for (object, words) in [
             (
-                read(0, json!(65_536), Value::Null, Value::Null),
+                read(0, [Some(65_536), None, None]),
                 "/workspace/f · from byte 0 · 100,000 bytes, mode 0755 · utf-8 · more: offset=65536 · workspace x",
             ),
             (
-                read(10, json!(20), json!(3), json!(2)),
+                read(10, [Some(20), Some(3), Some(2)]),
                 "/workspace/f · lines 3–4 · 100,000 bytes, mode 0755 · utf-8 · more: offset=20 · workspace x",
             ),
             (
-                read(10, Value::Null, json!(99), json!(0)),
+                read(10, [None, Some(99), Some(0)]),
                 "/workspace/f · no such lines · 100,000 bytes, mode 0755 · utf-8 · workspace x",
             ),
         ] {
