@@ -238,7 +238,6 @@ mod tests {
     use std::fs;
     use std::os::unix::fs::symlink;
 
-    use bytes::Bytes;
     use pyro_proto::message::FaultKind;
     use tempfile::TempDir;
 

@@ -1,5 +1,6 @@
 //! The files of a workspace, asked of the agent. What it answers is checked as hostile.
 
+mod answer;
 mod changes;
 mod export;
 mod list;
