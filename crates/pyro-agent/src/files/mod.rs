@@ -6,6 +6,8 @@ mod byte_path;
 mod changes;
 mod commit;
 mod compare;
+#[cfg(test)]
+mod compare_tests;
 mod descent;
 mod entry;
 mod export;

@@ -12,33 +12,48 @@ use rustix::io::Errno;
 
 use super::fetch::current_stamp;
 use super::plan::plan;
-use super::testing::{Ground, Put, TIME, absent, directory, entry, file};
+use super::testing::{Ground, Put, TIME, absent, directory, entry, file, with_own_mounts};
 use super::{journal, recover};
 use std::os::fd::AsFd;
 
-/// A tree with something for every kind of step.
+/// Something for every kind of step.
+const BEFORE: [(&str, &str); 16] = [
+    ("kept", "kept"),
+    ("replaced", "old"),
+    ("linked", "two names"),
+    ("relinked", "-> kept"),
+    ("file-to-dir", "a file"),
+    ("link-to-dir", "-> dir"),
+    ("dir-to-file/inner/deep", "deep"),
+    ("dir-to-link/inner", "inner"),
+    ("dir/kept", "kept"),
+    ("dir/replaced", "old"),
+    ("dir/sub/removed", "removed"),
+    ("emptied/one", "1"),
+    ("emptied/two", "2"),
+    ("removed", "removed"),
+    ("removed-dir/a/b", "b"),
+    ("removed-dir-inner/a", "a"),
+];
+
 fn before() -> Ground {
     let ground = Ground::new();
-    for (path, content) in [
-        ("kept", "kept"),
-        ("replaced", "old"),
-        ("linked", "two names"),
-        ("relinked", "-> kept"),
-        ("file-to-dir", "a file"),
-        ("link-to-dir", "-> dir"),
-        ("dir-to-file/inner/deep", "deep"),
-        ("dir-to-link/inner", "inner"),
-        ("dir/kept", "kept"),
-        ("dir/replaced", "old"),
-        ("dir/sub/removed", "removed"),
-        ("emptied/one", "1"),
-        ("emptied/two", "2"),
-        ("removed", "removed"),
-        ("removed-dir/a/b", "b"),
-        ("removed-dir-inner/a", "a"),
-    ] {
-        ground.make("tree", path, content);
+    for (path, content) in BEFORE {
+        ground.make(path, content);
     }
+    complete(ground)
+}
+
+/// The same, all of it in the baseline.
+fn before_on_overlay() -> Ground {
+    complete(Ground::overlay(|make| {
+        for (path, content) in BEFORE {
+            make(path, content);
+        }
+    }))
+}
+
+fn complete(ground: Ground) -> Ground {
     fs::hard_link(ground.live("linked"), ground.live("linked-too")).unwrap();
     fs::set_permissions(ground.live("dir/replaced"), fs::Permissions::from_mode(0o4755)).unwrap();
     ground
@@ -79,7 +94,11 @@ fn everything() -> Vec<Put> {
 
 #[test]
 fn everything_is_put_where_it_is_to_be() {
-    let ground = before();
+    puts_everything(&before());
+    with_own_mounts(|| puts_everything(&before_on_overlay()));
+}
+
+fn puts_everything(ground: &Ground) {
     let result = ground.put("", &everything()).unwrap();
     let wanted = PutResult {
         entries: 18,
@@ -144,6 +163,11 @@ fn failing_at(number: usize) -> impl FnMut() -> io::Result<()> {
 
 #[test]
 fn a_failure_at_any_step_leaves_the_tree_as_it_was() {
+    fails_at_any_step(before);
+    with_own_mounts(|| fails_at_any_step(before_on_overlay));
+}
+
+fn fails_at_any_step(before: fn() -> Ground) {
     let mut number = 0;
     loop {
         let ground = before();
@@ -175,6 +199,11 @@ fn killed_after(ground: &Ground, steps: usize) -> bool {
 
 #[test]
 fn a_kill_at_any_step_is_undone_also_by_a_recovery_that_is_killed() {
+    is_killed_at_any_step(before);
+    with_own_mounts(|| is_killed_at_any_step(before_on_overlay));
+}
+
+fn is_killed_at_any_step(before: fn() -> Ground) {
     let mut steps = 0;
     loop {
         let ground = before();
@@ -228,7 +257,7 @@ fn what_is_received_and_not_committed_is_removed() {
 fn nothing_is_written_through_a_link() {
     for (path, content) in [("link", "-> dir"), ("link", "-> /tmp"), ("link", "-> .")] {
         let ground = before();
-        ground.make("tree", path, content);
+        ground.make(path, content);
         let old = ground.snapshot();
         for puts in [
             vec![file("link/file", "x")],
