@@ -38,12 +38,12 @@ pub(super) fn remove(directory: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
     let mut next = Some(name.to_owned());
     loop {
         let here = open.last().map_or(directory, |(here, ..)| here.as_fd());
-        if let Some(name) = next.take() {
-            if !unlink(here, &name)? {
-                let inner = resolve::directory_at(here, OsStr::from_bytes(name.to_bytes()))?;
-                let inside = names(inner.as_fd())?;
-                open.push((inner, inside, name));
-            }
+        if let Some(name) = next.take()
+            && !unlink(here, &name)?
+        {
+            let inner = resolve::directory_at(here, OsStr::from_bytes(name.to_bytes()))?;
+            let inside = names(inner.as_fd())?;
+            open.push((inner, inside, name));
         }
         let Some((_, inside, _)) = open.last_mut() else {
             return Ok(());
