@@ -136,7 +136,7 @@ fn a_seed_is_what_a_workspace_begins_with() {
 
 #[test]
 fn a_full_disk_refuses_a_file_whole() {
-    hold(Image::OneProgram, Disk::None, 256, checks![files::full]);
+    hold(Image::Environment, Disk::None, 256, checks![files::full]);
 }
 
 /// Boots a machine and has it stand every check; the first that does not hold fails the test.

@@ -519,7 +519,8 @@ fn put_seed(machine: &Machine) -> Result<(), Failure> {
     fs::set_permissions(place("run"), executable)?;
     std::os::unix::fs::symlink("/workspace/dir/deep/file", place("link"))?;
     let never = AtomicBool::new(false);
-    let plan = SeedPlan::new(&place(""), &SeedOptions::default(), &mut |_| {}, &never)?;
+    let mut plan = SeedPlan::new(&place(""), &SeedOptions::default(), &mut |_| {}, &never)?;
+    plan.nest("tree")?;
     let image = files.path().join("image");
     let owner = SeedOwner { uid: 1234, gid: 4321 };
     build_seed_image(plan, &image, owner, &mut |_| {}, &never)?;
