@@ -2,10 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
 
+use std::path::Path;
 use std::time::Duration;
 
 use pyro::{Pyro, Settings};
-use pyro_mcp::{Server, ServerOptions, Structured, serve};
+use pyro_mcp::{Profile, Server, ServerOptions, Structured, serve};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf};
 use tokio::task::JoinHandle;
@@ -87,8 +88,12 @@ impl Client {
     }
 }
 
+fn vm_run() -> ServerOptions {
+    ServerOptions::new(Profile::VmRun)
+}
+
 fn all() -> ServerOptions {
-    let mut options = ServerOptions::default();
+    let mut options = vm_run();
     options.structured = Structured::All;
     options
 }
@@ -105,7 +110,7 @@ fn modern(mut params: Value) -> Value {
 #[tokio::test]
 async fn every_handshake_revision_is_spoken() {
     for revision in HANDSHAKE_REVISIONS {
-        let (mut client, opened) = Client::open(ServerOptions::default(), revision).await;
+        let (mut client, opened) = Client::open(vm_run(), revision).await;
         assert_eq!(opened["protocolVersion"], revision);
         assert_eq!(opened["serverInfo"]["name"], "pyro");
         assert_eq!(opened["serverInfo"]["version"], env!("CARGO_PKG_VERSION"));
@@ -120,13 +125,13 @@ async fn every_handshake_revision_is_spoken() {
 
 #[tokio::test]
 async fn a_handshake_in_an_unknown_revision_is_offered_the_newest() {
-    let (_client, opened) = Client::open(ServerOptions::default(), "2099-01-01").await;
+    let (_client, opened) = Client::open(vm_run(), "2099-01-01").await;
     assert_eq!(opened["protocolVersion"], "2025-11-25");
 }
 
 #[tokio::test]
 async fn the_stateless_revision_is_spoken_without_a_handshake() {
-    let mut client = Client::connect(ServerOptions::default());
+    let mut client = Client::connect(vm_run());
     let found = client.ask("server/discover", modern(json!({}))).await;
     let found = &found["result"];
     assert!(
@@ -160,7 +165,7 @@ async fn the_stateless_revision_is_spoken_without_a_handshake() {
 
 #[tokio::test]
 async fn a_bad_argument_is_a_result_that_says_what_is_wrong() {
-    let (mut client, _) = Client::open(ServerOptions::default(), "2025-11-25").await;
+    let (mut client, _) = Client::open(vm_run(), "2025-11-25").await;
     for (arguments, text) in [
         (
             json!({"command": "true", "memory": 512}),
@@ -200,7 +205,7 @@ async fn with_structure_an_error_has_its_object_and_conforms() {
 
 #[tokio::test]
 async fn what_is_not_offered_is_an_error_of_the_protocol() {
-    let (mut client, _) = Client::open(ServerOptions::default(), "2025-11-25").await;
+    let (mut client, _) = Client::open(vm_run(), "2025-11-25").await;
     for tool in ["workspace_create", "VM_RUN", ""] {
         let answer = client.call(tool, json!({})).await;
         assert_eq!(answer["error"]["code"], -32602, "{answer}");
@@ -230,7 +235,7 @@ async fn what_is_not_offered_is_an_error_of_the_protocol() {
 
 #[tokio::test]
 async fn lines_that_are_no_messages_do_not_end_the_session() {
-    let (mut client, _) = Client::open(ServerOptions::default(), "2025-11-25").await;
+    let (mut client, _) = Client::open(vm_run(), "2025-11-25").await;
     for line in ["", "garbage", "{\"jsonrpc\":", "\u{0}\u{1}"] {
         client.send_line(line).await;
     }
@@ -245,7 +250,7 @@ async fn lines_that_are_no_messages_do_not_end_the_session() {
 
 #[tokio::test]
 async fn the_server_leaves_at_the_end_of_input_with_its_answers_sent() {
-    let (mut client, _) = Client::open(ServerOptions::default(), "2025-11-25").await;
+    let (mut client, _) = Client::open(vm_run(), "2025-11-25").await;
     for id in 0..20 {
         client
             .send(&json!({"jsonrpc": "2.0", "id": id, "method": "tools/list"}))
@@ -267,21 +272,21 @@ async fn the_server_leaves_at_the_end_of_input_with_its_answers_sent() {
 
 #[tokio::test]
 async fn the_server_leaves_when_it_is_told_to_or_nobody_listens() {
-    let (client, _) = Client::open(ServerOptions::default(), "2025-11-25").await;
+    let (client, _) = Client::open(vm_run(), "2025-11-25").await;
     client.stop.cancel();
     timeout(Duration::from_secs(1), client.served)
         .await
         .unwrap()
         .unwrap();
 
-    let unopened = Client::connect(ServerOptions::default());
+    let unopened = Client::connect(vm_run());
     unopened.stop.cancel();
     timeout(Duration::from_secs(1), unopened.served)
         .await
         .unwrap()
         .unwrap();
 
-    let (client, _) = Client::open(ServerOptions::default(), "2025-11-25").await;
+    let (client, _) = Client::open(vm_run(), "2025-11-25").await;
     drop((client.input, client.output));
     timeout(Duration::from_secs(1), client.served)
         .await
@@ -291,10 +296,350 @@ async fn the_server_leaves_when_it_is_told_to_or_nobody_listens() {
 
 #[tokio::test]
 async fn a_session_that_never_begins_is_no_failure() {
-    let mut client = Client::connect(ServerOptions::default());
+    let mut client = Client::connect(vm_run());
     client.input.shutdown().await.unwrap();
     timeout(Duration::from_secs(1), client.served)
         .await
         .unwrap()
         .unwrap();
+}
+
+fn core(directories: &[&Path]) -> ServerOptions {
+    let mut options = ServerOptions::new(Profile::WorkspaceCore);
+    options.allow_host_paths = directories.iter().map(|path| path.to_path_buf()).collect();
+    options
+}
+
+fn text(result: &Value) -> &str {
+    result["content"][0]["text"].as_str().unwrap()
+}
+
+#[tokio::test]
+async fn each_profile_lists_its_own_tools_and_the_full_one_is_the_default() {
+    for (options, count) in [
+        (vm_run(), 1),
+        (core(&[]), 16),
+        (ServerOptions::new(Profile::WorkspaceFull), 16),
+        (ServerOptions::default(), 16),
+    ] {
+        let (mut client, opened) = Client::open(options, "2025-11-25").await;
+        let listed = client.ask("tools/list", json!({})).await;
+        let tools = listed["result"]["tools"].as_array().unwrap();
+        assert_eq!(tools.len(), count);
+        assert_eq!(tools[0]["name"], "vm_run");
+        let instructions = opened["instructions"].as_str().unwrap();
+        assert_eq!(instructions.contains("workspace_create"), count > 1);
+    }
+}
+
+#[tokio::test]
+async fn a_workspace_that_is_not_there_is_an_error_in_both_forms() {
+    let (mut client, _) = Client::open(core(&[]), "2025-11-25").await;
+    let missing = client
+        .call("workspace_status", json!({"workspace_id": "alpha"}))
+        .await["result"]
+        .clone();
+    assert_eq!(missing["isError"], true);
+    let said =
+        "error workspace-not-found: no workspace `alpha`\nhint: there is none; `workspace_create` makes one";
+    assert_eq!(text(&missing), said);
+    assert_eq!(
+        missing["structuredContent"]["error"]["code"],
+        "workspace-not-found"
+    );
+    // A tool whose payload is text has no second form.
+    let missing = client
+        .call("workspace_logs", json!({"workspace_id": "alpha"}))
+        .await["result"]
+        .clone();
+    assert!(text(&missing).starts_with("error workspace-not-found: "));
+    assert_eq!(missing["structuredContent"], Value::Null);
+}
+
+#[tokio::test]
+async fn bad_arguments_of_every_kind_are_refused_before_anything_runs() {
+    let (mut client, _) = Client::open(core(&[]), "2025-11-25").await;
+    for (tool, arguments, refusal) in [
+        (
+            "workspace_status",
+            json!({}),
+            "invalid-argument: `workspace_id` is required",
+        ),
+        (
+            "workspace_status",
+            json!({"workspace_id": "../x"}),
+            "invalid-id: ",
+        ),
+        (
+            "workspace_status",
+            json!({"workspace_id": "/etc/passwd"}),
+            "invalid-id: ",
+        ),
+        (
+            "workspace_create",
+            json!({"include_ignored": true}),
+            "unknown-argument: `workspace_create` has no argument `include_ignored`",
+        ),
+        (
+            "workspace_create",
+            json!({"name": "a/b"}),
+            "invalid-argument: the name `a/b` ",
+        ),
+        (
+            "workspace_create",
+            json!({"labels": {"": "x"}}),
+            "invalid-argument: `labels` needs keys",
+        ),
+        (
+            "workspace_create",
+            json!({"labels": ["x"]}),
+            "invalid-argument: `labels` must be an object",
+        ),
+        (
+            "workspace_list",
+            json!({"state": "gone"}),
+            "invalid-argument: `state` must be one of creating, ",
+        ),
+        (
+            "workspace_list",
+            json!({"page": "x"}),
+            "invalid-argument: `page` must be what next_page said",
+        ),
+        (
+            "workspace_list",
+            json!({"limit": 1001}),
+            "invalid-argument: `limit` must be 1–1000, got `1001`",
+        ),
+        (
+            "workspace_update",
+            json!({"workspace_id": "a", "name": "b", "clear_name": true}),
+            "invalid-argument: `clear_name` cannot be given with `name`",
+        ),
+        (
+            "workspace_exec",
+            json!({"workspace_id": "a", "command": "x", "user": "root"}),
+            "unknown-argument: `workspace_exec` has no argument `user`",
+        ),
+        (
+            "workspace_exec",
+            json!({"workspace_id": "a", "command": "x", "env": {"A": 1}}),
+            "invalid-argument: `env` must be an object with strings as values",
+        ),
+        (
+            "workspace_logs",
+            json!({"workspace_id": "a", "sequence": 0}),
+            "invalid-argument: `sequence` must be at least 1, got `0`",
+        ),
+        (
+            "workspace_file_read",
+            json!({"workspace_id": "a", "path": "../x"}),
+            "path-refused: `../x` leaves /workspace\nhint: give a path relative to /workspace, without `..`; use \
+             `workspace_exec` for paths outside",
+        ),
+        (
+            "workspace_file_read",
+            json!({"workspace_id": "a", "path": "x", "offset": 1, "start_line": 1}),
+            "invalid-argument: `offset` cannot be given with lines",
+        ),
+        (
+            "workspace_file_write",
+            json!({"workspace_id": "a", "path": "x", "text": "!", "encoding": "base64"}),
+            "invalid-argument: `text` must be base64",
+        ),
+        (
+            "workspace_patch_apply",
+            json!({"workspace_id": "a", "patch": "x".repeat((8 << 20) + 1)}),
+            "too-large: `patch` has 8388609 bytes, the limit is 8388608",
+        ),
+        (
+            "workspace_export",
+            json!({"workspace_id": "a", "output_path": "x", "changes": true, "as_patch": true}),
+            "invalid-argument: `as_patch` cannot be given with `changes`",
+        ),
+        (
+            "workspace_diff",
+            json!({"workspace_id": "a", "from_snapshot": "before"}),
+            "item-not-found: no snapshot `before` in `a`\nhint: snapshots: baseline\nkind: snapshot",
+        ),
+        (
+            "workspace_reset",
+            json!({"workspace_id": "a", "snapshot": "x"}),
+            "item-not-found: ",
+        ),
+    ] {
+        let result = client.call(tool, arguments).await["result"].clone();
+        assert_eq!(result["isError"], true, "{tool}: {result}");
+        let said = text(&result);
+        assert!(said.starts_with(&format!("error {refusal}")), "{tool}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_nothing_has_both_forms() {
+    let (mut client, _) = Client::open(core(&[]), "2025-11-25").await;
+    let result = client.call("workspace_list", json!({})).await["result"].clone();
+    assert_eq!(result["isError"], false);
+    assert_eq!(text(&result), "0 workspaces\n");
+    assert_eq!(
+        result["structuredContent"],
+        json!({"count": 0, "next_page": null, "workspaces": []})
+    );
+}
+
+/// Pushes from a path to a workspace that is not there; tells how that failed.
+async fn pushed(client: &mut Client, source_path: &Path) -> String {
+    let arguments = json!({"workspace_id": "a", "source_path": source_path});
+    let result = client.call("workspace_sync_push", arguments).await;
+    text(&result["result"]).to_owned()
+}
+
+/// The same with an export to a path.
+async fn exported(client: &mut Client, output_path: &Path) -> String {
+    let arguments = json!({"workspace_id": "a", "output_path": output_path});
+    let result = client.call("workspace_export", arguments).await;
+    text(&result["result"]).to_owned()
+}
+
+#[tokio::test]
+async fn a_path_outside_the_allowed_roots_is_denied() {
+    let [allowed, other] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let (mut client, _) = Client::open(core(&[allowed.path()]), "2025-11-25").await;
+    let path = |name: &str| allowed.path().join(name);
+    let (link, shown) = (path("link"), allowed.path().canonicalize().unwrap());
+    std::os::unix::fs::symlink(other.path(), &link).unwrap();
+    for path in [allowed.path(), &path("new"), &path("new/x")] {
+        let said = pushed(&mut client, path).await;
+        assert!(said.starts_with("error workspace-not-found: "), "{said}");
+    }
+    let outside = [
+        other.path(),
+        &link,
+        &path(".."),
+        &path("../x"),
+        Path::new("src"),
+        Path::new("/"),
+    ];
+    for path in outside {
+        assert_eq!(
+            pushed(&mut client, path).await,
+            format!(
+                "error host-path-denied: `{}` is not allowed\nhint: allowed: {}; start the server with \
+                 `--allow-host-path DIR` for others",
+                path.display(),
+                shown.display()
+            )
+        );
+    }
+    // A link at the end of a target is what is replaced, one before it is followed.
+    for path in [&link, &path("new"), &path("new/x")] {
+        let said = exported(&mut client, path).await;
+        assert!(said.starts_with("error workspace-not-found: "), "{said}");
+    }
+    for path in [
+        allowed.path(),
+        &path("link/x"),
+        &path("../x"),
+        &other.path().join("x"),
+    ] {
+        let said = exported(&mut client, path).await;
+        assert!(said.starts_with("error host-path-denied: "), "{said}");
+    }
+    for path in [&path(".."), Path::new("/")] {
+        let said = exported(&mut client, path).await;
+        assert!(
+            said.starts_with("error invalid-argument: `output_path` must end in the name"),
+            "{said}"
+        );
+    }
+}
+
+/// A session whose client has roots.
+async fn with_roots() -> Client {
+    let mut client = Client::connect(core(&[]));
+    let params = json!({
+        "protocolVersion": "2025-11-25", "capabilities": {"roots": {"listChanged": true}},
+        "clientInfo": {"name": "test", "version": "0"},
+    });
+    client.ask("initialize", params).await;
+    client
+        .send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
+        .await;
+    client
+}
+
+/// Begins to push from a path; the server's next message is its answer, or the question for roots.
+async fn begin(client: &mut Client, source_path: &Path) -> Value {
+    let arguments = json!({"workspace_id": "a", "source_path": source_path});
+    let params = json!({"name": "workspace_sync_push", "arguments": arguments});
+    client
+        .send(&json!({"jsonrpc": "2.0", "id": "push", "method": "tools/call", "params": params}))
+        .await;
+    client.receive().await
+}
+
+async fn announce(client: &mut Client, question: &Value, roots: &[&Path]) -> Value {
+    assert_eq!(question["method"], "roots/list", "{question}");
+    let roots: Vec<_> = roots
+        .iter()
+        .map(|root| json!({"uri": format!("file://{}", root.display())}))
+        .collect();
+    client
+        .send(&json!({"jsonrpc": "2.0", "id": question["id"], "result": {"roots": roots}}))
+        .await;
+    client.receive().await
+}
+
+#[tokio::test]
+async fn the_roots_of_a_client_are_asked_for_once_until_they_change() {
+    let [first, second] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let (first, second) = (first.path().join("x"), second.path().join("x"));
+    let roots = [first.parent().unwrap(), second.parent().unwrap()];
+    let mut client = with_roots().await;
+    let is_denied = |answer: &Value| text(&answer["result"]).starts_with("error host-path-denied: ");
+
+    let question = begin(&mut client, &first).await;
+    let answer = announce(&mut client, &question, &roots[..1]).await;
+    assert!(!is_denied(&answer), "{answer}");
+    let answer = begin(&mut client, &first).await;
+    assert!(!is_denied(&answer), "not asked again: {answer}");
+    let answer = begin(&mut client, &second).await;
+    assert!(is_denied(&answer), "{answer}");
+    let shown = roots[0].canonicalize().unwrap();
+    assert!(
+        text(&answer["result"]).contains(shown.to_str().unwrap()),
+        "{answer}"
+    );
+
+    client
+        .send(&json!({"jsonrpc": "2.0", "method": "notifications/roots/list_changed"}))
+        .await;
+    // Notifications and requests may overtake each other.
+    client.ask("ping", json!({})).await;
+    let question = begin(&mut client, &second).await;
+    let answer = announce(&mut client, &question, &roots).await;
+    assert!(!is_denied(&answer), "{answer}");
+}
+
+#[tokio::test]
+async fn a_client_that_never_names_its_roots_has_none() {
+    let mut client = with_roots().await;
+    let question = begin(&mut client, Path::new("/etc")).await;
+    assert_eq!(question["method"], "roots/list", "{question}");
+    let answer = client.receive().await;
+    assert!(
+        text(&answer["result"]).contains("no path of the host is allowed"),
+        "{answer}"
+    );
+}
+
+#[tokio::test]
+async fn a_client_without_a_session_is_not_asked_for_roots() {
+    let mut client = Client::connect(core(&[]));
+    let mut params = modern(json!({"name": "workspace_create", "arguments": {"seed_path": "/etc"}}));
+    params["_meta"]["io.modelcontextprotocol/clientCapabilities"] = json!({"roots": {}});
+    let answer = client.ask("tools/call", params).await;
+    assert!(
+        text(&answer["result"]).starts_with("error host-path-denied: "),
+        "{answer}"
+    );
 }

@@ -1,11 +1,12 @@
 //! A file that is made in the stage, to be put into the tree by one rename.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
 
+use super::remove::remove_all;
 use super::resolve;
 use super::stage;
 use super::tree::Tree;
@@ -85,10 +86,8 @@ impl Drop for Made<'_> {
         if self.name.is_empty() {
             return;
         }
-        if let Ok(name) = CString::new(std::mem::take(&mut self.name)) {
-            // What stays is removed when the machine starts the next time.
-            drop(stage::remove(self.tree.stage.as_fd(), &name));
-        }
+        // What stays is removed when the machine starts the next time.
+        drop(remove_all(self.tree.stage.as_fd(), self.name.as_bytes()));
     }
 }
 

@@ -1,19 +1,36 @@
 //! The files of the workspace.
 
 mod append;
+mod attributes;
+mod byte_path;
 mod changes;
+mod commit;
+mod compare;
+mod descent;
 mod entry;
 mod export;
+mod fetch;
 mod job;
+mod journal;
 mod list;
 mod make;
 mod names;
+mod node;
+mod outlet;
 mod path;
+mod plan;
 mod put;
+#[cfg(test)]
+mod put_tests;
 mod read;
 mod refusal;
+mod remove;
 mod resolve;
 mod stage;
+mod staging;
+mod steps;
+#[cfg(test)]
+mod testing;
 mod tree;
 mod walk;
 mod write;

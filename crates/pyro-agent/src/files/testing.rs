@@ -1,0 +1,182 @@
+//! What the tests of this module's files have in common.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, symlink};
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use pyro_proto::file::{FileEntry, FileKind, PutEntry, PutResult};
+use pyro_proto::message::Fault;
+use tempfile::TempDir;
+
+use super::commit::commit_guarded;
+use super::staging::Staging;
+use super::tree::Tree;
+
+/// A tree of plain directories.
+pub(super) struct Ground {
+    /// Where it is.
+    pub(super) files: TempDir,
+    /// The tree.
+    pub(super) tree: Arc<Tree>,
+}
+
+/// An entry with its content.
+#[derive(Debug, Clone)]
+pub(super) struct Put {
+    /// The entry.
+    pub(super) entry: PutEntry,
+    /// The content of a file.
+    pub(super) content: Vec<u8>,
+}
+
+/// The time that entries have unless a test says otherwise.
+pub(super) const TIME: i64 = 1_000_000_000;
+
+impl Ground {
+    /// An empty one.
+    pub(super) fn new() -> Self {
+        // To sync the file system of `/tmp` may take as long as everything else on it.
+        let memory = Path::new("/dev/shm");
+        let files = if memory.is_dir() {
+            TempDir::new_in(memory)
+        } else {
+            TempDir::new()
+        }
+        .unwrap();
+        let tree = Arc::new(Tree::of_dirs(files.path()));
+        Self { files, tree }
+    }
+
+    /// Makes something in one of the tree's directories: a directory by a slash at the end, a link by `-> `, or a file.
+    pub(super) fn make(&self, side: &str, path: &str, content: &str) {
+        let place = self.files.path().join(side).join(path);
+        fs::create_dir_all(place.parent().unwrap()).unwrap();
+        if path.ends_with('/') {
+            fs::create_dir_all(place).unwrap();
+        } else if let Some(target) = content.strip_prefix("-> ") {
+            symlink(target, place).unwrap();
+        } else {
+            fs::write(place, content).unwrap();
+        }
+    }
+
+    /// The path of something live.
+    pub(super) fn live(&self, path: &str) -> std::path::PathBuf {
+        self.files.path().join("tree").join(path)
+    }
+
+    /// Puts entries, with a guard before each step.
+    pub(super) fn put_guarded(
+        &self,
+        dest: &str,
+        puts: &[Put],
+        dry_run: bool,
+        guard: &mut dyn FnMut() -> io::Result<()>,
+    ) -> Result<PutResult, Fault> {
+        let mut staging = self.stage(dest, puts)?;
+        commit_guarded(&mut staging, dry_run, guard)
+    }
+
+    /// Puts entries.
+    pub(super) fn put(&self, dest: &str, puts: &[Put]) -> Result<PutResult, Fault> {
+        self.put_guarded(dest, puts, false, &mut || Ok(()))
+    }
+
+    /// Stages entries.
+    pub(super) fn stage(&self, dest: &str, puts: &[Put]) -> Result<Staging, Fault> {
+        let mut staging = Staging::begin(self.tree.clone(), dest.as_bytes())?;
+        for put in puts {
+            staging.entry(put.entry.clone())?;
+            if put.entry.entry.as_ref().unwrap().kind() == FileKind::File {
+                staging.data(&put.content)?;
+                staging.end_data()?;
+            }
+        }
+        Ok(staging)
+    }
+
+    /// All that is in the live tree.
+    pub(super) fn snapshot(&self) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::new();
+        describe(&self.live(""), "", &mut all);
+        all
+    }
+
+    /// Whether nothing is left in the stage, nor of a journal.
+    pub(super) fn is_clean(&self) -> bool {
+        ["stage", "state"].iter().all(|part| {
+            let mut left = fs::read_dir(self.files.path().join(part)).unwrap();
+            left.next().is_none()
+        })
+    }
+}
+
+/// An entry to put.
+pub(super) fn entry(kind: FileKind, path: &str, mode: u32, content: &str) -> Put {
+    let is_link = matches!(kind, FileKind::Symlink | FileKind::HardLink);
+    let entry = FileEntry {
+        path: Bytes::copy_from_slice(path.as_bytes()),
+        kind: kind.into(),
+        mode,
+        modified_s: TIME,
+        modified_ns: 7,
+        target: if is_link {
+            Bytes::copy_from_slice(content.as_bytes())
+        } else {
+            Bytes::new()
+        },
+        ..FileEntry::default()
+    };
+    Put {
+        entry: PutEntry {
+            entry: Some(entry),
+            ..PutEntry::default()
+        },
+        content: content.as_bytes().to_vec(),
+    }
+}
+
+/// A file to put.
+pub(super) fn file(path: &str, content: &str) -> Put {
+    entry(FileKind::File, path, 0o644, content)
+}
+
+/// A directory to put.
+pub(super) fn directory(path: &str) -> Put {
+    entry(FileKind::Directory, path, 0o750, "")
+}
+
+/// A deletion.
+pub(super) fn absent(path: &str) -> Put {
+    entry(FileKind::Absent, path, 0, "")
+}
+
+fn describe(place: &Path, path: &str, all: &mut BTreeMap<String, String>) {
+    let meta = fs::symlink_metadata(place).unwrap();
+    let what = if meta.is_symlink() {
+        format!("-> {}", fs::read_link(place).unwrap().display())
+    } else if meta.is_dir() {
+        "directory".to_owned()
+    } else if meta.is_file() {
+        String::from_utf8_lossy(&fs::read(place).unwrap()).into_owned()
+    } else {
+        "special".to_owned()
+    };
+    let (mode, time, nanos) = (meta.mode() & 0o7777, meta.mtime(), meta.mtime_nsec());
+    all.insert(
+        path.to_owned(),
+        format!("{what} {mode:o} {time}.{nanos} {}", meta.nlink()),
+    );
+    if meta.is_dir() {
+        for entry in fs::read_dir(place).unwrap() {
+            let name = entry.unwrap().file_name();
+            let name = String::from_utf8_lossy(name.as_bytes()).into_owned();
+            describe(&place.join(&name), &format!("{path}/{name}"), all);
+        }
+    }
+}
