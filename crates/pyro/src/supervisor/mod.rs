@@ -7,6 +7,7 @@
 mod activity;
 mod api;
 mod exec;
+mod host_disk;
 mod life;
 mod machine;
 mod order;

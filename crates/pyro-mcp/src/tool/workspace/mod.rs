@@ -57,9 +57,7 @@ fn workspace_schema() -> JsonObject {
 /// A *workspace* as a result, after something was done to it. The path of its seed is shown only to the client that
 /// supplied it.
 fn described(call: &Call, done: &str, mut info: WorkspaceInfo, supplied_seed: Option<&str>) -> Answer {
-    if let Some(seed) = &mut info.workspace_seed {
-        seed.seed_path = supplied_seed.map(PathBuf::from);
-    }
+    info.workspace_seed.seed_path = supplied_seed.map(PathBuf::from);
     info.last_error = info.last_error.map(|error| call.words.without_places(&error));
     Answer::record(object(&info), |object| write_workspace(done, object))
 }
