@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::finding::{pass, warn};
-use crate::admission::{self, Entry};
+use crate::admission;
 use crate::dirs;
 use crate::leftover::{self, GIVEN_UP, older_than};
 use crate::object::DoctorCheck;
@@ -138,10 +138,12 @@ fn expired(store: &Store) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use std::fs::{File, FileTimes};
-    use std::time::SystemTime;
+    use std::path::Path;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
     use crate::object::Status;
+    use crate::workspace::vm_record;
 
     fn age(path: &Path, age: Duration) {
         let times = FileTimes::new().set_modified(SystemTime::now() - age);
@@ -149,31 +151,44 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_old_and_not_held_is_left_over() {
+    fn only_a_download_that_is_old_is_left_over() {
         let base = tempfile::tempdir().unwrap();
         let settings = Settings::new(base.path().join("home"), base.path().join("cache"));
         assert_eq!(look(&settings).0.status, Status::Pass);
-        let vms = settings.home.join("vms");
         let partial = settings.cache_dir.join("downloads").join("partial");
-        for dir in [
-            vms.join("0123456789ab"),
-            vms.join("abcdefabcdef"),
-            partial.clone(),
-        ] {
-            std::fs::create_dir_all(dir).unwrap();
-        }
+        std::fs::create_dir_all(&partial).unwrap();
         let blobs = ["old", "new"].map(|name| partial.join(name));
         for blob in &blobs {
             std::fs::write(blob, "").unwrap();
         }
         assert_eq!(look(&settings).0.status, Status::Pass);
-        age(&vms.join("0123456789ab"), 2 * STARTING);
         age(&blobs[0], 2 * GIVEN_UP);
         let (check, value) = look(&settings);
         assert_eq!(check.status, Status::Warn);
         assert!(check.summary.starts_with("1 download"), "{}", check.summary);
-        assert_eq!(value["ownerless_vms"], json!([vms.join("0123456789ab")]));
         assert_eq!(value["abandoned_downloads"], json!([blobs[0]]));
+    }
+
+    #[test]
+    fn a_vm_whose_time_is_over_is_for_prune_and_one_without_record_is_named() {
+        let base = tempfile::tempdir().unwrap();
+        let settings = Settings::new(base.path().join("home"), base.path().join("cache"));
+        let store = Store::of(Kind::Vm, &settings.home);
+        let [kept, expired] = ["0123456789ab", "abcdefabcdef"].map(|id| id.parse().unwrap());
+        for (id, age) in [(kept, 0), (expired, 61)] {
+            store
+                .create(&vm_record(id, Timestamp::now() - Duration::from_secs(age)))
+                .unwrap();
+        }
+        let (check, value) = look(&settings);
+        assert_eq!(value["ownerless_vms"], json!([store.dir(expired)]));
+        assert_eq!(check.status, Status::Warn);
+        assert!(check.fix.unwrap().contains("`pyro prune --yes`"));
+
+        std::fs::remove_file(store.dir(kept).join("record.json")).unwrap();
+        let (check, value) = look(&settings);
+        assert_eq!(value["damaged_records"], json!([store.dir(kept)]));
+        assert!(check.fix.unwrap().contains(kept.as_str()));
     }
 
     #[test]

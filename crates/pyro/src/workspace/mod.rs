@@ -40,6 +40,8 @@ pub(crate) use self::kind::Kind;
 pub(crate) use self::live::{Live, VmFacts, host_boot};
 pub(crate) use self::logs::kept_of_lost;
 pub use self::logs::{DEFAULT_LOGS, LogStream, LogsRequest};
+#[cfg(test)]
+pub(crate) use self::one_shot::vm_record;
 pub use self::one_shot::{CreateVmRequest, Vm};
 pub(crate) use self::one_shot::{overdue, prune as prune_vms};
 pub(crate) use self::prune::prune;

@@ -13,7 +13,7 @@ use crate::environment::ImageDefaults;
 use crate::error::{Diagnosis, Error, ErrorCode, Result};
 use crate::id::VmId;
 use crate::object::{Cleanup, CleanupReason, VmExec, WorkspaceExec};
-use crate::run::{self, Phase, Run, RunEvent};
+use crate::run::{Phase, Run, RunEvent};
 use crate::workspace::error::WorkspaceError;
 use crate::workspace::exec::{self, Begun, ExecRequest, NotBegun, Place};
 use crate::workspace::handle::{EXCLUSION_BOUND, EXCLUSION_CHECK, busy};

@@ -12,3 +12,8 @@ mod reap;
 pub use self::create::CreateVmRequest;
 pub use self::handle::Vm;
 pub(crate) use self::reap::{overdue, prune};
+#[cfg(test)]
+pub(crate) use self::tests::vm_record;
+
+#[cfg(test)]
+mod tests;
