@@ -114,7 +114,7 @@ mod tests {
             mover: Some(Mover {
                 process: ProcessIdentity { pid: 1, start: 1 },
                 boot: String::new(),
-                since: jiff::Timestamp::UNIX_EPOCH,
+                since: Timestamp::UNIX_EPOCH,
                 before,
             }),
             ..record()

@@ -231,7 +231,8 @@ fn a_vm_has_one_command_and_goes_however_that_ends() {
             (&cleanup["deleted"], &cleanup["reason"]),
             (&true.into(), &"run_vm_error_cleanup".into())
         );
-        let result = ended_by(&pyro, |vm| async move { drop(vm.delete().await.unwrap()) }).await;
+        let end_by_deletion = |vm: Vm| async move { assert!(vm.delete().await.unwrap().deleted) };
+        let result = ended_by(&pyro, end_by_deletion).await;
         assert_eq!(result.unwrap().outcome, ExecOutcome::Cancelled);
     });
 }
