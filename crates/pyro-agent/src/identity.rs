@@ -6,7 +6,9 @@ use std::io::{self, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
+use std::sync::Arc;
 
+use pyro_proto::file::WorkspaceTree;
 use pyro_proto::handshake::NONCE_BYTES;
 use pyro_proto::message::{Configure, Fault, FaultKind};
 use rustix::fs::OFlags;
@@ -14,7 +16,10 @@ use rustix::time::{ClockId, Timespec};
 
 use crate::agent::Agent;
 use crate::call::fault;
+use crate::exec::user::{User, UserSpec};
+use crate::files::{self, Owner};
 use crate::setup::Machine;
+use crate::setup::workspace::{self, Mounted};
 use crate::sys;
 
 /// Written anew for each boot and restore; never on the machine's disk.
@@ -73,7 +78,7 @@ pub(crate) async fn apply(configure: Configure, agent: &Agent) -> Result<(), Fau
         realtime_ns,
         entropy,
         nonce,
-        workspace: _,
+        workspace,
     } = configure;
     let machine = agent.machine()?;
     if !machine_id.is_empty() && !is_machine_id(&machine_id) {
@@ -107,10 +112,42 @@ pub(crate) async fn apply(configure: Configure, agent: &Agent) -> Result<(), Fau
         let written = agent.opened.write_machine_id(&machine_id, machine).await;
         written.map_err(|error| failed("write the machine id", &error))?;
     }
+    if let Some(workspace) = workspace {
+        set_up_workspace(&workspace, agent, machine).await?;
+    }
     if !nonce.is_empty() {
         *agent.nonce.borrow_mut() = nonce;
     }
     Ok(())
+}
+
+/// Gives the machine its tree, once.
+async fn set_up_workspace(wanted: &WorkspaceTree, agent: &Agent, machine: &Machine) -> Result<(), Fault> {
+    let spec: UserSpec = wanted.user.parse()?;
+    let found = machine.workload.run(move |_| User::find(&spec)).await;
+    let user = found.map_err(|error| failed("find the user", &error))??;
+    if agent.tree.borrow().is_some() {
+        // The host did not hear that it is done.
+        return Ok(());
+    }
+    let seed = match (wanted.seeded, &machine.seed) {
+        (true, Some(seed)) => Some(seed.as_path()),
+        (true, None) => return Err(fault(FaultKind::Internal, "the machine has no disk with a seed")),
+        (false, _) => None,
+    };
+    let owner = Owner {
+        uid: user.uid,
+        gid: user.gid,
+    };
+    // Nothing waits in between, so that a call which is broken off leaves no half of it.
+    let mounted = workspace::mount(seed, owner);
+    let Mounted { tree, mount } = mounted.map_err(|error| fault(FaultKind::Internal, error.to_string()))?;
+    files::recover(&tree).map_err(|error| failed("recover the workspace's tree", &error))?;
+    agent.tree.replace(Some(Arc::new(tree)));
+    let shown = machine.workload.run(move |_| workspace::show(&mount)).await;
+    shown
+        .and_then(|shown| shown)
+        .map_err(|error| failed("mount the workspace", &error))
 }
 
 fn failed(what: &str, error: &io::Error) -> Fault {

@@ -17,7 +17,7 @@ mod spawn;
 mod stdin;
 mod supervise;
 mod sys;
-mod user;
+pub(crate) mod user;
 
 use std::rc::Rc;
 use std::time::Duration;

@@ -1,20 +1,59 @@
 //! The files of the workspace.
 
+mod append;
+mod attributes;
+mod byte_path;
 mod changes;
+mod commit;
+mod compare;
+#[cfg(test)]
+mod compare_tests;
+mod descent;
+mod entry;
 mod export;
+mod fetch;
+mod job;
+mod journal;
 mod list;
+mod make;
+mod names;
+mod node;
+mod outlet;
+mod path;
+mod plan;
 mod put;
+#[cfg(test)]
+mod put_tests;
 mod read;
+mod refusal;
+mod remove;
+mod resolve;
+mod stage;
+mod staging;
+mod steps;
+#[cfg(test)]
+mod testing;
 mod tree;
+mod walk;
 mod write;
 
+use std::io;
 use std::rc::Rc;
 
 use pyro_proto::message::{FaultKind, Verb};
 
-pub(crate) use self::tree::Tree;
+pub(crate) use self::tree::{Owner, Places, Tree};
 use crate::agent::Agent;
 use crate::call::{Asks, CallError, Reply, fault};
+
+/// Makes the tree whole after whatever ended the machine, before anybody else sees it.
+///
+/// # Errors
+/// When it cannot be made whole.
+pub(crate) fn recover(tree: &Tree) -> io::Result<()> {
+    put::recover(tree)?;
+    stage::empty(&tree.stage)
+}
 
 /// Answers a request about files.
 ///

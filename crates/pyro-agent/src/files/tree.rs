@@ -1,7 +1,10 @@
 //! The directories in which the workspace's tree is kept.
 
+use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 
+use rustix::fs::{CWD, Mode, OFlags};
 use tokio::sync::RwLock;
 
 /// The tree of the workspace, and what it is made of.
@@ -38,4 +41,65 @@ pub(crate) struct Owner {
     pub(crate) uid: u32,
     /// The group.
     pub(crate) gid: u32,
+}
+
+impl Tree {
+    /// Opens the directories, which exist.
+    ///
+    /// # Errors
+    /// That of the first one that cannot be opened.
+    pub(crate) fn open(places: Places<'_>, owner: Owner) -> io::Result<Self> {
+        Ok(Self {
+            root: open_directory(places.root)?,
+            stage: open_directory(places.stage)?,
+            old: open_directory(places.old)?,
+            upper: open_directory(places.upper)?,
+            state: open_directory(places.state)?,
+            owner,
+            lock: RwLock::new(()),
+        })
+    }
+
+    /// Plain directories of these names beneath `directory`, made where missing, of whoever runs the test. Nothing makes
+    /// `upper` follow `tree`.
+    #[cfg(test)]
+    pub(super) fn of_dirs(directory: &Path) -> Self {
+        let place = |name: &str| {
+            let path = directory.join(name);
+            std::fs::create_dir_all(&path).expect("a directory can be made");
+            path
+        };
+        let places = Places {
+            root: &place("tree"),
+            stage: &place("stage"),
+            old: &place("old"),
+            upper: &place("upper"),
+            state: &place("state"),
+        };
+        let owner = Owner {
+            uid: rustix::process::getuid().as_raw(),
+            gid: rustix::process::getgid().as_raw(),
+        };
+        Self::open(places, owner).expect("the directories can be opened")
+    }
+}
+
+/// Where the directories of a [`Tree`] are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Places<'a> {
+    /// The live tree.
+    pub(crate) root: &'a Path,
+    /// Where files are made before they are put into it.
+    pub(crate) stage: &'a Path,
+    /// The tree as it was.
+    pub(crate) old: &'a Path,
+    /// The upper layer of the live tree.
+    pub(crate) upper: &'a Path,
+    /// Where the journal is.
+    pub(crate) state: &'a Path,
+}
+
+fn open_directory(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(Into::into)
 }

@@ -85,13 +85,15 @@ pub(crate) enum VirtioType {
     Vsock = 19,
 }
 
-/// The disks of the machine.
+/// The disks of the machine, in the order in which the host gives them.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Disks {
-    /// The read-only one: the root of the image.
+    /// The first read-only one: the root of the image.
     pub(crate) image: PathBuf,
     /// The writable one: the machine's own. Without it changes are kept in memory.
     pub(crate) own: Option<PathBuf>,
+    /// The second read-only one: the seed of the workspace. What it holds may change until the machine is configured.
+    pub(crate) seed: Option<PathBuf>,
 }
 
 /// The sysfs directories of all virtio devices of a type, in the order of their names.
@@ -112,8 +114,7 @@ pub(crate) fn virtio_devices(kind: VirtioType) -> io::Result<Vec<PathBuf>> {
 
 /// Finds the disks once every virtio disk has its driver and a read-only one is among them.
 pub(crate) fn find_disks() -> io::Result<Option<Disks>> {
-    let mut image = None;
-    let mut own = None;
+    let (mut read_only, mut writable) = (Vec::new(), Vec::new());
     for device in virtio_devices(VirtioType::Block)? {
         let Some(disk) = children(&device.join("block"))?.into_iter().next() else {
             return Ok(None);
@@ -124,10 +125,19 @@ pub(crate) fn find_disks() -> io::Result<Option<Disks>> {
         if !node.exists() {
             return Ok(None);
         }
-        let place = if is_read_only { &mut image } else { &mut own };
-        place.get_or_insert(node);
+        let alike = if is_read_only {
+            &mut read_only
+        } else {
+            &mut writable
+        };
+        alike.push(node);
     }
-    Ok(image.map(|image| Disks { image, own }))
+    let mut read_only = read_only.into_iter();
+    Ok(read_only.next().map(|image| Disks {
+        image,
+        own: writable.into_iter().next(),
+        seed: read_only.next(),
+    }))
 }
 
 /// Finds the serial port that leads to the host, by its name.

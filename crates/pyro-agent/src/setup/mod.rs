@@ -3,9 +3,11 @@
 pub(crate) mod devices;
 pub(crate) mod modules;
 pub(crate) mod mounts;
+pub(crate) mod workspace;
 
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit};
@@ -59,6 +61,8 @@ pub(crate) struct Machine {
     pub(crate) workload: Workload,
     /// What holds their processes together.
     pub(crate) cgroups: Cgroups,
+    /// The disk with the seed of a workspace, untouched.
+    pub(crate) seed: Option<PathBuf>,
 }
 
 /// Mounts what the agent itself needs and opens the kernel's device events.
@@ -101,7 +105,11 @@ pub(crate) fn set_up(uevents: &Uevents) -> Result<Machine, SetupError> {
     mounts::join_disks(&disks)?;
     let cgroups = Cgroups::open().during(|| "set up cgroups".to_owned())?;
     let workload = Workload::enter(Root::Machine)?;
-    Ok(Machine { workload, cgroups })
+    Ok(Machine {
+        workload,
+        cgroups,
+        seed: disks.seed,
+    })
 }
 
 /// The value of `name=value` on the kernel's command line.

@@ -6,7 +6,9 @@
 //!   /lower   image, read-only          /proc        of the workload's pid namespace
 //!   /disk    the machine's own disk    /sys /sys/fs/cgroup
 //!   /sysroot both joined               /dev         tmpfs: no disks, no port to the host
-//!                                      /dev/pts /dev/shm /run
+//!   /seed    of a workspace, read-only /dev/pts /dev/shm /run
+//!   /ws      overlay of /seed and /disk/ws/upper
+//!            /ws/tree ───────────────▶ /workspace
 //! ```
 
 use std::ffi::CStr;
@@ -20,7 +22,7 @@ use rustix::io::Errno;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 
 use super::devices::Disks;
-use super::{DuringStep, SetupError};
+use super::{DuringStep, SetupError, workspace};
 
 /// Where the machine's own disk is mounted in the agent's root.
 pub(crate) const DISK: &str = "/disk";
@@ -97,6 +99,13 @@ pub(crate) fn enter_sysroot() -> Result<(), SetupError> {
         rustix::mount::unmount(agents, UnmountFlags::DETACH)
             .during(|| format!("take {agents} from the workload"))?;
     }
+    // The machine's own workload begins before a workspace is there, and not every machine gets one.
+    for workspaces in [workspace::OVERLAY, workspace::SEED] {
+        match rustix::mount::unmount(workspaces, UnmountFlags::DETACH) {
+            Ok(()) | Err(Errno::INVAL | Errno::NOENT) => {}
+            Err(error) => return Err(error).during(|| format!("take {workspaces} from the workload")),
+        }
+    }
     // The initramfs is no mount that `pivot_root` could leave: move over it, as switch_root(8) does.
     rustix::process::chdir(SYSROOT)
         .and_then(|()| rustix::mount::mount_move(".", "/"))
@@ -160,7 +169,7 @@ fn mount_virtual(kind: &str, target: &str, flags: MountFlags, options: &CStr) ->
     }
 }
 
-fn make_directory(path: &str) -> Result<(), SetupError> {
+pub(super) fn make_directory(path: &str) -> Result<(), SetupError> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o755)

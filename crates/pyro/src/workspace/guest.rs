@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use pyro_proto::message::Verb;
 use tokio::time::Instant;
 
+use super::Workspace;
 use super::call::{self, answer, gone};
 use super::handle::{EXCLUSION_BOUND, EXCLUSION_CHECK};
-use super::{Record, Workspace};
 use crate::error::{Error, ErrorCode, Result};
 use crate::guest::files::Opened;
 use crate::guest::over_socket;
@@ -20,11 +20,28 @@ pub(super) struct Guest {
     dir: PathBuf,
     /// What results say of it.
     pub(super) used: GuestUse,
-    /// Its record.
-    pub(super) record: Record,
 }
 
 impl Workspace {
+    /// Its guest, started if nobody stopped it.
+    ///
+    /// # Errors
+    /// `invalid-state`, `busy`, and whatever keeps it from starting.
+    pub(super) async fn guest(&self) -> Result<Guest> {
+        let (found, auto_started) = self.running().await?;
+        // What cannot be read cannot be started either.
+        found.record?;
+        let vm = found.live.and_then(|live| live.vm);
+        let used = GuestUse {
+            auto_started,
+            isolation: vm.as_ref().map(|vm| vm.isolation),
+            vmm: vm.as_ref().map(|vm| vm.vmm),
+            execution_mode: vm.map_or(ExecutionMode::Pending, |vm| vm.execution_mode),
+        };
+        let dir = self.dir();
+        Ok(Guest { dir, used })
+    }
+
     /// Its guest, started if nobody stopped it, and a call to it.
     ///
     /// # Errors
@@ -33,20 +50,9 @@ impl Workspace {
         let deadline = Instant::now() + EXCLUSION_BOUND;
         let mut auto_started = false;
         loop {
-            let (found, was_started) = self.running().await?;
-            auto_started |= was_started;
-            let vm = found.live.and_then(|live| live.vm);
-            let used = GuestUse {
-                auto_started,
-                isolation: vm.as_ref().map(|vm| vm.isolation),
-                vmm: vm.as_ref().map(|vm| vm.vmm),
-                execution_mode: vm.map_or(ExecutionMode::Pending, |vm| vm.execution_mode),
-            };
-            let guest = Guest {
-                dir: self.dir(),
-                used,
-                record: found.record?,
-            };
+            let mut guest = self.guest().await?;
+            auto_started |= guest.used.auto_started;
+            guest.used.auto_started = auto_started;
             match guest.open(verb).await {
                 Ok(call) => return Ok((guest, call)),
                 Err(error) if !is_passing(&error) || Instant::now() >= deadline => return Err(error),

@@ -301,6 +301,10 @@ impl Workspace {
         self.id
     }
 
+    pub(super) fn settings(&self) -> &crate::Settings {
+        self.pyro.settings()
+    }
+
     pub(super) fn dir(&self) -> PathBuf {
         self.store.dir(self.id)
     }

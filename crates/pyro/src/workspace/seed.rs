@@ -224,7 +224,9 @@ async fn in_background<T: Send + 'static>(
     let (news, mut heard) = mpsc::channel(1);
     let job = tokio::task::spawn_blocking(move || {
         // News that nobody has taken yet is as good as the next.
-        let mut hear = |far| drop(news.try_send(far));
+        let mut hear = |far| {
+            let _untaken = news.try_send(far);
+        };
         work(&mut hear, &cancel)
     });
     while let Some(far) = heard.recv().await {

@@ -9,6 +9,7 @@ mod patch;
 mod push;
 mod read;
 mod seed_error;
+mod unpack;
 mod write;
 
 pub use self::diff::DiffRequest;

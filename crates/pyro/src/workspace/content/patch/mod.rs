@@ -48,13 +48,13 @@ impl Workspace {
         drop(call);
         let applied = pyro_diff::apply(patch, before.files()).map_err(NotFit)?;
         let plan = Plan::new(&before, &applied)?;
-        self.put(&guest, plan, dry_run).await?;
+        self.put_patch(&guest, plan, dry_run).await?;
         let mut result = plan::result(self.id(), &applied, guest.used);
         result.dry_run = dry_run;
         Ok(result)
     }
 
-    async fn put(&self, guest: &Guest, plan: Plan, dry_run: bool) -> Result<()> {
+    async fn put_patch(&self, guest: &Guest, plan: Plan, dry_run: bool) -> Result<()> {
         let call = guest.open(Verb::Put).await?;
         let mut call = PutCall::start(
             call,

@@ -1,0 +1,131 @@
+//! One side of a path, within `changes`.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use bytes::Bytes;
+use pyro_proto::CHUNK_BYTES;
+use pyro_proto::file::{ABSENT_STAMP, Fetch, FileEntry, FileKind};
+use pyro_proto::message::agent_message::Body as Answer;
+use rustix::io::Errno;
+
+use super::byte_path;
+use super::descent::{is_absence, open_beneath};
+use super::entry::{self, kind};
+use super::node;
+use super::outlet::{Outlet, Stop, failure};
+use super::tree::Tree;
+
+/// Sends what is there, and the content of a file that is no longer than it may be.
+///
+/// # Errors
+/// [`Stop`] if it cannot be read, or nobody waits for it.
+pub(super) fn fetch(tree: &Tree, wanted: &Fetch, outlet: &Outlet) -> Result<(), Stop> {
+    let found = {
+        let _undisturbed = tree.lock.blocking_read();
+        find(tree, wanted).map_err(|error| failure("read", &wanted.path, error))?
+    };
+    outlet.send(Answer::FileEntry(found.entry))?;
+    let Some(file) = found.content else { return Ok(()) };
+    send_content(file.take(wanted.max_bytes), &wanted.path, outlet)
+}
+
+/// Sends content to its end.
+///
+/// # Errors
+/// [`Stop`] if it cannot be read, or nobody waits for it.
+pub(super) fn send_content(mut content: impl Read, path: &[u8], outlet: &Outlet) -> Result<(), Stop> {
+    loop {
+        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+        let mut part = (&mut content).take(CHUNK_BYTES as u64);
+        let length = part.read_to_end(&mut chunk);
+        let length = length.map_err(|error| failure("read", path, error))?;
+        if length > 0 {
+            outlet.send(Answer::Data(Bytes::from(chunk)))?;
+        }
+        if length < CHUNK_BYTES {
+            return outlet.send(Answer::DataEnd(true));
+        }
+    }
+}
+
+/// What is there, with its file if the content is to be sent.
+struct Found {
+    entry: FileEntry,
+    content: Option<File>,
+}
+
+fn find(tree: &Tree, wanted: &Fetch) -> Result<Found, Errno> {
+    let base = if wanted.old {
+        tree.old.as_fd()
+    } else {
+        tree.root.as_fd()
+    };
+    let (parent, name) = byte_path::split(&wanted.path).unwrap_or_default();
+    match open_beneath(base, parent) {
+        Ok(directory) => find_in(directory.as_fd(), name, wanted),
+        Err(error) if is_absence(error) => Ok(nothing(wanted)),
+        Err(error) => Err(error),
+    }
+}
+
+fn find_in(directory: BorrowedFd<'_>, name: &[u8], wanted: &Fetch) -> Result<Found, Errno> {
+    let stat = if wanted.old {
+        node::look(directory, name)?
+    } else {
+        node::look_settled(directory, name)?
+    };
+    let Some(mut stat) = stat else {
+        return Ok(nothing(wanted));
+    };
+    let mut content = None;
+    if kind(&stat) == FileKind::File {
+        match node::open_file(directory, name)? {
+            // What was looked at may be another file by now; what is open is what is sent.
+            Some((file, open)) => {
+                content = (node::size(&open) <= wanted.max_bytes).then_some(file);
+                stat = open;
+            }
+            None => return Ok(nothing(wanted)),
+        }
+    }
+    let mut target = Bytes::new();
+    if kind(&stat) == FileKind::Symlink {
+        match node::target(directory, name) {
+            Ok(found) => target = found,
+            Err(error) if is_absence(error) || error == Errno::INVAL => return Ok(nothing(wanted)),
+            Err(error) => return Err(error),
+        }
+    }
+    let mut entry = entry::entry(wanted.path.clone(), &stat, target);
+    if !wanted.old {
+        entry.stamp = node::stamp(&stat);
+    }
+    Ok(Found { entry, content })
+}
+
+fn nothing(wanted: &Fetch) -> Found {
+    let stamp = if wanted.old { b"" } else { ABSENT_STAMP };
+    let entry = FileEntry {
+        path: wanted.path.clone(),
+        kind: FileKind::Absent.into(),
+        stamp: Bytes::from_static(stamp),
+        ..FileEntry::default()
+    };
+    Found { entry, content: None }
+}
+
+/// The stamp that a path of the live tree has now.
+///
+/// # Errors
+/// Those of looking there; that there is nothing is none.
+pub(super) fn current_stamp(root: BorrowedFd<'_>, path: &[u8]) -> Result<Bytes, Errno> {
+    let (parent, name) = byte_path::split(path).unwrap_or_default();
+    let stat = match open_beneath(root, parent) {
+        Ok(directory) => node::look(directory.as_fd(), name)?,
+        Err(error) if is_absence(error) => None,
+        Err(error) => return Err(error),
+    };
+    Ok(stat.map_or(Bytes::from_static(ABSENT_STAMP), |stat| node::stamp(&stat)))
+}
