@@ -128,7 +128,7 @@ const CASES: &[&[&str]] = &[
     &["workspace", "export", "alpha", "--output", ""],
     &["env", "pull"],
     &["env", "pull", "a", "b"],
-    &["mcp", "serve", "--profile", "workspace-full"],
+    &["mcp", "serve", "--profile", "workspace-all"],
     &["mcp", "serve", "--transport", "http"],
     &["doctor", "--platform", "plan9"],
     &["prune"],
