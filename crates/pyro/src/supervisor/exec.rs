@@ -68,6 +68,10 @@ pub(super) async fn serve(
     if supervisor.is_ending.get() {
         return super::fail(&mut stream, &supervisor.busy().into()).await;
     }
+    let _last_use = match supervisor.spend() {
+        Ok(last_use) => last_use,
+        Err(error) => return super::fail(&mut stream, &error).await,
+    };
     let began = match supervisor.begin_command(&request) {
         Ok(began) => began,
         Err(error) => return super::fail(&mut stream, &error).await,

@@ -1,4 +1,4 @@
-//! The process that owns the VM of a running workspace.
+//! The process that owns the VM of a running workspace, or a one-shot VM that was made ahead of its command.
 //!
 //! It alone holds the VMM, the connection to the agent and the clock of the time to live, and it alone changes the record
 //! while the VM runs. Everybody else asks it over a unix socket in the workspace's directory. It outlives every client;
@@ -160,7 +160,7 @@ async fn closed(input: &File) {
 
 async fn begin(order: &Order) -> Result<(Rc<Supervisor>, UnixListener)> {
     let pyro = Pyro::open(order.settings());
-    let store = Store::new(&pyro.settings().home);
+    let store = Store::of(order.kind, &pyro.settings().home);
     let id = order.workspace_id;
     let dir = store.dir(id);
     let own = ProcessIdentity::own().map_err(|source| WorkspaceError::Io {

@@ -10,9 +10,10 @@ use tokio::time::Instant;
 use super::call;
 use super::content::TreeBefore;
 use super::error::WorkspaceError;
-use super::exec::{self, ExecRequest, NotBegun, Place};
+use super::exec::{self, ExecRequest, NotBegun, Place, TREE};
 use super::history::History;
 use super::info;
+use super::kind::Kind;
 use super::launch::launch;
 use super::live::Live;
 use super::logs::{self, LogsRequest};
@@ -22,7 +23,7 @@ use super::state::starts_by_itself;
 use super::store::{Found, LifeLock, Store};
 use crate::Pyro;
 use crate::argument::{self, InvalidArgument};
-use crate::environment::OnProgress;
+use crate::environment::{ImageDefaults, OnProgress};
 use crate::error::Result;
 use crate::id::{WorkspaceId, WorkspaceName, WorkspaceRef};
 use crate::isolation::IsolationFloor;
@@ -147,8 +148,8 @@ impl Pyro {
             record.warnings = warnings;
             Ok(())
         })?;
-        launch(self, workspace.id, &dir, Task::Create).await?;
-        std::mem::forget(undo);
+        launch(self, (workspace.store.kind(), workspace.id), &dir, Task::Create).await?;
+        undo.give_up();
         Ok(workspace)
     }
 
@@ -195,7 +196,14 @@ impl Pyro {
 }
 
 /// Removes a workspace that was not made.
-struct Undo<'a>(&'a Workspace);
+pub(super) struct Undo<'a>(pub(super) &'a Workspace);
+
+impl Undo<'_> {
+    /// It was made.
+    pub(super) fn give_up(self) {
+        std::mem::forget(self);
+    }
+}
 
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
@@ -211,6 +219,7 @@ fn new_record(pyro: &Pyro, id: WorkspaceId, request: &CreateRequest) -> Result<R
     let settings = pyro.settings();
     Ok(Record {
         format: FORMAT,
+        kind: Kind::Workspace,
         workspace_id: id,
         name: request.name.clone(),
         labels: request.labels.clone(),
@@ -235,6 +244,7 @@ fn new_record(pyro: &Pyro, id: WorkspaceId, request: &CreateRequest) -> Result<R
         last_reset_at: None,
         seed: None,
         warnings: Vec::new(),
+        is_spent: false,
     })
 }
 
@@ -266,11 +276,24 @@ fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), InvalidArgument
 
 impl Workspace {
     fn new(pyro: &Pyro, id: WorkspaceId) -> Self {
+        Self::of(Kind::Workspace, pyro, id)
+    }
+
+    /// What is kept like a workspace.
+    pub(super) fn of(kind: Kind, pyro: &Pyro, id: WorkspaceId) -> Self {
         Self {
             pyro: pyro.clone(),
-            store: Store::new(&pyro.settings().home),
+            store: Store::of(kind, &pyro.settings().home),
             id,
         }
+    }
+
+    pub(super) fn pyro(&self) -> &Pyro {
+        &self.pyro
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Its id.
@@ -391,7 +414,10 @@ impl Workspace {
         Ok(Place {
             id: self.id,
             dir,
-            defaults: environment.defaults,
+            defaults: ImageDefaults {
+                working_dir: TREE.to_owned(),
+                ..environment.defaults
+            },
             output_limit: request
                 .output_limit
                 .unwrap_or_else(|| self.pyro.settings().output_limit),
@@ -426,7 +452,7 @@ impl Workspace {
         self.status()
     }
 
-    async fn start_if_stopped(&self) -> Result<()> {
+    pub(super) async fn start_if_stopped(&self) -> Result<()> {
         let _life = self.life().await?;
         let record = self.stopped_or_started().await?;
         if record.state == State::Started {
@@ -435,21 +461,25 @@ impl Workspace {
         self.start_stopped(Task::Start, &record).await
     }
 
-    /// Starts a supervisor for a workspace that is stopped, while nobody else may.
+    /// Starts a supervisor for a workspace that is stopped, or a VM that was never started, while nobody else may.
     async fn start_stopped(&self, task: Task, record: &Record) -> Result<()> {
         let state = if task == Task::Reset {
             State::Resetting
         } else {
             State::Starting
         };
-        let before = record.stop_reason;
+        let task = match record.state {
+            State::Created => Task::Create,
+            _ => task,
+        };
+        let before = (record.state, record.stop_reason);
         self.move_to(state)?;
-        let launched = launch(&self.pyro, self.id, &self.dir(), task).await;
+        let of = (self.store.kind(), self.id);
+        let launched = launch(&self.pyro, of, &self.dir(), task).await;
         if let Err(error) = &launched {
             let message = error.message();
             self.store.update(self.id, |record| {
-                record.state = State::Stopped;
-                record.stop_reason = before;
+                (record.state, record.stop_reason) = before;
                 record.mover = None;
                 record.last_error = Some(message);
                 Ok(())
@@ -593,7 +623,7 @@ async fn gone(live: &Live) {
     }
 }
 
-fn busy(record: &Record) -> WorkspaceError {
+pub(super) fn busy(record: &Record) -> WorkspaceError {
     let since = record
         .mover
         .as_ref()

@@ -33,7 +33,7 @@ pub(super) fn time(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
-fn last_activity(record: &Record, live: Option<&Live>) -> Timestamp {
+pub(super) fn last_activity(record: &Record, live: Option<&Live>) -> Timestamp {
     let of_live = live.map(|live| live.last_activity_at);
     of_live
         .unwrap_or(record.last_activity_at)
@@ -46,7 +46,7 @@ fn expires(record: &Record, live: Option<&Live>) -> Option<String> {
     live.last_activity_at.checked_add(ttl).ok().map(time)
 }
 
-fn warnings(record: &Record, vm: Option<&VmFacts>) -> Vec<String> {
+pub(super) fn warnings(record: &Record, vm: Option<&VmFacts>) -> Vec<String> {
     let of_vm = vm.map_or(&[][..], |vm| &vm.warnings);
     record.warnings.iter().chain(of_vm).cloned().collect()
 }

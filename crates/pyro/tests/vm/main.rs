@@ -6,5 +6,6 @@
 
 mod cut;
 mod host;
+mod one_shot;
 mod support;
 mod workspace;
