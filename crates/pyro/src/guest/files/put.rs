@@ -98,7 +98,7 @@ impl PutCall {
 
     /// Sends a message. An agent that refuses early, because its disk is full, takes no more, and is heard.
     async fn say(&mut self, message: Ask) -> Result<(), GuestError> {
-        let Self { sender, receiver } = self;
+        let Self { sender, receiver, .. } = self;
         let early = async {
             answer(receiver).await?;
             Err(nonsense("it is told what was put before it is"))
