@@ -28,6 +28,11 @@ impl Exit {
         )
     }
 
+    /// The status for a question whose answer is yes or no.
+    pub(crate) fn of_answer(is_yes: bool) -> Self {
+        if is_yes { Self::Done } else { Self::AnswerIsNo }
+    }
+
     /// The status for what doctor found.
     pub(crate) fn of_report(report: &DoctorReport) -> Self {
         match report.status {

@@ -3,9 +3,13 @@
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 use pyro::argument::InvalidArgument;
 use pyro::{Diagnosis, ErrorCode};
+use serde_json::{Map, Value, json};
+
+use crate::format;
 
 /// A failure of the command line.
 #[derive(Debug)]
@@ -25,6 +29,31 @@ pub(crate) enum Failure {
         attempt: &'static str,
         /// Why it failed.
         source: io::Error,
+    },
+    /// A file of the host that was named cannot be read.
+    Unreadable {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Something that was given is over its limit.
+    TooLarge {
+        /// What it is, as in "the patch".
+        what: &'static str,
+        /// Its length in bytes, if it is known.
+        given: Option<u64>,
+        /// The most that it may have, in bytes; whole MiB.
+        limit: u64,
+        /// What to do instead.
+        hint: &'static str,
+    },
+    /// The workspace has no such snapshot.
+    NoSnapshot {
+        /// What was asked for.
+        name: String,
+        /// The workspace, as it was called.
+        workspace: String,
     },
     /// The user interrupted something other than a guest's command.
     Interrupted {
@@ -74,7 +103,9 @@ impl Diagnosis for Failure {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Usage { code, .. } => *code,
-            Self::Host { .. } => ErrorCode::HostIo,
+            Self::Host { .. } | Self::Unreadable { .. } => ErrorCode::HostIo,
+            Self::TooLarge { .. } => ErrorCode::TooLarge,
+            Self::NoSnapshot { .. } => ErrorCode::ItemNotFound,
             Self::Interrupted { .. } => ErrorCode::Cancelled,
         }
     }
@@ -83,8 +114,20 @@ impl Diagnosis for Failure {
         match self {
             Self::Usage { hint, .. } => hint.clone(),
             Self::Host { .. } => None,
-            Self::Interrupted { hint, .. } => Some((*hint).to_owned()),
+            Self::Unreadable { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                Some("check the path; it is one of this host".to_owned())
+            }
+            Self::Unreadable { .. } => Some("name a file of this host that you may read".to_owned()),
+            Self::NoSnapshot { .. } => Some("snapshots: baseline".to_owned()),
+            Self::TooLarge { hint, .. } | Self::Interrupted { hint, .. } => Some((*hint).to_owned()),
         }
+    }
+
+    fn details(&self) -> Option<Map<String, Value>> {
+        let Self::NoSnapshot { .. } = self else {
+            return None;
+        };
+        Some([("kind".to_owned(), json!("snapshot"))].into_iter().collect())
     }
 }
 
@@ -93,6 +136,19 @@ impl fmt::Display for Failure {
         match self {
             Self::Usage { message, .. } => formatter.write_str(message),
             Self::Host { attempt, .. } => formatter.write_str(attempt),
+            Self::Unreadable { path, .. } => write!(formatter, "cannot read `{}`", path.display()),
+            Self::TooLarge {
+                what, given, limit, ..
+            } => {
+                let limit = limit >> 20;
+                match given.map(format::size) {
+                    Some(given) => write!(formatter, "{what} has {given}, the limit is {limit} MiB"),
+                    None => write!(formatter, "{what} has more than {limit} MiB"),
+                }
+            }
+            Self::NoSnapshot { name, workspace } => {
+                write!(formatter, "no snapshot `{name}` in `{workspace}`")
+            }
             Self::Interrupted { operation, .. } => write!(formatter, "{operation} was interrupted"),
         }
     }
@@ -101,8 +157,11 @@ impl fmt::Display for Failure {
 impl StdError for Failure {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Host { source, .. } => Some(source),
-            Self::Usage { .. } | Self::Interrupted { .. } => None,
+            Self::Host { source, .. } | Self::Unreadable { source, .. } => Some(source),
+            Self::Usage { .. }
+            | Self::TooLarge { .. }
+            | Self::NoSnapshot { .. }
+            | Self::Interrupted { .. } => None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Quantities and names as people read them.
 
+use std::fmt::Display;
 use std::time::Duration;
 
 use pyro::object::ExecOutcome;
@@ -42,10 +43,13 @@ pub(crate) fn name(value: impl Serialize) -> String {
     }
 }
 
-/// `1 check`, `2 checks`.
-pub(crate) fn count(number: usize, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
+/// `1 check`, `2 checks`; `1 entry`, `2 entries`.
+pub(crate) fn count<N: Copy + Display + PartialEq + From<u8>>(number: N, noun: &str) -> String {
+    match noun.strip_suffix('y') {
+        _ if number == N::from(1) => format!("{number} {noun}"),
+        Some(stem) => format!("{number} {stem}ies"),
+        None => format!("{number} {noun}s"),
+    }
 }
 
 /// How a command ended.
@@ -107,5 +111,12 @@ mod tests {
     fn names_are_those_of_the_json_form() {
         assert_eq!(name(pyro::object::VmmKind::Qemu), "qemu");
         assert_eq!(name(ExecOutcome::TimedOut), "timed_out");
+    }
+
+    #[test]
+    fn a_count_has_its_plural() {
+        assert_eq!(count(1_u64, "entry"), "1 entry");
+        assert_eq!(count(0_u64, "entry"), "0 entries");
+        assert_eq!(count(2_usize, "file"), "2 files");
     }
 }

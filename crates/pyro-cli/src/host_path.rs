@@ -3,9 +3,39 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
+use crate::failure::Failure;
+
 /// Replaces a leading `~` by the home directory. `~user` stays as it is.
 pub(crate) fn expand(path: &Path) -> PathBuf {
     expand_with(path, std::env::home_dir().as_deref())
+}
+
+/// An absolute path, of something that need not be there.
+///
+/// # Errors
+/// If it is empty, or there is no working directory.
+pub(crate) fn absolute(argument: &str, path: &Path) -> Result<PathBuf, Failure> {
+    std::path::absolute(expand(path)).map_err(|error| {
+        Failure::invalid(
+            format!("`{argument}` cannot be used: {error}"),
+            "name a path of this host",
+        )
+    })
+}
+
+/// A directory or archive that is brought into a workspace, absolute.
+///
+/// # Errors
+/// If it is standard input, or cannot be a path.
+pub(crate) fn source(argument: &str, path: &Path) -> Result<PathBuf, Failure> {
+    if path == Path::new("-") {
+        return Err(Failure::invalid(
+            format!("`{argument}` cannot be standard input: a source is read twice"),
+            "save the archive to a file, or unpack it inside: \
+             `tar c DIR | pyro workspace exec ID -i -- tar x`; a directory `-` is `./-`",
+        ));
+    }
+    absolute(argument, path)
 }
 
 fn expand_with(path: &Path, home: Option<&Path>) -> PathBuf {

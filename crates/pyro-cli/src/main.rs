@@ -1,6 +1,8 @@
 //! The `pyro` command: arguments in, the library's answers out. No behaviour of its own lives here.
 
+mod bounded;
 mod command;
+mod diffstat;
 mod exit;
 mod failure;
 mod follow;
@@ -10,6 +12,7 @@ mod logging;
 mod option;
 mod output;
 mod panic;
+mod patch_colour;
 mod progress;
 mod stdin;
 mod table;

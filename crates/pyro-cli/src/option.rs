@@ -91,6 +91,31 @@ impl SizeOptions {
     }
 }
 
+/// What a tree begins with.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Seed")]
+pub(crate) struct SeedOptions {
+    /// Directory or tar, plain or compressed, that /workspace begins with [default: nothing]
+    #[arg(long, value_name = "PATH")]
+    seed_path: Option<PathBuf>,
+
+    /// Take along what Git ignores in it
+    #[arg(long, requires = "seed_path")]
+    pub(crate) include_ignored: bool,
+}
+
+impl SeedOptions {
+    /// The directory or archive, absolute.
+    ///
+    /// # Errors
+    /// If it is standard input.
+    pub(crate) fn source(&self) -> Result<Option<PathBuf>, Failure> {
+        let path = self.seed_path.as_deref();
+        path.map(|path| host_path::source("--seed-path", path))
+            .transpose()
+    }
+}
+
 /// How strongly the guest is kept apart.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Isolation")]

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use pyro::{EnvironmentProgress, Phase, RunEvent};
+use pyro::{EnvironmentProgress, Phase, RunEvent, TransferProgress};
+
+use crate::format;
 
 const SPINNER: &str = "{spinner} {msg}";
 const BYTES: &str = "{spinner} {msg} {bytes} ({binary_bytes_per_sec})";
@@ -68,6 +70,28 @@ impl Progress {
         match progress {
             EnvironmentProgress::Step(step) => self.step(step),
             EnvironmentProgress::Bytes { done, total } => self.bytes(done, total),
+            _ => {}
+        }
+    }
+
+    /// Takes how far a transfer is.
+    pub(crate) fn transfer(&mut self, progress: TransferProgress) {
+        match progress {
+            TransferProgress::Found { entries, bytes } => {
+                self.step(format!(
+                    "looking through the source: {entries} names, {}",
+                    format::size(bytes)
+                ));
+            }
+            TransferProgress::Moved {
+                bytes_done,
+                bytes_total,
+            } => {
+                if self.style == SPINNER {
+                    self.step("transferring");
+                }
+                self.bytes(bytes_done, bytes_total);
+            }
             _ => {}
         }
     }

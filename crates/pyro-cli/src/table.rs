@@ -52,6 +52,27 @@ pub(crate) fn one_line(text: &str) -> String {
         .collect()
 }
 
+/// The name of a file of a guest, in which nothing steers the terminal, and no two lines look like one name.
+pub(crate) fn escaped(name: &str) -> String {
+    let mut text = String::with_capacity(name.len());
+    for character in name.chars() {
+        if character.is_control() || turns_text_around(character) {
+            text.extend(character.escape_default());
+        } else {
+            text.push(character);
+        }
+    }
+    text
+}
+
+/// Whether a character makes others appear elsewhere than they are: the line separators and direction marks of Unicode.
+fn turns_text_around(character: char) -> bool {
+    matches!(
+        character,
+        '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -65,5 +86,11 @@ mod tests {
             table.render(),
             "NAME       SIZE  NOTE\ndebian:12  1 B\né          -     a [31m b\n"
         );
+    }
+
+    #[test]
+    fn names_are_shown_so_that_they_stay_on_their_line() {
+        assert_eq!(escaped(" a\nb\x1b[2Jé"), " a\\nb\\u{1b}[2Jé");
+        assert_eq!(escaped("gpj.\u{202e}exe"), "gpj.\\u{202e}exe");
     }
 }

@@ -53,6 +53,8 @@ pub(crate) struct Ui {
     stdout_colours: bool,
     /// Whether stderr takes colours.
     stderr_colours: bool,
+    /// Whether stdout is a terminal.
+    stdout_is_terminal: bool,
 }
 
 impl Ui {
@@ -63,17 +65,29 @@ impl Ui {
             ColourChoice::Never => false,
             ColourChoice::Auto => terminal && !is_set("NO_COLOR") && !is_dumb(),
         };
+        let stdout_is_terminal = io::stdout().is_terminal();
         Self {
             form,
             verbosity,
-            stdout_colours: allowed(io::stdout().is_terminal()),
+            stdout_colours: allowed(stdout_is_terminal),
             stderr_colours: allowed(io::stderr().is_terminal()),
+            stdout_is_terminal,
         }
     }
 
     /// The form of results.
     pub(crate) fn form(&self) -> Form {
         self.form
+    }
+
+    /// Whether stdout takes colours.
+    pub(crate) fn stdout_colours(&self) -> bool {
+        self.stdout_colours
+    }
+
+    /// Whether stdout is a terminal.
+    pub(crate) fn stdout_is_terminal(&self) -> bool {
+        self.stdout_is_terminal
     }
 
     /// Whether stderr takes colours.
@@ -98,8 +112,16 @@ impl Ui {
     /// # Errors
     /// As [`result`](Self::result).
     pub(crate) fn stdout(&self, text: &str) -> Result<()> {
+        self.bytes(text.as_bytes())
+    }
+
+    /// Shows bytes that are the result as they are.
+    ///
+    /// # Errors
+    /// As [`result`](Self::result).
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Result<()> {
         let mut stdout = io::stdout();
-        let written = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
+        let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
         match written {
             // The work is done; that nobody reads to the end is the reader's choice.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),

@@ -13,6 +13,10 @@ use pyro::ErrorCode;
 use crate::failure::Failure;
 use crate::ui::{ColourChoice, Form, Ui, Verbosity};
 
+/// The commands that take a guest's command after `--`.
+const RUN: &str = "pyro run";
+const EXEC: &str = "pyro workspace exec";
+
 /// The words of a command line, before or without parsing.
 #[derive(Debug)]
 pub(crate) struct RawArguments<'a> {
@@ -96,7 +100,13 @@ impl<'a> Explanation<'a> {
         let root = P::command();
         let mut command = root.get_name().to_owned();
         let mut current = &root;
-        for word in &raw.words[..raw.own] {
+        // A word that is no command may be followed by one that is a command elsewhere.
+        let unknown = match error.get(ContextKind::InvalidSubcommand) {
+            Some(ContextValue::String(name)) => Some(OsStr::new(name)),
+            _ => None,
+        };
+        let own = raw.words[..raw.own].iter();
+        for word in own.take_while(|word| Some(word.as_os_str()) != unknown) {
             if let Some(child) = current.find_subcommand(word) {
                 command = format!("{command} {}", child.get_name());
                 current = child;
@@ -132,7 +142,7 @@ impl<'a> Explanation<'a> {
                 let message = format!("`{}` needs a command", self.command);
                 (invalid, message, self.known_commands())
             }
-            ErrorKind::MissingRequiredArgument if self.is_run() => {
+            ErrorKind::MissingRequiredArgument if self.takes_command() && !self.lacks("<ID>") => {
                 (invalid, "no command to run".to_owned(), self.where_commands_go())
             }
             ErrorKind::MissingRequiredArgument => {
@@ -142,11 +152,7 @@ impl<'a> Explanation<'a> {
             }
             ErrorKind::InvalidValue => self.invalid_value(),
             ErrorKind::ValueValidation => (invalid, self.refused_value(), self.see_help()),
-            // No two different options of ours exclude each other.
-            ErrorKind::ArgumentConflict => {
-                let message = format!("`{}` can be given only once", self.option());
-                (invalid, message, self.see_help())
-            }
+            ErrorKind::ArgumentConflict => (invalid, self.conflict(), self.see_help()),
             _ => (invalid, self.words_of_clap(), self.see_help()),
         }
     }
@@ -167,7 +173,7 @@ impl<'a> Explanation<'a> {
         let hint = self.suggestion(ContextKind::SuggestedArg);
         let hint = match hint {
             Some(hint) => hint,
-            None if self.is_run() && !self.has_separator() => self.where_commands_go(),
+            None if self.takes_command() && !self.has_separator() => self.where_commands_go(),
             None => self.see_help(),
         };
         (unknown, message, hint)
@@ -190,6 +196,16 @@ impl<'a> Explanation<'a> {
         (invalid, message, hint)
     }
 
+    /// An option that is there twice, or beside one that excludes it.
+    fn conflict(&self) -> String {
+        let option = self.option();
+        let other = self.list(ContextKind::PriorArg).into_iter().next();
+        match other.map(|other| without_value(&other)) {
+            Some(other) if other != option => format!("`{option}` cannot be given together with `{other}`"),
+            _ => format!("`{option}` can be given only once"),
+        }
+    }
+
     fn refused_value(&self) -> String {
         let value = self.text(ContextKind::InvalidValue);
         let reason = std::error::Error::source(self.error)
@@ -200,7 +216,7 @@ impl<'a> Explanation<'a> {
 
     /// The words with `--` put before `argument`, if that is all that was wrong.
     fn with_separator(&self, argument: &str) -> Option<String> {
-        if !self.is_run() || self.has_separator() {
+        if !self.takes_command() || self.has_separator() {
             return None;
         }
         let words = self.raw.words;
@@ -219,15 +235,24 @@ impl<'a> Explanation<'a> {
         let mut example = self.raw.words[..self.raw.own].to_vec();
         example.extend(["--", "git", "--version"].map(OsString::from));
         if !(self.parses)(&example) {
-            example = ["pyro", "run", "debian:12", "--", "git", "--version"]
-                .map(OsString::from)
-                .to_vec();
+            let words = match self.command.as_str() {
+                EXEC => &["pyro", "workspace", "exec", "alpha", "--", "git", "--version"][..],
+                _ => &["pyro", "run", "debian:12", "--", "git", "--version"],
+            };
+            example = words.iter().map(OsString::from).collect();
         }
         format!("the command goes after `--`, as in `{}`", shown(&example))
     }
 
-    fn is_run(&self) -> bool {
-        self.command == "pyro run"
+    fn takes_command(&self) -> bool {
+        [RUN, EXEC].contains(&self.command.as_str())
+    }
+
+    /// Whether an argument is among those that are missing.
+    fn lacks(&self, argument: &str) -> bool {
+        self.list(ContextKind::InvalidArg)
+            .iter()
+            .any(|missing| missing == argument)
     }
 
     fn has_separator(&self) -> bool {
@@ -256,11 +281,7 @@ impl<'a> Explanation<'a> {
 
     /// The option an error is about, without the name of its value.
     fn option(&self) -> String {
-        let argument = self.text(ContextKind::InvalidArg);
-        let name = argument
-            .split_once(" <")
-            .map_or(argument.as_str(), |(name, _)| name);
-        name.to_owned()
+        without_value(&self.text(ContextKind::InvalidArg))
     }
 
     fn suggestion(&self, kind: ContextKind) -> Option<String> {
@@ -287,6 +308,11 @@ impl<'a> Explanation<'a> {
         let paragraph = text.lines().take_while(|line| !line.trim().is_empty());
         paragraph.map(str::trim).collect::<Vec<_>>().join(" ")
     }
+}
+
+fn without_value(option: &str) -> String {
+    let name = option.split_once(" <").map_or(option, |(name, _)| name);
+    name.to_owned()
 }
 
 /// Words as a shell would take them, with the program's plain name.

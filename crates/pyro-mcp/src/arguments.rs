@@ -21,8 +21,12 @@ pub(crate) struct Arguments(BTreeMap<&'static str, Argument>);
 
 #[derive(Debug)]
 enum Argument {
+    Absent,
     Text(String),
     Integer(u64),
+    Flag(bool),
+    Map(BTreeMap<String, String>),
+    List(Vec<String>),
 }
 
 /// Arguments that cannot be used.
@@ -55,8 +59,22 @@ pub(crate) enum ArgumentError {
     /// A value of another type.
     #[error("`{name}` must be text, got `{given}`")]
     NotText { name: &'static str, given: String },
+    /// Text over a limit of what can be handed over at once.
+    #[error("`{name}` has {given} bytes, the limit is {limit}")]
+    TooLarge {
+        name: &'static str,
+        given: usize,
+        limit: usize,
+    },
+    /// A value that is none of those allowed.
+    #[error("`{name}` must be {wanted}, got `{given}`")]
+    NotOfKind {
+        name: &'static str,
+        wanted: String,
+        given: String,
+    },
     /// No whole number, or one outside its range.
-    #[error("`{name}` must be {}–{}, got `{given}`", range.start(), range.end())]
+    #[error("`{name}` must be {}, got `{given}`", bounds(range))]
     NotInRange {
         name: &'static str,
         range: RangeInclusive<u64>,
@@ -68,6 +86,7 @@ impl Diagnosis for ArgumentError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Unknown { .. } => ErrorCode::UnknownArgument,
+            Self::TooLarge { .. } => ErrorCode::TooLarge,
             _ => ErrorCode::InvalidArgument,
         }
     }
@@ -86,6 +105,11 @@ impl Diagnosis for ArgumentError {
             }
             Self::Nul { name } => format!("remove the NUL character from `{name}`"),
             Self::TooLong { name, .. } => format!("shorten `{name}`, or split the work over several calls"),
+            Self::TooLarge { .. } => "split it over several calls, or use workspace_sync_push".to_owned(),
+            Self::NotOfKind { name, wanted, .. } => format!("pass `{name}` as {wanted}"),
+            Self::NotInRange { name, range, .. } if *range.end() == u64::MAX => {
+                format!("pass `{name}` as a whole number of at least {}", range.start())
+            }
             Self::NotInRange { name, range, .. } => format!(
                 "pass `{name}` as a whole number of at least {} and at most {}",
                 range.start(),
@@ -117,20 +141,78 @@ impl Arguments {
         checked.collect::<Result<_, _>>().map(Self)
     }
 
-    /// The value of a text parameter of this tool.
+    /// The value of a text parameter of this tool that has one in any case.
     pub(crate) fn text(&self, name: &'static str) -> &str {
+        match self.optional_text(name) {
+            Some(text) => text,
+            None => unreachable!("`{name}` of this tool may be absent"),
+        }
+    }
+
+    /// The value of a text parameter of this tool.
+    pub(crate) fn optional_text(&self, name: &'static str) -> Option<&str> {
         match self.0.get(name) {
-            Some(Argument::Text(text)) => text,
+            Some(Argument::Text(text)) => Some(text),
+            Some(Argument::Absent) => None,
             _ => unreachable!("`{name}` is no text parameter of this tool"),
         }
     }
 
-    /// The value of an integer parameter of this tool.
+    /// The value of an integer parameter of this tool that has one in any case.
     pub(crate) fn integer(&self, name: &'static str) -> u64 {
+        match self.optional_integer(name) {
+            Some(value) => value,
+            None => unreachable!("`{name}` of this tool may be absent"),
+        }
+    }
+
+    /// The value of an integer parameter of this tool.
+    pub(crate) fn optional_integer(&self, name: &'static str) -> Option<u64> {
         match self.0.get(name) {
-            Some(Argument::Integer(value)) => *value,
+            Some(Argument::Integer(value)) => Some(*value),
+            Some(Argument::Absent) => None,
             _ => unreachable!("`{name}` is no integer parameter of this tool"),
         }
+    }
+
+    /// The value of a parameter of this tool that is yes or no, and has one in any case.
+    pub(crate) fn flag(&self, name: &'static str) -> bool {
+        match self.optional_flag(name) {
+            Some(value) => value,
+            None => unreachable!("`{name}` of this tool may be absent"),
+        }
+    }
+
+    /// The value of a parameter of this tool that is yes or no.
+    pub(crate) fn optional_flag(&self, name: &'static str) -> Option<bool> {
+        match self.0.get(name) {
+            Some(Argument::Flag(value)) => Some(*value),
+            Some(Argument::Absent) => None,
+            _ => unreachable!("`{name}` is not yes or no in this tool"),
+        }
+    }
+
+    /// The names and texts of a parameter of this tool; none where nothing is given.
+    pub(crate) fn map(&self, name: &'static str) -> BTreeMap<String, String> {
+        match self.0.get(name) {
+            Some(Argument::Map(map)) => map.clone(),
+            Some(Argument::Absent) => BTreeMap::new(),
+            _ => unreachable!("`{name}` has no names and texts in this tool"),
+        }
+    }
+
+    /// The texts of a parameter of this tool; none where nothing is given.
+    pub(crate) fn list(&self, name: &'static str) -> &[String] {
+        match self.0.get(name) {
+            Some(Argument::List(list)) => list,
+            Some(Argument::Absent) => &[],
+            _ => unreachable!("`{name}` is no list in this tool"),
+        }
+    }
+
+    /// Whether this tool, in this profile, has the parameter.
+    pub(crate) fn has(&self, name: &'static str) -> bool {
+        self.0.contains_key(name)
     }
 }
 
@@ -157,24 +239,62 @@ fn unknown(tool: &'static str, parameters: &[Parameter], given: JsonObject) -> A
 
 fn check(parameter: &Parameter, value: Option<Value>) -> Result<Argument, ArgumentError> {
     let name = parameter.name;
-    match (&parameter.kind, value) {
-        (Kind::Text { max_bytes, .. }, Some(value)) => text(name, *max_bytes, value).map(Argument::Text),
-        (Kind::Text { default, .. }, None) => match default {
-            Some(default) => Ok(Argument::Text(default.clone())),
-            None => Err(ArgumentError::Missing { name }),
+    let Some(value) = value else {
+        return match default(&parameter.kind) {
+            Argument::Absent if parameter.required => Err(ArgumentError::Missing { name }),
+            default => Ok(default),
+        };
+    };
+    match &parameter.kind {
+        Kind::Text { max_bytes, .. } => text(name, *max_bytes, value).map(Argument::Text),
+        Kind::Verbatim { max_bytes, .. } => verbatim(name, *max_bytes, value).map(Argument::Text),
+        Kind::Choice { words, .. } => choice(name, words, &value).map(Argument::Text),
+        Kind::Integer { range, .. } => match whole(&value).filter(|value| range.contains(value)) {
+            Some(value) => Ok(Argument::Integer(value)),
+            None => Err(ArgumentError::NotInRange {
+                name,
+                range: range.clone(),
+                given: shown(&value.to_string()),
+            }),
         },
-        (Kind::Integer { range, .. }, Some(value)) => {
-            match whole(&value).filter(|value| range.contains(value)) {
-                Some(value) => Ok(Argument::Integer(value)),
-                None => Err(ArgumentError::NotInRange {
-                    name,
-                    range: range.clone(),
-                    given: shown(&value.to_string()),
-                }),
+        Kind::Flag { .. } => match value {
+            Value::Bool(value) => Ok(Argument::Flag(value)),
+            other => Err(not_of_kind(name, "true or false", &other)),
+        },
+        Kind::Map => match &value {
+            Value::Object(map) => {
+                texts(map.iter().map(|(name, text)| (name.clone(), text))).map(Argument::Map)
             }
+            _ => None,
         }
-        (Kind::Integer { default, .. }, None) => Ok(Argument::Integer(*default)),
+        .ok_or_else(|| not_of_kind(name, "an object with strings as values", &value)),
+        Kind::List => match &value {
+            Value::Array(list) => list
+                .iter()
+                .map(|text| Some(text.as_str()?.to_owned()))
+                .collect::<Option<_>>()
+                .map(Argument::List),
+            _ => None,
+        }
+        .ok_or_else(|| not_of_kind(name, "a list of strings", &value)),
     }
+}
+
+fn default(kind: &Kind) -> Argument {
+    let text = |text: Option<&str>| text.map(|text| Argument::Text(text.to_owned()));
+    let default = match kind {
+        Kind::Text { default, .. } => text(default.as_deref()),
+        Kind::Verbatim { default, .. } | Kind::Choice { default, .. } => text(*default),
+        Kind::Integer { default, .. } => default.map(Argument::Integer),
+        Kind::Flag { default } => default.map(Argument::Flag),
+        Kind::Map | Kind::List => None,
+    };
+    default.unwrap_or(Argument::Absent)
+}
+
+fn texts<'a>(map: impl Iterator<Item = (String, &'a Value)>) -> Option<BTreeMap<String, String>> {
+    map.map(|(name, text)| Some((name, text.as_str()?.to_owned())))
+        .collect()
 }
 
 fn text(name: &'static str, limit: Option<usize>, value: Value) -> Result<String, ArgumentError> {
@@ -189,10 +309,50 @@ fn text(name: &'static str, limit: Option<usize>, value: Value) -> Result<String
             }),
             None => Ok(text),
         },
-        other => Err(ArgumentError::NotText {
-            name,
-            given: shown(&other.to_string()),
-        }),
+        other => Err(not_text(name, &other)),
+    }
+}
+
+fn verbatim(name: &'static str, limit: Option<usize>, value: Value) -> Result<String, ArgumentError> {
+    match value {
+        Value::String(text) => match limit.filter(|limit| text.len() > *limit) {
+            Some(limit) => Err(ArgumentError::TooLarge {
+                name,
+                given: text.len(),
+                limit,
+            }),
+            None => Ok(text),
+        },
+        other => Err(not_text(name, &other)),
+    }
+}
+
+fn choice(name: &'static str, words: &[&str], value: &Value) -> Result<String, ArgumentError> {
+    match value.as_str().filter(|word| words.contains(word)) {
+        Some(word) => Ok(word.to_owned()),
+        None => Err(not_of_kind(name, &format!("one of {}", words.join(", ")), value)),
+    }
+}
+
+fn not_text(name: &'static str, given: &Value) -> ArgumentError {
+    ArgumentError::NotText {
+        name,
+        given: shown(&given.to_string()),
+    }
+}
+
+fn not_of_kind(name: &'static str, wanted: &str, given: &Value) -> ArgumentError {
+    ArgumentError::NotOfKind {
+        name,
+        wanted: wanted.to_owned(),
+        given: shown(&given.to_string()),
+    }
+}
+
+fn bounds(range: &RangeInclusive<u64>) -> String {
+    match range.end() {
+        &u64::MAX => format!("at least {}", range.start()),
+        end => format!("{}–{end}", range.start()),
     }
 }
 
@@ -224,30 +384,24 @@ mod tests {
 
     fn parse(given: &Value) -> Result<Arguments, ArgumentError> {
         let parameters = [
-            Parameter {
-                name: "command",
-                description: "",
-                kind: Kind::Text {
+            Parameter::new(
+                "command",
+                "",
+                Kind::Text {
                     max_bytes: Some(8),
                     default: None,
                 },
-            },
-            Parameter {
-                name: "environment",
-                description: "",
-                kind: Kind::Text {
+            )
+            .required(),
+            Parameter::new(
+                "environment",
+                "",
+                Kind::Text {
                     max_bytes: None,
-                    default: Some("debian".to_owned()),
+                    default: Some("debian".into()),
                 },
-            },
-            Parameter {
-                name: "mem_mib",
-                description: "",
-                kind: Kind::Integer {
-                    range: 128..=4096,
-                    default: 1024,
-                },
-            },
+            ),
+            Parameter::integer("mem_mib", "", 128..=4096, 1024),
         ];
         Arguments::parse("vm_run", &parameters, given.as_object().cloned())
     }
@@ -340,5 +494,79 @@ mod tests {
     fn a_long_refused_value_is_not_repeated_in_full() {
         let (_, message, _) = refusal(&json!({"command": {"x": "y".repeat(5000)}}));
         assert!(message.chars().count() < 150, "{message}");
+    }
+
+    fn parse_all(given: &Value) -> Result<Arguments, ArgumentError> {
+        let parameters = [
+            Parameter::new(
+                "patch",
+                "",
+                Kind::Verbatim {
+                    max_bytes: Some(4),
+                    default: None,
+                },
+            ),
+            Parameter::verbatim_or("path", "", "/workspace"),
+            Parameter::choice("stream", "", &["both", "stdout"], Some("both")),
+            Parameter::number("offset", "", 1..=u64::MAX),
+            Parameter::flag("force", ""),
+            Parameter::new("labels", "", Kind::Map),
+            Parameter::new("names", "", Kind::List),
+        ];
+        Arguments::parse("workspace_x", &parameters, given.as_object().cloned())
+    }
+
+    #[test]
+    fn every_kind_has_its_value_or_its_default() {
+        let none = parse_all(&json!({"names": null})).unwrap();
+        assert_eq!(none.optional_text("patch"), None);
+        assert_eq!(none.text("path"), "/workspace");
+        assert_eq!(none.text("stream"), "both");
+        assert_eq!(none.optional_integer("offset"), None);
+        assert!(!none.flag("force"));
+        assert!(none.map("labels").is_empty() && none.list("names").is_empty());
+        assert!(none.has("path") && !none.has("user"));
+        let all = parse_all(&json!({
+            "patch": " \n", "path": "", "stream": "stdout", "offset": u64::MAX, "force": true,
+            "labels": {"a": "b"}, "names": ["x", ""],
+        }))
+        .unwrap();
+        assert_eq!((all.text("patch"), all.text("path")), (" \n", ""));
+        assert_eq!(all.optional_integer("offset"), Some(u64::MAX));
+        assert!(all.flag("force"));
+        assert_eq!(all.map("labels")["a"], "b");
+        assert_eq!(all.list("names"), ["x", ""]);
+    }
+
+    #[test]
+    fn a_value_of_another_kind_names_what_is_wanted() {
+        for (given, message) in [
+            (json!({"patch": 1}), "`patch` must be text, got `1`"),
+            (
+                json!({"stream": "err"}),
+                "`stream` must be one of both, stdout, got `\"err\"`",
+            ),
+            (json!({"offset": 0}), "`offset` must be at least 1, got `0`"),
+            (
+                json!({"force": "yes"}),
+                "`force` must be true or false, got `\"yes\"`",
+            ),
+            (
+                json!({"labels": {"a": 1}}),
+                "`labels` must be an object with strings as values, got `{\"a\":1}`",
+            ),
+            (
+                json!({"names": "a"}),
+                "`names` must be a list of strings, got `\"a\"`",
+            ),
+        ] {
+            let error = parse_all(&given).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::InvalidArgument);
+            assert_eq!(error.to_string(), message);
+            assert!(error.hint().unwrap().starts_with("pass `"), "{message}");
+        }
+        let error = parse_all(&json!({"patch": "12345"})).unwrap_err();
+        assert_eq!(error.code(), ErrorCode::TooLarge);
+        assert_eq!(error.to_string(), "`patch` has 5 bytes, the limit is 4");
     }
 }

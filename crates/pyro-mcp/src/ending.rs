@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use pyro::{Diagnosis, ErrorCode};
 use tokio_util::sync::CancellationToken;
 
 /// How long a cancelled call's run may take to end by itself: TERM, KILL after 2 s, removal of the VM. The contract
@@ -10,6 +11,34 @@ const CANCEL_GRACE: Duration = Duration::from_millis(2800);
 
 /// The same when the server leaves, which it does within 1 s.
 const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
+
+/// A call that ended before its work did.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+pub(crate) enum Cancelled {
+    /// A command in a VM of its own.
+    #[error("the call was cancelled before its command ended; its VM is removed")]
+    Run,
+    /// A command in a workspace.
+    #[error("the call was cancelled before its command ended; the workspace is kept")]
+    Exec,
+    /// Anything else.
+    #[error("the call was cancelled before it was done")]
+    Other,
+}
+
+impl Diagnosis for Cancelled {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::Cancelled
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Run => "call again to run the command from the beginning".to_owned(),
+            Self::Exec => "see what it printed with workspace_logs".to_owned(),
+            Self::Other => "call again".to_owned(),
+        })
+    }
+}
 
 /// When one call must end early: its client cancels it, or the server leaves.
 #[derive(Debug, Clone)]
@@ -32,6 +61,24 @@ impl Ending {
     /// Whether the call must end.
     pub(crate) fn is_asked(&self) -> bool {
         self.call.is_cancelled() || self.server.is_cancelled()
+    }
+
+    /// Does work that leaves nothing half done when it is dropped, which happens as soon as the client cancels the call.
+    ///
+    /// A server that leaves lets it go on for as long as it can: a client may close its end right after its last request.
+    pub(crate) async fn unless_asked<T>(
+        &self,
+        work: impl Future<Output = pyro::Result<T>>,
+    ) -> pyro::Result<T> {
+        tokio::select! {
+            biased;
+            () = self.call.cancelled() => Err(Cancelled::Other.into()),
+            result = work => result,
+            () = async {
+                self.server.cancelled().await;
+                tokio::time::sleep(SHUTDOWN_GRACE).await;
+            } => Err(Cancelled::Other.into()),
+        }
     }
 
     /// Waits, once the call must end, until it must have ended.
@@ -81,5 +128,20 @@ mod tests {
             server.cancel();
         });
         assert_eq!(begin.elapsed(), Duration::from_secs(1) + SHUTDOWN_GRACE);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn work_is_dropped_with_its_call_and_finished_by_a_server_that_leaves() {
+        let slow = || async {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            Ok(())
+        };
+        let left = ending();
+        left.server.cancel();
+        left.unless_asked(slow()).await.unwrap();
+        let cancelled = ending();
+        cancelled.call.cancel();
+        let error = cancelled.unless_asked(slow()).await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::Cancelled);
     }
 }

@@ -4,8 +4,8 @@ use pyro::Error;
 use rmcp::model::{CallToolResult, ContentBlock};
 use serde_json::{Value, json};
 
-use crate::options::Structured;
 use crate::render;
+use crate::words::Words;
 
 /// The longest text of a failure, in characters.
 const MOST_CHARS: usize = 1000;
@@ -13,40 +13,46 @@ const MOST_CHARS: usize = 1000;
 /// The longest message and the longest hint in it.
 const MOST_PART_CHARS: usize = 350;
 
+/// The most items shown of a list in the details, each on a line of its own.
+const MOST_ITEMS: usize = 50;
+
+/// The longest line of an item.
+const MOST_ITEM_CHARS: usize = 600;
+
 /// The result of a call that could not do its job.
-pub(crate) fn failure(error: &Error, structured: Structured) -> CallToolResult {
-    let mut result = CallToolResult::error(vec![ContentBlock::text(text(error))]);
-    if structured == Structured::All {
+pub(crate) fn failure(error: &Error, words: &Words, is_structured: bool) -> CallToolResult {
+    let mut result = CallToolResult::error(vec![ContentBlock::text(text(error, words))]);
+    if is_structured {
         let mut object = error.to_json();
-        if let Some(hint) = hint(error) {
-            object["hint"] = hint.into();
+        object["message"] = words.without_places(&error.message()).into();
+        if let Some(hint) = error.hint() {
+            object["hint"] = words.hint(&hint).into();
         }
         result.structured_content = Some(json!({"error": object}));
     }
     result
 }
 
-/// The next step, in a tool's words: the library names the size of a VM as the command line does.
-fn hint(error: &Error) -> Option<String> {
-    error.hint().map(|hint| hint.replace("--mem-mib", "mem_mib"))
-}
-
-fn text(error: &Error) -> String {
+fn text(error: &Error, words: &Words) -> String {
     let part = |text: &str| bounded(render::clean(text).trim_end(), MOST_PART_CHARS);
-    let mut text = format!("error {}: {}", error.code(), part(&error.message()));
-    if let Some(hint) = hint(error) {
+    let message = words.without_places(&error.message());
+    let mut text = format!("error {}: {}", error.code(), part(&message));
+    if let Some(hint) = error.hint() {
         text.push_str("\nhint: ");
-        text.push_str(&part(&hint));
+        text.push_str(&part(&words.hint(&hint)));
     }
     // Hosts show a model either the text or the structured form, so facts such as a console's last lines go here too.
-    let details: String = error
+    let (lists, facts): (Vec<_>, Vec<_>) = error
         .details()
         .into_iter()
         .flatten()
-        .map(|(name, value)| detail(&name, &value))
-        .collect();
+        .partition(|(_, value)| value.is_array());
+    let facts: String = facts.iter().map(|(name, value)| detail(name, value)).collect();
     let room = MOST_CHARS.saturating_sub(text.chars().count());
-    text.push_str(&bounded(&details, room));
+    text.push_str(&bounded(&facts, room));
+    for (name, list) in &lists {
+        text.push_str(&items(name, list.as_array().map_or(&[], Vec::as_slice)));
+    }
     text
 }
 
@@ -57,6 +63,36 @@ fn detail(name: &str, value: &Value) -> String {
         }
         Value::String(line) => format!("\n{name}: {}", render::clean(line)),
         other => format!("\n{name}: {other}"),
+    }
+}
+
+/// A list, such as the hunks of a patch that do not fit, with one line for each item.
+fn items(name: &str, list: &[Value]) -> String {
+    let mut text = format!("\n{name}:");
+    for item in list.iter().take(MOST_ITEMS) {
+        text.push_str("\n- ");
+        text.push_str(&bounded(&item_line(item), MOST_ITEM_CHARS).replace('\n', " "));
+    }
+    if list.len() > MOST_ITEMS {
+        text.push_str(&format!("\n- and {} more", list.len() - MOST_ITEMS));
+    }
+    text
+}
+
+fn item_line(item: &Value) -> String {
+    let shown = |value: &Value| match value {
+        Value::String(text) => render::clean(text).into_owned(),
+        other => other.to_string(),
+    };
+    match item {
+        Value::Object(fields) => {
+            let fields: Vec<_> = fields
+                .iter()
+                .map(|(name, value)| format!("{name}: {}", shown(value)))
+                .collect();
+            fields.join(", ")
+        }
+        other => shown(other),
     }
 }
 
@@ -71,7 +107,7 @@ fn bounded(text: &str, max_chars: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use pyro::{Diagnosis, ErrorCode};
+    use pyro::{Diagnosis, ErrorCode, Settings};
     use serde_json::Map;
 
     use super::*;
@@ -104,13 +140,21 @@ mod tests {
         })
     }
 
+    fn failed(error: &Error, is_structured: bool) -> CallToolResult {
+        failure(
+            error,
+            &Words::new(&Settings::new("/state", "/cache")),
+            is_structured,
+        )
+    }
+
     fn shown(result: &CallToolResult) -> String {
         result.content[0].as_text().unwrap().text.clone()
     }
 
     #[test]
     fn a_failure_is_code_message_hint_and_details() {
-        let result = failure(&sample("kernel panic", "one\n\x1b[31mtwo\n"), Structured::Auto);
+        let result = failed(&sample("kernel panic", "one\n\x1b[31mtwo\n"), false);
         assert_eq!(result.is_error, Some(true));
         assert_eq!(result.structured_content, None);
         assert_eq!(
@@ -126,7 +170,7 @@ mod tests {
 
     #[test]
     fn with_structure_the_object_is_there_too() {
-        let result = failure(&sample("kernel panic", ""), Structured::All);
+        let result = failed(&sample("kernel panic", ""), true);
         let structured = result.structured_content.unwrap();
         assert_eq!(structured["error"]["code"], "boot-failed");
         assert_eq!(structured["error"]["details"]["status"], 1);
@@ -134,7 +178,7 @@ mod tests {
 
     #[test]
     fn a_hint_names_parameters_and_not_flags() {
-        let result = failure(&sample("kernel panic", ""), Structured::All);
+        let result = failed(&sample("kernel panic", ""), true);
         let structured = result.structured_content.as_ref().unwrap();
         assert_eq!(
             structured["error"]["hint"],
@@ -145,14 +189,42 @@ mod tests {
 
     #[test]
     fn a_failure_is_never_longer_than_its_limit_and_keeps_its_hint() {
-        let text = shown(&failure(
-            &sample(&"x".repeat(9000), &"y".repeat(9000)),
-            Structured::Auto,
-        ));
+        let text = shown(&failed(&sample(&"x".repeat(9000), &"y".repeat(9000)), false));
         assert!(text.chars().count() <= MOST_CHARS, "{}", text.len());
         assert!(
             text.starts_with("error boot-failed: ") && text.contains("hint: last console"),
             "{text}"
         );
+    }
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("2 of 3 hunks do not fit")]
+    struct Hunks;
+
+    impl Diagnosis for Hunks {
+        fn code(&self) -> ErrorCode {
+            ErrorCode::PatchFailed
+        }
+
+        fn details(&self) -> Option<Map<String, Value>> {
+            let hunks = json!({"hunks": [
+                {"path": "a", "hunk": 1, "reason": "no such line", "near": ["x\ny"]},
+                {"path": "b", "hunk": 2, "reason": "z".repeat(5000)},
+            ]});
+            hunks.as_object().cloned()
+        }
+    }
+
+    #[test]
+    fn each_item_of_a_list_has_a_line_whatever_its_length() {
+        let text = shown(&failed(&Hunks.into(), false));
+        let lines: Vec<_> = text.lines().collect();
+        assert_eq!(lines.len(), 4, "{text}");
+        assert_eq!(lines[1], "hunks:");
+        assert_eq!(
+            lines[2],
+            "- hunk: 1, near: [\"x\\ny\"], path: a, reason: no such line"
+        );
+        assert!(lines[3].chars().count() <= MOST_ITEM_CHARS + 2);
     }
 }

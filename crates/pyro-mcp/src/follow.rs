@@ -1,56 +1,39 @@
-//! The one place that starts runs: a run under way, its progress, and its early end.
+//! The one place that starts commands: a command under way, who hears of it, and its early end.
 
 use std::pin::pin;
 
-use pyro::object::VmExec;
-use pyro::{Diagnosis, ErrorCode, Pyro, Run, RunRequest};
+use pyro::{Run, RunEvent};
 
-use crate::ending::Ending;
-use crate::progress::Progress;
+use crate::ending::{Cancelled, Ending};
 
-/// A call that ended before its command did.
-#[derive(Debug, thiserror::Error)]
-#[error("the call was cancelled before its command ended; its VM is removed")]
-struct Cancelled;
-
-impl Diagnosis for Cancelled {
-    fn code(&self) -> ErrorCode {
-        ErrorCode::Cancelled
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("call again to run the command from the beginning".to_owned())
-    }
-}
-
-/// Runs a command to its end, or to the call's if that comes first.
-pub(crate) async fn follow(
-    pyro: &Pyro,
-    request: RunRequest,
+/// Runs a command to its end, or to the call's if that comes first. `note` hears every event.
+pub(crate) async fn follow<T: Send + 'static>(
+    start: impl FnOnce() -> Run<T>,
     ending: &Ending,
-    progress: Progress,
-) -> pyro::Result<VmExec> {
+    note: impl FnMut(&RunEvent),
+    cancelled: Cancelled,
+) -> pyro::Result<T> {
     if ending.is_asked() {
-        return Err(Cancelled.into());
+        return Err(cancelled.into());
     }
-    let run = pyro.start_run(request);
+    let run = start();
     let control = run.control();
-    let mut work = pin!(to_its_end(run, progress));
+    let mut work = pin!(to_its_end(run, note));
     tokio::select! {
         result = &mut work => return result,
         () = ending.asked() => control.cancel(),
     }
     tokio::select! {
         result = work => result,
-        // Dropping the run kills the VM.
-        () = ending.overdue() => Err(Cancelled.into()),
+        // Dropping the run ends the command, and with it a VM of its own.
+        () = ending.overdue() => Err(cancelled.into()),
     }
 }
 
-async fn to_its_end(mut run: Run, progress: Progress) -> pyro::Result<VmExec> {
+async fn to_its_end<T: Send + 'static>(mut run: Run<T>, mut note: impl FnMut(&RunEvent)) -> pyro::Result<T> {
     // Events are taken as they come, with or without anyone to tell: output that is not taken stops the command.
     while let Some(event) = run.next_event().await {
-        progress.note(&event);
+        note(&event);
     }
     run.finish().await
 }

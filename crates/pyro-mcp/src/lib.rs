@@ -10,6 +10,7 @@ mod arguments;
 mod ending;
 mod failure;
 mod follow;
+mod host_paths;
 mod options;
 mod profile;
 mod progress;
@@ -20,6 +21,7 @@ mod server;
 mod stdio;
 mod tool;
 mod watched;
+mod words;
 
 pub use options::{ServerOptions, Structured};
 pub use profile::Profile;

@@ -1,5 +1,6 @@
 //! What a server is started with; nothing of it changes while the server runs.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use pyro::IsolationFloor;
@@ -19,6 +20,9 @@ pub struct ServerOptions {
     pub isolation: Option<IsolationFloor>,
     /// Which results carry a structured form.
     pub structured: Structured,
+    /// Directories of the host from which clients may bring in files, and to which they may bring out some; the roots
+    /// that a client announces are allowed besides.
+    pub allow_host_paths: Vec<PathBuf>,
 }
 
 impl ServerOptions {

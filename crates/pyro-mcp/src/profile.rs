@@ -5,24 +5,73 @@ use std::str::FromStr;
 
 use pyro::argument::InvalidArgument;
 
+use crate::tool::{self, Tool};
+
 /// A fixed set of tools. Chosen when the server starts, never changed while it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum Profile {
     /// One-shot runs only: the tool `vm_run`.
-    #[default]
     VmRun,
+    /// And workspaces: their life, their commands, their files.
+    WorkspaceCore,
+    /// Every tool, with every parameter.
+    #[default]
+    WorkspaceFull,
+}
+
+const EVERY: &[Profile] = Profile::ALL;
+const WORKSPACES: &[Profile] = &[Profile::WorkspaceCore, Profile::WorkspaceFull];
+
+/// Every tool and the profiles that have it, in the order of the names.
+const TOOLS: &[(&dyn Tool, &[Profile])] = &[
+    (&tool::VmRun, EVERY),
+    (&tool::Create, WORKSPACES),
+    (&tool::Delete, WORKSPACES),
+    (&tool::Diff, WORKSPACES),
+    (&tool::Exec, WORKSPACES),
+    (&tool::Export, WORKSPACES),
+    (&tool::FileList, WORKSPACES),
+    (&tool::FileRead, WORKSPACES),
+    (&tool::FileWrite, WORKSPACES),
+    (&tool::List, WORKSPACES),
+    (&tool::Logs, WORKSPACES),
+    (&tool::PatchApply, WORKSPACES),
+    (&tool::Reset, WORKSPACES),
+    (&tool::Status, WORKSPACES),
+    (&tool::SyncPush, WORKSPACES),
+    (&tool::Update, WORKSPACES),
+];
+
+/// The tools of a profile, in the order of their names.
+pub(crate) fn tools_of(profile: Profile) -> impl Iterator<Item = &'static dyn Tool> {
+    TOOLS
+        .iter()
+        .filter(move |(_, profiles)| profiles.contains(&profile))
+        .map(|(tool, _)| *tool)
+}
+
+/// The names of all tools.
+pub(crate) fn tool_names() -> impl Iterator<Item = &'static str> {
+    TOOLS.iter().map(|(tool, _)| tool.name())
 }
 
 impl Profile {
     /// Every profile.
-    pub const ALL: &[Self] = &[Self::VmRun];
+    pub const ALL: &[Self] = &[Self::VmRun, Self::WorkspaceCore, Self::WorkspaceFull];
 
     /// The name as the command line spells it.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::VmRun => "vm-run",
+            Self::WorkspaceCore => "workspace-core",
+            Self::WorkspaceFull => "workspace-full",
         }
+    }
+
+    /// Whether it has more than what every profile has.
+    pub(crate) fn is_full(self) -> bool {
+        self == Self::WorkspaceFull
     }
 
     /// What a client is told about the server as a whole. The first 200 characters stand alone, for hosts cut the rest.
@@ -35,6 +84,14 @@ impl Profile {
                  pick an environment that brings the tools (default {environment}). \
                  A non-zero exit code is a normal result. Raise timeout_seconds for slow commands."
             ),
+            Self::WorkspaceCore | Self::WorkspaceFull => format!(
+                "pyro keeps Linux VM workspaces, apart from this host. Call workspace_create first, then workspace_exec. \
+                 A workspace, its files and processes outlive calls, until workspace_delete.\n\
+                 seed_path brings a host directory to /workspace. Edit by workspace_patch_apply or workspace_file_write; \
+                 workspace_diff shows all changes, workspace_export takes results out, workspace_reset starts over. \
+                 No network: pick an environment that brings the tools (default {environment}). \
+                 vm_run is for one throwaway command. A non-zero exit code is a normal result."
+            ),
         }
     }
 }
@@ -46,7 +103,7 @@ impl FromStr for Profile {
         let known = Self::ALL.iter().copied().find(|profile| profile.as_str() == text);
         known.ok_or_else(|| InvalidArgument::Malformed {
             name: "profile",
-            problem: "must be vm-run",
+            problem: "must be vm-run, workspace-core or workspace-full",
             given: text.to_owned(),
         })
     }
@@ -67,7 +124,7 @@ mod tests {
         for profile in Profile::ALL {
             assert_eq!(profile.as_str().parse(), Ok(*profile));
         }
-        for absent in ["workspace-core", "workspace-full", "VM-RUN", ""] {
+        for absent in ["workspace", "core", "VM-RUN", ""] {
             let message = absent.parse::<Profile>().unwrap_err().to_string();
             assert!(
                 Profile::ALL.iter().all(|known| message.contains(known.as_str())),
@@ -96,5 +153,18 @@ mod tests {
             assert!(!text.contains(word), "{word}");
         }
         assert!(text.lines().next().unwrap().contains("vm_run"));
+    }
+
+    #[test]
+    fn the_instructions_for_workspaces_name_the_first_tool_and_only_tools_that_are_there() {
+        for profile in WORKSPACES {
+            let text = profile.instructions(pyro::DEFAULT_ENVIRONMENT);
+            assert!(text.lines().next().unwrap().contains("workspace_create"));
+            let known: Vec<_> = tools_of(*profile).map(Tool::name).collect();
+            let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            for word in words.filter(|word| word.starts_with("workspace_")) {
+                assert!(known.contains(&word), "{word}");
+            }
+        }
     }
 }

@@ -10,15 +10,18 @@ use rmcp::model::{
     ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult, ListToolsResult,
     PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, Tool as ToolModel,
 };
-use rmcp::service::RequestContext;
+use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio_util::sync::CancellationToken;
 
 use crate::arguments::Arguments;
 use crate::ending::Ending;
 use crate::failure::failure;
+use crate::host_paths::HostPaths;
 use crate::options::ServerOptions;
-use crate::tool::{Answer, Call, Defaults, Definition, Tool, tools_of};
+use crate::profile::tools_of;
+use crate::tool::{Answer, Call, Defaults, Definition, Tool};
+use crate::words::Words;
 
 /// How long a client may keep a list, in milliseconds. Lists never change while a server runs.
 const TTL_MS: u64 = 3_600_000;
@@ -30,6 +33,8 @@ pub struct Server {
     options: Arc<ServerOptions>,
     defaults: Arc<Defaults>,
     offers: Arc<[Offer]>,
+    host_paths: HostPaths,
+    words: Arc<Words>,
     ended: CancellationToken,
 }
 
@@ -45,6 +50,7 @@ impl Server {
     pub fn new(pyro: Pyro, options: ServerOptions) -> Self {
         let settings = pyro.settings();
         let defaults = Defaults {
+            profile: options.profile,
             environment: options
                 .environment
                 .clone()
@@ -53,7 +59,7 @@ impl Server {
         };
         let offers = tools_of(options.profile).map(|tool| {
             let definition = tool.definition(&defaults);
-            let model = definition.to_model(options.structured);
+            let model = definition.to_model(tool.name(), options.structured);
             Offer {
                 tool,
                 definition,
@@ -62,6 +68,8 @@ impl Server {
         });
         Self {
             offers: offers.collect(),
+            host_paths: HostPaths::new(&options.allow_host_paths),
+            words: Arc::new(Words::new(settings)),
             pyro,
             options: Arc::new(options),
             defaults: Arc::new(defaults),
@@ -86,11 +94,13 @@ impl Server {
         context: RequestContext<RoleServer>,
     ) -> Result<Answer, Error> {
         let definition = &offer.definition;
-        let arguments = Arguments::parse(definition.name, &definition.parameters, given)?;
+        let arguments = Arguments::parse(offer.tool.name(), &definition.parameters, given)?;
         let call = Call {
             pyro: self.pyro.clone(),
             options: Arc::clone(&self.options),
             host_memory_mib: self.defaults.host_memory_mib,
+            host_paths: self.host_paths.clone(),
+            words: Arc::clone(&self.words),
             ending: Ending {
                 call: context.ct.clone(),
                 server: self.ended.clone(),
@@ -153,9 +163,16 @@ impl ServerHandler for Server {
         };
         let result = match self.answer(offer, request.arguments, context).await {
             Ok(answer) => success(answer),
-            Err(error) => failure(&error, self.options.structured),
+            Err(error) => {
+                let is_structured = offer.definition.is_structured(self.options.structured);
+                failure(&error, &self.words, is_structured)
+            }
         };
         Ok(result.into())
+    }
+
+    async fn on_roots_list_changed(&self, _context: NotificationContext<RoleServer>) {
+        self.host_paths.forget_announced();
     }
 
     // rmcp answers these with empty lists unless told otherwise, although they are not declared.
@@ -193,8 +210,8 @@ impl ServerHandler for Server {
     }
 }
 
-/// Whether the request belongs to the era that has caching hints.
-fn is_stateless(context: &RequestContext<RoleServer>) -> bool {
+/// Whether the request belongs to the era that has caching hints, and nothing that a server asks a client.
+pub(crate) fn is_stateless(context: &RequestContext<RoleServer>) -> bool {
     context
         .protocol_version()
         .is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())

@@ -37,6 +37,8 @@ pub struct Settings {
     pub templates: bool,
     /// How registries are reached.
     pub registry: RegistryAccess,
+    /// The user's own file of what Git ignores (gitignore(5)); it need not exist.
+    pub git_excludes_file: Option<PathBuf>,
 }
 
 /// How registries are reached.
@@ -116,6 +118,7 @@ impl Settings {
             output_limit: DEFAULT_OUTPUT_LIMIT_MIB << 20,
             templates: true,
             registry: RegistryAccess::default(),
+            git_excludes_file: None,
         }
     }
 
@@ -159,6 +162,11 @@ impl Settings {
                 None => text(lookup, "HOME")?.map(|home| Path::new(&home).join(".docker")),
             },
         };
+        let config = match text(lookup, "XDG_CONFIG_HOME")? {
+            Some(dir) => Some(PathBuf::from(dir)),
+            None => text(lookup, "HOME")?.map(|home| Path::new(&home).join(".config")),
+        };
+        settings.git_excludes_file = config.map(|dir| dir.join("git/ignore"));
         Ok(settings)
     }
 }

@@ -146,8 +146,8 @@ mod tests {
             let fault = parse(path).unwrap_err();
             assert_eq!(fault.kind(), FaultKind::InvalidArgument, "{path}");
         }
-        assert!(TreePath::parse(Bytes::from(vec![b'a'; 256])).is_err());
-        assert!(TreePath::parse(Bytes::from("a/".repeat(2500) + "a")).is_err());
-        assert!(parse("...").is_ok());
+        TreePath::parse(Bytes::from(vec![b'a'; 256])).unwrap_err();
+        TreePath::parse(Bytes::from("a/".repeat(2500) + "a")).unwrap_err();
+        parse("...").unwrap();
     }
 }

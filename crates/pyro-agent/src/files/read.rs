@@ -293,7 +293,7 @@ mod tests {
         );
         let (waits, interest) = lasting_interest();
         drop(waits);
-        assert!(read(&tree, request, &interest).is_err());
+        read(&tree, request, &interest).unwrap_err();
     }
 
     #[test]

@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, Stat};
 
 use super::entry::{self, entry};
 use super::names::Names;
+use super::node;
 use super::path::{MAX_PATH_BYTES, TreePath};
 use super::resolve;
 
@@ -114,7 +115,7 @@ impl Level {
         }
         let stat = rustix::fs::statat(&self.directory, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
         let target = match entry::kind(&stat) {
-            FileKind::Symlink => resolve::target_at(self.directory.as_fd(), name).ok()?,
+            FileKind::Symlink => node::target(self.directory.as_fd(), name.as_bytes()).ok()?,
             _ => Bytes::new(),
         };
         Some((entry(path.into(), &stat, target), stat))

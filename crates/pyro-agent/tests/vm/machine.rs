@@ -32,8 +32,11 @@ const KERNEL: &str = "console=ttyS0 quiet panic=-1 reboot=t 8250.nr_uarts=1 rand
                       i8042.nomux i8042.nopnp i8042.dumbkbd cryptomgr.notests no_timer_check mitigations=off \
                       pyro.bus=pci";
 
+/// What the disk of a seed seems to hold, as in the product whatever the seed; it has blocks only for what is in it.
+const SEED_BYTES: u64 = 1 << 40;
+
 /// What a test's machine is made of.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Shape {
     /// The read-only image.
     pub(crate) root: PathBuf,
@@ -48,6 +51,8 @@ pub(crate) struct Shape {
 pub(crate) enum Disk {
     /// A fresh one.
     Own,
+    /// A fresh one, and beside it one for a seed, in which nothing is yet.
+    OwnAndSeed,
     /// None: changes are kept in memory.
     None,
 }
@@ -57,6 +62,7 @@ pub(crate) enum Disk {
 pub(crate) struct Machine {
     qemu: Child,
     files: TempDir,
+    shape: Shape,
     nonce: String,
 }
 
@@ -64,19 +70,34 @@ impl Machine {
     /// Starts a machine; it boots while the caller goes on.
     pub(crate) fn start(shape: &Shape) -> Result<Self, Failure> {
         let files = TempDir::with_prefix("pyro-agent-vm-")?;
-        let place = |name: &str| files.path().join(name);
-        let nonce = new_nonce()?;
-        if shape.disk == Disk::Own {
-            format_disk(&place("disk"))?;
+        if shape.disk != Disk::None {
+            format_disk(&files.path().join("disk"))?;
         }
-        let mut command = Command::new(input::program(QEMU, "qemu-system-x86")?);
-        command.args(arguments(shape, &Runtime::find()?, files.path(), &nonce));
-        // QEMU takes over the listening socket, so that there is no moment at which nobody listens.
-        command.stdin(Stdio::from(OwnedFd::from(UnixListener::bind(place("agent"))?)));
-        let messages = File::create(place("qemu"))?;
-        command.stdout(messages.try_clone()?).stderr(messages);
-        let qemu = command.kill_on_drop(true).spawn()?;
-        Ok(Self { qemu, files, nonce })
+        if shape.disk == Disk::OwnAndSeed {
+            File::create(files.path().join("seed"))?.set_len(SEED_BYTES)?;
+        }
+        let nonce = new_nonce()?;
+        Ok(Self {
+            qemu: boot(shape, files.path(), &nonce)?,
+            files,
+            shape: shape.clone(),
+            nonce,
+        })
+    }
+
+    /// Starts a machine that has ended once more, on its old disks.
+    pub(crate) async fn start_again(&mut self) -> Result<(), Failure> {
+        self.ended().await?;
+        // QEMU removes it, unless it was killed.
+        drop(fs::remove_file(self.socket()));
+        self.nonce = new_nonce()?;
+        self.qemu = boot(&self.shape, self.files.path(), &self.nonce)?;
+        Ok(())
+    }
+
+    /// Ends the machine without a word to it.
+    pub(crate) async fn kill(&mut self) -> Result<(), Failure> {
+        Ok(self.qemu.kill().await?)
     }
 
     /// Connects to the agent, and waits for the end of the boot if need be.
@@ -100,6 +121,11 @@ impl Machine {
         self.files.path().join("disk")
     }
 
+    /// The file that is the disk of a seed.
+    pub(crate) fn seed(&self) -> PathBuf {
+        self.files.path().join("seed")
+    }
+
     /// Waits for the end of QEMU.
     pub(crate) async fn ended(&mut self) -> Result<ExitStatus, Failure> {
         let status = tokio::time::timeout(END, self.qemu.wait()).await;
@@ -116,6 +142,18 @@ impl Machine {
             .map(|name| tail(&self.files.path().join(name)))
             .concat()
     }
+}
+
+fn boot(shape: &Shape, files: &Path, nonce: &str) -> Result<Child, Failure> {
+    let mut command = Command::new(input::program(QEMU, "qemu-system-x86")?);
+    command.args(arguments(shape, &Runtime::find()?, files, nonce));
+    // QEMU takes over the listening socket, so that there is no moment at which nobody listens.
+    command.stdin(Stdio::from(OwnedFd::from(UnixListener::bind(
+        files.join("agent"),
+    )?)));
+    let messages = File::create(files.join("qemu"))?;
+    command.stdout(messages.try_clone()?).stderr(messages);
+    Ok(command.kill_on_drop(true).spawn()?)
 }
 
 /// QEMU's arguments: the devices and the kernel command line are those of the product.
@@ -146,9 +184,12 @@ fn arguments(shape: &Shape, runtime: &Runtime, files: &Path, nonce: &str) -> Vec
         add(&["-device", &format!("virtio-blk-pci,drive={node}")]);
     };
     disk("disk0", &shape.root, "read-only=on,file.locking=off");
-    if shape.disk == Disk::Own {
+    if shape.disk != Disk::None {
         let options = "read-only=off,cache.no-flush=on,discard=unmap,detect-zeroes=unmap";
         disk("disk1", &files.join("disk"), options);
+    }
+    if shape.disk == Disk::OwnAndSeed {
+        disk("disk2", &files.join("seed"), "read-only=on,file.locking=off");
     }
     add(&["-device", "virtio-serial-pci,max_ports=2"]);
     add(&["-chardev", "socket,id=agent,fd=0,server=on,wait=off"]);

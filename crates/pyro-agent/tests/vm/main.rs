@@ -19,7 +19,7 @@ mod machine;
 
 use std::time::{Duration, Instant};
 
-use checks::{Check, checks, commands, outage, plain, processes, root, streams};
+use checks::{Check, checks, commands, files, outage, plain, processes, root, streams};
 use host::Failure;
 use image::Image;
 use machine::{Disk, Machine, Shape};
@@ -110,6 +110,33 @@ fn a_machine_without_a_disk_keeps_its_changes_in_memory() {
 #[test]
 fn a_root_that_cannot_be_mounted_is_told_to_the_host() {
     hold(Image::Noise, Disk::Own, 256, checks![root::unusable]);
+}
+
+#[test]
+fn a_workspace_begins_empty_and_outlives_its_machine() {
+    let checks = checks![
+        files::empty,
+        files::round_trip,
+        files::both_sides,
+        files::links,
+        files::special,
+        files::pages,
+        files::large,
+        files::again,
+        files::killed,
+    ];
+    hold(Image::Environment, Disk::Own, 256, checks);
+}
+
+#[test]
+fn a_seed_is_what_a_workspace_begins_with() {
+    let checks = checks![files::seeded, files::seed_changes, files::seeded_again];
+    hold(Image::Environment, Disk::OwnAndSeed, 256, checks);
+}
+
+#[test]
+fn a_full_disk_refuses_a_file_whole() {
+    hold(Image::Environment, Disk::None, 256, checks![files::full]);
 }
 
 /// Boots a machine and has it stand every check; the first that does not hold fails the test.

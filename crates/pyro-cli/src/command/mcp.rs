@@ -1,12 +1,15 @@
 //! `pyro mcp`: the MCP server.
 
+use std::path::{Path, PathBuf};
+
 use clap::{Args, Subcommand};
+use pyro::argument::InvalidArgument;
 use pyro::{Pyro, Result};
 use pyro_mcp::{Profile, ServerOptions, Structured, serve_stdio};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::wait;
+use crate::{host_path, wait};
 
 /// Serve the tools of pyro over MCP
 #[derive(Debug, Args)]
@@ -14,7 +17,7 @@ use crate::wait;
     subcommand_required = true,
     arg_required_else_help = true,
     disable_help_subcommand = true,
-    after_help = "Example:\n  pyro mcp serve --profile vm-run"
+    after_help = "Example:\n  pyro mcp serve --profile workspace-core"
 )]
 pub(crate) struct Mcp {
     #[command(subcommand)]
@@ -28,11 +31,20 @@ enum McpCommand {
 
 /// Speak MCP on standard input and output, until the input ends
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  pyro mcp serve --profile vm-run --environment debian:12-build")]
+#[command(after_help = "Example:\n  pyro mcp serve --profile workspace-core --allow-host-path ~/project")]
 struct Serve {
     /// Tools on offer
-    #[arg(long, default_value = "vm-run", value_parser = ["vm-run"])]
+    #[arg(
+        long,
+        default_value = "workspace-full",
+        value_parser = ["vm-run", "workspace-core", "workspace-full"],
+    )]
     profile: String,
+
+    /// Let clients bring in files of the host from DIR, and bring out files to it; may be repeated. The roots that a
+    /// client announces are allowed besides
+    #[arg(long, value_name = "DIR")]
+    allow_host_path: Vec<PathBuf>,
 
     /// How the client is reached
     #[arg(long, default_value = "stdio", value_parser = ["stdio"])]
@@ -51,6 +63,7 @@ struct Serve {
 pub(crate) fn execute(mcp: Mcp, pyro: &Pyro) -> Result<Exit> {
     let McpCommand::Serve(Serve {
         profile,
+        allow_host_path,
         transport: _stdio,
         environment,
         structured,
@@ -58,6 +71,23 @@ pub(crate) fn execute(mcp: Mcp, pyro: &Pyro) -> Result<Exit> {
     let mut options = ServerOptions::new(profile.parse::<Profile>().map_err(Failure::argument)?);
     options.structured = structured.parse::<Structured>().map_err(Failure::argument)?;
     options.environment = environment;
+    options.allow_host_paths = allow_host_path
+        .iter()
+        .map(|path| directory(path))
+        .collect::<Result<_>>()?;
     wait::block_on(async { Ok(serve_stdio(pyro.clone(), options).await?) })?;
     Ok(Exit::Done)
+}
+
+/// A directory of the host that is there: a root that is not would allow nothing, without a word.
+fn directory(path: &Path) -> Result<PathBuf> {
+    let found = host_path::expand(path).canonicalize();
+    found.ok().filter(|path| path.is_dir()).ok_or_else(|| {
+        Failure::argument(InvalidArgument::Malformed {
+            name: "allow_host_path",
+            problem: "must be a directory that is there",
+            given: path.display().to_string(),
+        })
+        .into()
+    })
 }

@@ -63,7 +63,7 @@ fn whoever_is_killed_a_workspace_is_as_before_or_as_after() {
         } else {
             client.wait_without_reading();
         }
-        (id, holds) = settled(&home, &id, &expected, round, &told);
+        (id, holds) = settled(&home, &id, &expected, &told);
     }
     home.ok(&["delete", "alpha"]);
 }
@@ -85,7 +85,7 @@ fn kill(home: &Workspaces, id: &str, victim: u64) {
 }
 
 /// Waits until nobody works on the workspace, looks at what it holds, and makes another if it is gone.
-fn settled(home: &Workspaces, id: &str, expected: &Expected, round: u64, told: &str) -> (String, String) {
+fn settled(home: &Workspaces, id: &str, expected: &Expected, told: &str) -> (String, String) {
     let deadline = Instant::now() + Duration::from_secs(120);
     let state = loop {
         let (status, object) = home.json(&["status", id]);

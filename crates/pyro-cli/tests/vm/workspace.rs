@@ -22,7 +22,12 @@ impl Workspaces {
         Self(Home::new())
     }
 
-    fn pyro(&self, words: &[&str]) -> Ended {
+    /// Where it is.
+    pub(crate) fn home(&self) -> &Home {
+        &self.0
+    }
+
+    pub(crate) fn pyro(&self, words: &[&str]) -> Ended {
         let all = [&["workspace"], words].concat();
         Ended::from(self.0.pyro(all).output().unwrap())
     }
@@ -40,7 +45,7 @@ impl Workspaces {
     }
 
     /// The error with which a command is refused.
-    fn refused(&self, words: &[&str], code: &str) -> Value {
+    pub(crate) fn refused(&self, words: &[&str], code: &str) -> Value {
         let (status, object) = self.json(words);
         let error = &object["error"];
         assert_eq!(error["code"], code, "{words:?}: {object:#}");

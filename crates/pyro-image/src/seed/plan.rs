@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use super::archive::{self, Archive};
 use super::directory::{self, Root};
 use super::draft::Draft;
-use super::{SeedError, SeedLimits, SeedReader, SeedSkipped};
+use super::{SeedError, SeedIgnores, SeedLimits, SeedReader, SeedSkipped};
 use crate::tree::{InodeId, Node, Tree};
 
 /// Where a seed comes from.
@@ -155,6 +155,20 @@ impl SeedPlan {
     /// What the seed amounts to and what is left out of it.
     pub fn summary(&self) -> &SeedSummary {
         &self.summary
+    }
+
+    /// Whether a path, counted from the root of the seed, is a directory of it; `None` if the seed has nothing there.
+    pub fn is_directory(&self, path: &[u8]) -> Option<bool> {
+        let mut here = self.top;
+        for name in path.split(|&byte| byte == b'/').filter(|name| !name.is_empty()) {
+            here = self.tree.find(here, name)?;
+        }
+        Some(matches!(self.tree.inode(here).node, Node::Directory(_)))
+    }
+
+    /// Tells of any path whether Git would have it left out; `options` are those that the plan was made with.
+    pub fn ignores(&self, options: &SeedOptions) -> SeedIgnores<'_> {
+        SeedIgnores::new(self, options)
     }
 
     /// Has an image of the seed hold all of it in one directory of its root. The names that are read stay as they are.

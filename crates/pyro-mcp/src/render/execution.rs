@@ -1,18 +1,15 @@
-//! One command's end as text, and its object with the same streams.
+//! One command's end as text.
 
 use std::fmt::Write as _;
 
-use pyro::object::{ExecOutcome, StreamInfo, VmExec};
+use pyro::object::{ExecOutcome, VmExec, WorkspaceExec};
 
-use super::{clean, cut, grouped};
-
-/// The limit that cannot be raised any further.
-const MOST_OUTPUT_CHARS: usize = 200_000;
+use super::stream::{Limit, More, Stream, shorten_stream, write_stream};
 
 /// The exit code of a shell, and of pyro, for a program that is missing.
 const PROGRAM_NOT_FOUND: i32 = 127;
 
-/// What the text says about a command in a one-shot VM.
+/// What the text says about a command.
 #[derive(Debug, Clone)]
 pub(crate) struct Execution<'a> {
     pub(crate) outcome: ExecOutcome,
@@ -20,23 +17,32 @@ pub(crate) struct Execution<'a> {
     pub(crate) signal: Option<i32>,
     pub(crate) oom_killed: bool,
     pub(crate) duration_ms: u64,
-    pub(crate) environment: &'a str,
     /// Isolation and VMM, as in `hardware/firecracker`.
     pub(crate) tier: String,
-    pub(crate) vm_id: &'a str,
-    pub(crate) deleted: bool,
+    pub(crate) place: Place<'a>,
     pub(crate) stdout: Stream<'a>,
     pub(crate) stderr: Stream<'a>,
     pub(crate) warnings: &'a [String],
 }
 
-/// One stream of a command.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Stream<'a> {
-    /// What was kept of it.
-    pub(crate) text: &'a str,
-    /// What was not.
-    pub(crate) omitted_bytes: u64,
+/// Where a command ran.
+#[derive(Debug, Clone)]
+pub(crate) enum Place<'a> {
+    /// In a VM of its own.
+    Vm {
+        environment: &'a str,
+        vm_id: &'a str,
+        deleted: bool,
+    },
+    /// In a workspace.
+    Workspace {
+        workspace_id: &'a str,
+        sequence: u64,
+        left_running: u32,
+        auto_started: bool,
+        /// What it changed, as text, if that was asked for.
+        changes: Option<String>,
+    },
 }
 
 impl<'a> From<&'a VmExec> for Execution<'a> {
@@ -47,10 +53,12 @@ impl<'a> From<&'a VmExec> for Execution<'a> {
             signal: exec.signal,
             oom_killed: exec.oom_killed,
             duration_ms: exec.duration_ms,
-            environment: &exec.environment,
             tier: format!("{}/{}", exec.isolation, name(&exec.vmm)),
-            vm_id: exec.cleanup.vm_id.as_str(),
-            deleted: exec.cleanup.deleted,
+            place: Place::Vm {
+                environment: &exec.environment,
+                vm_id: exec.cleanup.vm_id.as_str(),
+                deleted: exec.cleanup.deleted,
+            },
             stdout: Stream {
                 text: &exec.stdout,
                 omitted_bytes: exec.stdout_info.omitted_bytes,
@@ -64,6 +72,48 @@ impl<'a> From<&'a VmExec> for Execution<'a> {
     }
 }
 
+impl<'a> Execution<'a> {
+    /// A command in a workspace, with what it changed if that was asked for.
+    pub(crate) fn in_workspace(exec: &'a WorkspaceExec, changes: Option<String>) -> Self {
+        let tier = match (&exec.isolation, &exec.vmm) {
+            (Some(isolation), Some(vmm)) => format!("{isolation}/{}", name(vmm)),
+            _ => "no VM".to_owned(),
+        };
+        Self {
+            outcome: exec.outcome,
+            exit_code: exec.exit_code,
+            signal: exec.signal,
+            oom_killed: exec.oom_killed,
+            duration_ms: exec.duration_ms,
+            tier,
+            place: Place::Workspace {
+                workspace_id: exec.workspace_id.as_str(),
+                sequence: exec.sequence,
+                left_running: exec.left_running,
+                auto_started: exec.auto_started,
+                changes,
+            },
+            stdout: Stream {
+                text: &exec.stdout,
+                omitted_bytes: exec.stdout_info.omitted_bytes,
+            },
+            stderr: Stream {
+                text: &exec.stderr,
+                omitted_bytes: exec.stderr_info.omitted_bytes,
+            },
+            warnings: &exec.warnings,
+        }
+    }
+
+    fn limit(&self, max_chars: usize) -> Limit {
+        let more = match self.place {
+            Place::Vm { .. } => More::Rerun,
+            Place::Workspace { sequence, .. } => More::Logs { sequence, offset: 0 },
+        };
+        Limit { max_chars, more }
+    }
+}
+
 fn name(value: &impl serde::Serialize) -> String {
     match serde_json::to_value(value) {
         Ok(serde_json::Value::String(name)) => name,
@@ -71,7 +121,7 @@ fn name(value: &impl serde::Serialize) -> String {
     }
 }
 
-/// Writes a command's end: status, streams, warnings, next step.
+/// Writes a command's end: status, streams, what it changed, warnings, next step.
 pub(crate) fn write_execution(execution: &Execution<'_>, max_chars: usize) -> String {
     let mut text = status_line(execution);
     text.push('\n');
@@ -79,12 +129,20 @@ pub(crate) fn write_execution(execution: &Execution<'_>, max_chars: usize) -> St
     let mut empty = true;
     for (heading, stream) in streams {
         if !stream.text.is_empty() || stream.omitted_bytes > 0 {
-            write_stream(&mut text, heading, stream, max_chars);
+            write_stream(&mut text, heading, stream, execution.limit(max_chars));
             empty = false;
         }
     }
     if empty {
         text.push_str("\n(no output)\n");
+    }
+    if let Place::Workspace {
+        changes: Some(changes),
+        ..
+    } = &execution.place
+    {
+        text.push_str("\ndiff: ");
+        text.push_str(changes);
     }
     let notes = notes(execution);
     if !notes.is_empty() {
@@ -95,18 +153,22 @@ pub(crate) fn write_execution(execution: &Execution<'_>, max_chars: usize) -> St
 }
 
 fn status_line(execution: &Execution<'_>) -> String {
-    let fate = if execution.deleted {
-        "deleted"
-    } else {
-        "not deleted"
-    };
-    format!(
-        "{} · {} · {} · VM {} {fate}",
-        ending(execution),
-        execution.environment,
-        execution.tier,
-        execution.vm_id
-    )
+    let (ending, tier) = (ending(execution), &execution.tier);
+    match &execution.place {
+        Place::Vm {
+            environment,
+            vm_id,
+            deleted,
+        } => {
+            let fate = if *deleted { "deleted" } else { "not deleted" };
+            format!("{ending} · {environment} · {tier} · VM {vm_id} {fate}")
+        }
+        Place::Workspace {
+            workspace_id,
+            sequence,
+            ..
+        } => format!("{ending} · workspace {workspace_id} #{sequence} · {tier}"),
+    }
 }
 
 fn ending(execution: &Execution<'_>) -> String {
@@ -135,7 +197,7 @@ fn ending(execution: &Execution<'_>) -> String {
     }
 }
 
-fn seconds(milliseconds: u64) -> String {
+pub(super) fn seconds(milliseconds: u64) -> String {
     let tenths = milliseconds.saturating_add(50) / 100;
     format!("{}.{} s", tenths / 10, tenths % 10)
 }
@@ -162,53 +224,37 @@ fn signal_name(signal: i32) -> String {
     format!("signal {signal} ({name})")
 }
 
-fn write_stream(text: &mut String, heading: &str, stream: Stream<'_>, max_chars: usize) {
-    text.push('\n');
-    text.push_str(heading);
-    let cleaned = clean(stream.text);
-    let body = match cut(&cleaned, max_chars) {
-        Some(cut) => {
-            let omitted_bytes = cut.omitted_bytes + stream.omitted_bytes;
-            cut.join(&gap(omitted_bytes, max_chars)).into()
-        }
-        None => {
-            // The library left out the middle and what it kept fits: the text does not show where the gap is.
-            if stream.omitted_bytes > 0 {
-                let omitted = grouped(stream.omitted_bytes);
-                text.push_str(&format!(" ({omitted} bytes of its middle were not kept)"));
-            }
-            cleaned
-        }
-    };
-    text.push_str(":\n");
-    text.push_str(&body);
-    if !body.ends_with('\n') {
-        text.push('\n');
-    }
-}
-
-fn gap(omitted_bytes: u64, max_chars: usize) -> String {
-    // With more left out than the highest limit can show, raising it is not the way.
-    let is_of_use = max_chars < MOST_OUTPUT_CHARS && omitted_bytes <= MOST_OUTPUT_CHARS as u64;
-    let way = if is_of_use {
-        "raise max_output_chars, or print less with head, tail, grep"
-    } else {
-        "print less with head, tail, grep"
-    };
-    format!("[… {} bytes omitted; {way} …]", grouped(omitted_bytes))
-}
-
 fn notes(execution: &Execution<'_>) -> String {
     let mut notes = String::new();
     for warning in execution.warnings {
         // Writing to a string cannot fail.
         let _ = writeln!(notes, "warning: {warning}");
     }
+    let is_kept = match execution.place {
+        Place::Vm { .. } => false,
+        Place::Workspace {
+            left_running,
+            auto_started,
+            ..
+        } => {
+            if auto_started {
+                notes.push_str("note: the workspace had stopped, and was started for this command\n");
+            }
+            if left_running > 0 {
+                let _ = writeln!(notes, "note: processes left running: {left_running}");
+            }
+            true
+        }
+    };
     if execution.outcome == ExecOutcome::TimedOut {
         notes.push_str("hint: raise timeout_seconds; only what was printed until then is known\n");
     }
     if execution.oom_killed {
-        notes.push_str("hint: raise mem_mib\n");
+        notes.push_str(if is_kept {
+            "hint: create a workspace with more mem_mib\n"
+        } else {
+            "hint: raise mem_mib\n"
+        });
     }
     if execution.exit_code == Some(PROGRAM_NOT_FOUND) {
         notes.push_str("hint: if a program was not found, choose an environment that has it; there is no network to install it\n");
@@ -218,23 +264,16 @@ fn notes(execution: &Execution<'_>) -> String {
 
 /// Cuts the streams of an object as the text does, keeping terminal control sequences.
 pub(crate) fn shorten(exec: &mut VmExec, max_chars: usize) {
-    shorten_stream(&mut exec.stdout, &mut exec.stdout_info, max_chars);
-    shorten_stream(&mut exec.stderr, &mut exec.stderr_info, max_chars);
+    let limit = Execution::from(&*exec).limit(max_chars);
+    shorten_stream("stdout", &mut exec.stdout, &mut exec.stdout_info, limit);
+    shorten_stream("stderr", &mut exec.stderr, &mut exec.stderr_info, limit);
 }
 
-fn shorten_stream(text: &mut String, info: &mut StreamInfo, max_chars: usize) {
-    if let Some((shorter, omitted_bytes)) = shortened(text, info.omitted_bytes, max_chars) {
-        *text = shorter;
-        info.truncated = true;
-        info.omitted_bytes = omitted_bytes;
-        info.stored_bytes = info.bytes.saturating_sub(omitted_bytes);
-    }
-}
-
-fn shortened(text: &str, omitted_bytes: u64, max_chars: usize) -> Option<(String, u64)> {
-    let cut = cut(text, max_chars)?;
-    let omitted_bytes = cut.omitted_bytes + omitted_bytes;
-    Some((cut.join(&gap(omitted_bytes, max_chars)), omitted_bytes))
+/// The same for a command in a workspace.
+pub(crate) fn shorten_kept(exec: &mut WorkspaceExec, max_chars: usize) {
+    let limit = Execution::in_workspace(exec, None).limit(max_chars);
+    shorten_stream("stdout", &mut exec.stdout, &mut exec.stdout_info, limit);
+    shorten_stream("stderr", &mut exec.stderr, &mut exec.stderr_info, limit);
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
-//! Tools: what they are, and which profile has which.
+//! Tools: what they are and what one call of them is. Which profile has which is written in [`crate::profile`].
 
+mod common;
 mod vm_run;
+mod workspace;
 
 #[cfg(test)]
 mod tests;
@@ -8,31 +10,32 @@ mod tests;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use pyro::Pyro;
+use pyro::{Pyro, Workspace, WorkspaceRef};
 use rmcp::RoleServer;
 use rmcp::model::{self, JsonObject, ToolAnnotations};
 use rmcp::service::RequestContext;
+use serde::Serialize;
 use serde_json::Value;
+
+pub(crate) use vm_run::VmRun;
+pub(crate) use workspace::{
+    Create, Delete, Diff, Exec, Export, FileList, FileRead, FileWrite, List, Logs, PatchApply, Reset, Status,
+    SyncPush, Update,
+};
 
 use crate::arguments::Arguments;
 use crate::ending::Ending;
+use crate::host_paths::HostPaths;
 use crate::options::{ServerOptions, Structured};
 use crate::profile::Profile;
 use crate::schema::{Parameter, input_schema};
-
-/// Every tool and the profiles that have it, in the order of the names.
-const TOOLS: &[(&dyn Tool, &[Profile])] = &[(&vm_run::VmRun, &[Profile::VmRun])];
-
-/// The tools of a profile, in the order of their names.
-pub(crate) fn tools_of(profile: Profile) -> impl Iterator<Item = &'static dyn Tool> {
-    TOOLS
-        .iter()
-        .filter(move |(_, profiles)| profiles.contains(&profile))
-        .map(|(tool, _)| *tool)
-}
+use crate::words::Words;
 
 /// One tool.
 pub(crate) trait Tool: Send + Sync {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
     /// Describes it for clients.
     fn definition(&self, defaults: &Defaults) -> Definition;
 
@@ -46,6 +49,8 @@ pub(crate) type Work<'a> = Pin<Box<dyn Future<Output = pyro::Result<Answer>> + S
 /// What descriptions and schemas depend on. Fixed when the server starts.
 #[derive(Debug, Clone)]
 pub(crate) struct Defaults {
+    /// The profile that the tool is offered in.
+    pub(crate) profile: Profile,
     /// The environment where a call names none.
     pub(crate) environment: String,
     /// The most memory that a VM can have.
@@ -58,8 +63,23 @@ pub(crate) struct Call {
     pub(crate) pyro: Pyro,
     pub(crate) options: Arc<ServerOptions>,
     pub(crate) host_memory_mib: u64,
+    pub(crate) host_paths: HostPaths,
+    pub(crate) words: Arc<Words>,
     pub(crate) ending: Ending,
     pub(crate) context: RequestContext<RoleServer>,
+}
+
+impl Call {
+    /// The workspace that the arguments name.
+    pub(crate) fn workspace(&self, arguments: &Arguments) -> pyro::Result<Workspace> {
+        let reference: WorkspaceRef = arguments.text("workspace_id").parse()?;
+        self.pyro.workspace(&reference)
+    }
+
+    /// The structured form of a result whose payload is text, if the server was asked for it.
+    pub(crate) fn where_asked_for(&self, object: impl FnOnce() -> Value) -> Option<Value> {
+        (self.options.structured == Structured::All).then(object)
+    }
 }
 
 /// What a tool came to.
@@ -67,52 +87,90 @@ pub(crate) struct Call {
 pub(crate) struct Answer {
     /// For models.
     pub(crate) text: String,
-    /// For programs, where the server's options ask for it.
+    /// For programs, where the tool declares a schema of it.
     pub(crate) structured: Option<Value>,
+}
+
+impl Answer {
+    /// A record, and its text made from the same object.
+    pub(crate) fn record(object: Value, text: impl FnOnce(&Value) -> String) -> Self {
+        Self {
+            text: text(&object),
+            structured: Some(object),
+        }
+    }
+}
+
+/// An object of the contract as JSON.
+pub(crate) fn object(object: &impl Serialize) -> Value {
+    // Objects have text as keys and no numbers but finite ones: nothing of them can fail.
+    serde_json::to_value(object).unwrap_or_default()
 }
 
 /// What a tool is, for clients.
 #[derive(Debug, Clone)]
 pub(crate) struct Definition {
-    pub(crate) name: &'static str,
     pub(crate) title: &'static str,
     pub(crate) description: String,
     pub(crate) parameters: Vec<Parameter>,
     pub(crate) hints: Hints,
+    pub(crate) payload: Payload,
     pub(crate) output_schema: JsonObject,
 }
 
-/// What a client may expect of a tool's effects.
+/// What the results of a tool are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Payload {
+    /// Text; they have a structured form only where the server's options ask for it.
+    Text,
+    /// Fields; they always have a structured form.
+    Record,
+}
+
+/// What a client may expect of a tool's effects: the hints that are true.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Hints {
+    /// It changes nothing.
+    ReadOnly,
+    /// It may remove something, and doing it twice is doing it once.
+    Destructive,
+    /// Doing it twice is doing it once.
+    Idempotent,
     /// It reaches beyond what pyro keeps.
     OpenWorld,
+    /// None.
+    Nothing,
 }
 
 impl Hints {
     /// All four, for the protocol's defaults for absent ones are the pessimistic ones.
     fn annotations(self, title: &str) -> ToolAnnotations {
         ToolAnnotations::with_title(title)
-            .read_only(false)
-            .destructive(false)
-            .idempotent(false)
+            .read_only(self == Self::ReadOnly)
+            .destructive(self == Self::Destructive)
+            .idempotent(matches!(
+                self,
+                Self::ReadOnly | Self::Destructive | Self::Idempotent
+            ))
             .open_world(self == Self::OpenWorld)
     }
 }
 
 impl Definition {
+    /// Whether its results have a structured form.
+    pub(crate) fn is_structured(&self, structured: Structured) -> bool {
+        structured == Structured::All || self.payload == Payload::Record
+    }
+
     /// The definition as the protocol has it.
-    pub(crate) fn to_model(&self, structured: Structured) -> model::Tool {
-        let tool = model::Tool::new(
-            self.name,
-            self.description.clone(),
-            input_schema(&self.parameters),
-        )
-        .with_title(self.title)
-        .with_annotations(self.hints.annotations(self.title));
-        match structured {
-            Structured::Auto => tool,
-            Structured::All => tool.with_raw_output_schema(Arc::new(self.output_schema.clone())),
+    pub(crate) fn to_model(&self, name: &'static str, structured: Structured) -> model::Tool {
+        let tool = model::Tool::new(name, self.description.clone(), input_schema(&self.parameters))
+            .with_title(self.title)
+            .with_annotations(self.hints.annotations(self.title));
+        if self.is_structured(structured) {
+            tool.with_raw_output_schema(Arc::new(self.output_schema.clone()))
+        } else {
+            tool
         }
     }
 }

@@ -5,22 +5,33 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::*;
+use crate::profile::tools_of;
 
 /// Set to write the frozen lists anew.
 const REGENERATE: &str = "PYRO_WRITE_SNAPSHOTS";
 
-fn definitions(profile: Profile) -> Vec<Definition> {
+/// What a profile may cost a model: its tools, and the whole list with titles, hints and output schemas.
+const BUDGETS: [(Profile, usize, usize); 3] = [
+    (Profile::VmRun, 300, 450),
+    (Profile::WorkspaceCore, 2200, 3400),
+    (Profile::WorkspaceFull, 6000, 9500),
+];
+
+fn definitions(profile: Profile) -> Vec<(&'static str, Definition)> {
     let defaults = Defaults {
+        profile,
         environment: pyro::DEFAULT_ENVIRONMENT.to_owned(),
         host_memory_mib: 65_536,
     };
-    tools_of(profile).map(|tool| tool.definition(&defaults)).collect()
+    tools_of(profile)
+        .map(|tool| (tool.name(), tool.definition(&defaults)))
+        .collect()
 }
 
 /// What a model is charged for.
-fn visible(definition: &Definition) -> Value {
+fn visible((name, definition): &(&'static str, Definition)) -> Value {
     json!({
-        "name": definition.name,
+        "name": name,
         "description": definition.description,
         "inputSchema": input_schema(&definition.parameters),
     })
@@ -33,7 +44,7 @@ fn tokens(value: &Value) -> usize {
 fn listed(profile: Profile, structured: Structured) -> Value {
     let models: Vec<_> = definitions(profile)
         .iter()
-        .map(|definition| definition.to_model(structured))
+        .map(|(name, definition)| definition.to_model(name, structured))
         .collect();
     serde_json::to_value(models).unwrap()
 }
@@ -60,13 +71,28 @@ fn the_lists_are_what_was_frozen() {
 
 #[test]
 fn every_list_is_in_name_order_with_the_tools_of_its_profile() {
-    let names = |profile| -> Vec<_> {
-        definitions(profile)
-            .iter()
-            .map(|definition| definition.name)
-            .collect()
-    };
+    let names = |profile| -> Vec<_> { definitions(profile).iter().map(|(name, _)| *name).collect() };
     assert_eq!(names(Profile::VmRun), ["vm_run"]);
+    let core = [
+        "vm_run",
+        "workspace_create",
+        "workspace_delete",
+        "workspace_diff",
+        "workspace_exec",
+        "workspace_export",
+        "workspace_file_list",
+        "workspace_file_read",
+        "workspace_file_write",
+        "workspace_list",
+        "workspace_logs",
+        "workspace_patch_apply",
+        "workspace_reset",
+        "workspace_status",
+        "workspace_sync_push",
+        "workspace_update",
+    ];
+    assert_eq!(names(Profile::WorkspaceCore), core);
+    assert_eq!(names(Profile::WorkspaceFull), core);
     for profile in Profile::ALL {
         assert!(names(*profile).is_sorted());
     }
@@ -74,19 +100,22 @@ fn every_list_is_in_name_order_with_the_tools_of_its_profile() {
 
 #[test]
 fn tools_and_profiles_stay_within_their_budgets() {
-    for (profile, limit, whole_limit) in [(Profile::VmRun, 300, 450)] {
+    for (profile, limit, whole_limit) in BUDGETS {
         let definitions = definitions(profile);
+        let mut over = Vec::new();
         for definition in &definitions {
             let tokens = tokens(&visible(definition));
-            println!("{}: {tokens} tokens", definition.name);
-            assert!(tokens <= 250, "{}: {tokens} tokens", definition.name);
-            assert!(definition.description.len() <= 600, "{}", definition.name);
+            println!("{profile} {}: {tokens} tokens", definition.0);
+            if tokens > 250 || definition.1.description.len() > 600 {
+                over.push(definition.0);
+            }
         }
+        assert!(over.is_empty(), "{profile}: {over:?}");
         let all = tokens(&definitions.iter().map(visible).collect());
         println!("{profile}: {all} tokens");
-        assert!(all <= limit, "{profile}: {all} tokens");
         let whole = tokens(&listed(profile, Structured::Auto));
-        println!("{profile}: {whole} tokens with titles and hints");
+        println!("{profile}: {whole} tokens with titles, hints and output schemas");
+        assert!(all <= limit, "{profile}: {all} tokens");
         assert!(
             whole <= whole_limit,
             "{profile}: {whole} tokens in the whole list"
@@ -96,53 +125,130 @@ fn tools_and_profiles_stay_within_their_budgets() {
 
 #[test]
 fn schemas_are_plain_and_say_everything() {
-    for definition in definitions(Profile::VmRun) {
+    for (tool, definition) in definitions(Profile::WorkspaceFull) {
         let schema = Value::from(input_schema(&definition.parameters));
-        let text = schema.to_string();
+        let text = schema.to_string() + &Value::from(definition.output_schema).to_string();
         for construct in ["$ref", "anyOf", "oneOf", "allOf", "\"type\":[", "$schema"] {
-            assert!(!text.contains(construct), "{}: {construct}", definition.name);
+            assert!(!text.contains(construct), "{tool}: {construct}");
         }
         assert_eq!(schema["additionalProperties"], false);
+        let required: Vec<_> = schema["required"].as_array().into_iter().flatten().collect();
         for (name, property) in schema["properties"].as_object().unwrap() {
-            assert!(!property["description"].as_str().unwrap().is_empty(), "{name}");
+            let what = format!("{tool}: {name}");
+            assert!(!property["description"].as_str().unwrap().is_empty(), "{what}");
+            assert!(
+                property["default"].is_null() || !required.contains(&&Value::from(name.as_str())),
+                "{what}"
+            );
             match property["type"].as_str().unwrap() {
-                "integer" => assert!(
-                    property["minimum"].is_u64() && property["maximum"].is_u64(),
-                    "{name}"
-                ),
-                "string" => assert!(
-                    property["default"].is_string() || property["maxLength"].is_u64(),
-                    "{name}"
-                ),
-                other => panic!("{name}: {other}"),
+                "integer" => assert!(property["minimum"].is_u64(), "{what}"),
+                "object" => assert_eq!(property["additionalProperties"]["type"], "string", "{what}"),
+                "array" => assert_eq!(property["items"]["type"], "string", "{what}"),
+                "string" | "boolean" => {}
+                other => panic!("{what}: {other}"),
             }
         }
     }
 }
 
 #[test]
+fn a_tool_is_the_same_in_all_profiles_but_for_what_the_full_one_adds() {
+    let [vm_run, core, full] = [Profile::VmRun, Profile::WorkspaceCore, Profile::WorkspaceFull]
+        .map(|profile| listed(profile, Structured::Auto));
+    assert_eq!(vm_run[0], core[0]);
+    assert_eq!(vm_run[0], full[0]);
+    let added = [
+        ("workspace_create", "include_ignored"),
+        ("workspace_exec", "user"),
+    ];
+    for (mut full, core) in full
+        .as_array()
+        .unwrap()
+        .iter()
+        .cloned()
+        .zip(core.as_array().unwrap())
+    {
+        for (tool, parameter) in added {
+            if full["name"] == tool {
+                let properties = full["inputSchema"]["properties"].as_object_mut().unwrap();
+                assert!(properties.remove(parameter).is_some(), "{tool}");
+                assert_eq!(full["annotations"]["openWorldHint"], true);
+                full["annotations"]["openWorldHint"] = false.into();
+            }
+        }
+        assert_eq!(full, *core);
+    }
+}
+
+#[test]
+fn nothing_in_core_speaks_of_what_it_lacks() {
+    let mut text = listed(Profile::WorkspaceCore, Structured::Auto).to_string();
+    text.push_str(&Profile::WorkspaceCore.instructions(pyro::DEFAULT_ENVIRONMENT));
+    // A command is a shell command, and a state may be the baseline's.
+    let text = text.to_lowercase().replace("shell command", "command");
+    for word in [
+        "shell",
+        "service",
+        "snapshot_",
+        "secret",
+        "network_policy",
+        "allow_domains",
+        "fork",
+        "workspace_disk",
+        "published",
+    ] {
+        assert!(!text.contains(word), "{word}");
+    }
+}
+
+#[test]
 fn every_tool_sends_a_title_and_all_four_hints() {
-    let tools = listed(Profile::VmRun, Structured::Auto);
-    assert_eq!(
-        tools[0]["annotations"],
-        json!({
-            "title": "Run a command in a throwaway VM",
-            "readOnlyHint": false,
-            "destructiveHint": false,
-            "idempotentHint": false,
-            "openWorldHint": true,
-        })
-    );
-    assert_eq!(tools[0]["title"], tools[0]["annotations"]["title"]);
+    let read_only = [
+        "workspace_diff",
+        "workspace_file_list",
+        "workspace_file_read",
+        "workspace_list",
+        "workspace_logs",
+        "workspace_status",
+    ];
+    let destructive = ["workspace_delete", "workspace_export", "workspace_reset"];
+    let idempotent = [
+        &read_only[..],
+        &destructive,
+        &["workspace_sync_push", "workspace_update"],
+    ]
+    .concat();
+    for profile in Profile::ALL {
+        let open_world: &[&str] = match profile {
+            Profile::WorkspaceFull => &["vm_run", "workspace_create", "workspace_exec"],
+            _ => &["vm_run"],
+        };
+        for tool in listed(*profile, Structured::Auto).as_array().unwrap() {
+            let name = tool["name"].as_str().unwrap();
+            assert_eq!(
+                tool["annotations"],
+                json!({
+                    "title": tool["title"],
+                    "readOnlyHint": read_only.contains(&name),
+                    "destructiveHint": destructive.contains(&name),
+                    "idempotentHint": idempotent.contains(&name),
+                    "openWorldHint": open_world.contains(&name),
+                }),
+                "{name}"
+            );
+            assert!(!tool["title"].as_str().unwrap().is_empty());
+        }
+    }
 }
 
 #[test]
 fn vm_run_names_its_default_environment_and_the_catalog() {
     let defaults = Defaults {
+        profile: Profile::VmRun,
         environment: "docker.io/library/rust:1".to_owned(),
         host_memory_mib: 1024,
     };
-    let definition = vm_run::VmRun.definition(&defaults);
+    let definition = VmRun.definition(&defaults);
     assert!(
         definition.description.contains(
             "docker.io/library/rust:1 (default), debian:12 (git), debian:12-base, debian:12-build (gcc, make, python3)"
@@ -159,12 +265,24 @@ fn vm_run_names_its_default_environment_and_the_catalog() {
 
 #[test]
 fn an_output_schema_is_declared_only_where_results_have_the_form() {
-    assert_eq!(
-        listed(Profile::VmRun, Structured::Auto)[0]["outputSchema"],
-        Value::Null
-    );
-    let schema = &listed(Profile::VmRun, Structured::All)[0]["outputSchema"];
-    assert_eq!(schema["type"], "object");
-    assert_eq!(schema["required"], Value::Null);
-    assert_eq!(schema["properties"]["error"]["type"], "object");
+    let text = [
+        "vm_run",
+        "workspace_diff",
+        "workspace_exec",
+        "workspace_file_read",
+        "workspace_logs",
+    ];
+    for structured in Structured::ALL {
+        for tool in listed(Profile::WorkspaceFull, *structured).as_array().unwrap() {
+            let is_declared =
+                *structured == Structured::All || !text.contains(&tool["name"].as_str().unwrap());
+            let schema = &tool["outputSchema"];
+            assert_eq!(schema.is_object(), is_declared, "{tool}");
+            if is_declared {
+                assert_eq!(schema["type"], "object");
+                assert_eq!(schema["required"], Value::Null);
+                assert_eq!(schema["properties"]["error"]["type"], "object");
+            }
+        }
+    }
 }

@@ -2,18 +2,18 @@
 
 use std::time::Duration;
 
-use pyro::argument::{DEFAULT_TIMEOUT, DEFAULT_VM_TTL, MAX_SHELL_BYTES, TIMEOUT_SECONDS, TTL_SECONDS};
-use pyro::{Command, MIN_MEM_MIB, Resources, RunRequest, VCPU_COUNT};
+use pyro::argument::{DEFAULT_TIMEOUT, DEFAULT_VM_TTL};
+use pyro::{Command, Resources, RunRequest};
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Call, Defaults, Definition, Hints, Tool, Work};
+use super::{Answer, Call, Defaults, Definition, Hints, Payload, Tool, Work, common, object};
 use crate::arguments::Arguments;
+use crate::ending::Cancelled;
 use crate::follow::follow;
-use crate::options::Structured;
 use crate::progress::progress;
 use crate::render::{Execution, shorten, write_execution};
-use crate::schema::{Kind, Parameter};
+use crate::schema::Parameter;
 
 /// The tool `vm_run`.
 #[derive(Debug)]
@@ -27,9 +27,12 @@ const CATALOG: [(&str, Option<&str>); 3] = [
 ];
 
 impl Tool for VmRun {
+    fn name(&self) -> &'static str {
+        "vm_run"
+    }
+
     fn definition(&self, defaults: &Defaults) -> Definition {
         Definition {
-            name: "vm_run",
             title: "Run a command in a throwaway VM",
             description: format!(
                 "Run a shell command in a fresh Linux VM without network, deleted afterwards. Environments: {}, any \
@@ -38,6 +41,7 @@ impl Tool for VmRun {
             ),
             parameters: parameters(defaults),
             hints: Hints::OpenWorld,
+            payload: Payload::Text,
             output_schema: output_schema(),
         }
     }
@@ -66,57 +70,38 @@ fn environments(default: &str) -> String {
 }
 
 fn parameters(defaults: &Defaults) -> Vec<Parameter> {
-    let integer = |name, description, range, default| Parameter {
-        name,
-        description,
-        kind: Kind::Integer { range, default },
-    };
-    let text = |name, description, max_bytes, default| Parameter {
-        name,
-        description,
-        kind: Kind::Text { max_bytes, default },
-    };
-    let size = Resources::default();
-    let memory = MIN_MEM_MIB..=defaults.host_memory_mib.max(MIN_MEM_MIB);
     vec![
-        text("command", "Shell command", Some(MAX_SHELL_BYTES), None),
-        text(
-            "environment",
-            "VM image",
-            None,
-            Some(defaults.environment.clone()),
-        ),
-        integer("vcpu_count", "CPUs", VCPU_COUNT, size.vcpu_count().into()),
-        integer("mem_mib", "Memory", memory, size.mem_mib().into()),
-        integer(
-            "timeout_seconds",
-            "Command limit",
-            TIMEOUT_SECONDS,
-            DEFAULT_TIMEOUT.as_secs(),
-        ),
-        integer("ttl_seconds", "Idle limit", TTL_SECONDS, DEFAULT_VM_TTL.as_secs()),
-        integer("max_output_chars", "Per stream", 1000..=200_000, 20_000),
+        common::command(),
+        common::environment(defaults),
+        common::vcpu_count(),
+        common::mem_mib(defaults),
+        common::timeout_seconds(DEFAULT_TIMEOUT),
+        common::ttl_seconds(DEFAULT_VM_TTL),
+        common::max_output_chars("Per stream", 20_000),
     ]
 }
 
 async fn run(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
     let request = request(call, &arguments)?;
     let (progress, reporter) = progress(&call.context);
+    let run = || call.pyro.start_run(request);
     // The reporter ends once the run has dropped its half, so no notification follows the result.
     let (result, ()) = tokio::join!(
-        follow(&call.pyro, request, &call.ending, progress),
+        follow(
+            run,
+            &call.ending,
+            move |event| progress.note(event),
+            Cancelled::Run
+        ),
         reporter.run()
     );
     let mut exec = result?;
-    let max_chars = usize::try_from(arguments.integer("max_output_chars")).unwrap_or(usize::MAX);
+    let max_chars = common::max_chars(&arguments);
     let text = write_execution(&Execution::from(&exec), max_chars);
-    let structured = match call.options.structured {
-        Structured::Auto => None,
-        Structured::All => {
-            shorten(&mut exec, max_chars);
-            serde_json::to_value(&exec).ok()
-        }
-    };
+    let structured = call.where_asked_for(|| {
+        shorten(&mut exec, max_chars);
+        object(&exec)
+    });
     Ok(Answer { text, structured })
 }
 

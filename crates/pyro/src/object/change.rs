@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::id::WorkspaceId;
-use crate::object::ArtifactType;
+use crate::object::{ArtifactType, GuestUse};
 
 /// What differs between a workspace and its baseline.
 #[derive(Debug, Clone, Serialize)]
@@ -27,6 +27,9 @@ pub struct WorkspaceDiff {
     pub entries: Vec<DiffEntry>,
     /// The patch in Git's format; bytes that are not UTF-8 are replaced.
     pub patch: String,
+    /// The guest.
+    #[serde(flatten)]
+    pub guest: GuestUse,
     /// The patch as it is.
     #[serde(skip)]
     pub patch_bytes: Vec<u8>,
@@ -146,6 +149,11 @@ pub struct PatchResult {
     pub summary: PatchSummary,
     /// The files of the patch, in its order.
     pub entries: Vec<PatchEntry>,
+    /// The guest.
+    #[serde(flatten)]
+    pub guest: GuestUse,
+    /// What was skipped, degraded or guessed.
+    pub warnings: Vec<String>,
 }
 
 /// How many files of a patch there are of each kind.

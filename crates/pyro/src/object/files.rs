@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::id::WorkspaceId;
-use crate::object::TextEncoding;
+use crate::object::{GuestUse, TextEncoding};
 
 /// What is at a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -57,6 +57,11 @@ pub struct FileList {
     pub next_page: Option<String>,
     /// The entries, in the order of their paths.
     pub entries: Vec<FileInfo>,
+    /// The guest.
+    #[serde(flatten)]
+    pub guest: GuestUse,
+    /// What was skipped, degraded or guessed.
+    pub warnings: Vec<String>,
 }
 
 /// An entry of a list.
@@ -110,6 +115,11 @@ pub struct FileRead {
     pub truncated: bool,
     /// Whether secrets were replaced in it.
     pub redacted: bool,
+    /// The guest.
+    #[serde(flatten)]
+    pub guest: GuestUse,
+    /// What was skipped, degraded or guessed.
+    pub warnings: Vec<String>,
     /// The bytes themselves.
     #[serde(skip)]
     pub bytes: Vec<u8>,
@@ -131,4 +141,9 @@ pub struct FileWrite {
     pub mode: String,
     /// Whether it is new.
     pub created: bool,
+    /// The guest.
+    #[serde(flatten)]
+    pub guest: GuestUse,
+    /// What was skipped, degraded or guessed.
+    pub warnings: Vec<String>,
 }

@@ -7,6 +7,7 @@ mod disk_usage;
 mod doctor;
 mod environment;
 mod files;
+mod guest_use;
 mod prepare;
 mod prune;
 mod transfer;
@@ -24,6 +25,7 @@ pub use environment::{
     EnvironmentInfo, EnvironmentList, EnvironmentOrigin, EnvironmentPaths, EnvironmentState, PruneReport,
 };
 pub use files::{ArtifactType, FileInfo, FileList, FileRead, FileWrite};
+pub use guest_use::GuestUse;
 pub use prepare::{PrepareReport, PrepareStep};
 pub use prune::{KeptItem, PruneKind, PrunedItem, Pruning};
 pub use transfer::{

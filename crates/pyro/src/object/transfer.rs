@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::id::WorkspaceId;
-use crate::object::ArtifactType;
+use crate::object::{ArtifactType, GuestUse};
 
 /// Where what is brought in comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,6 +85,9 @@ pub struct WorkspaceSync {
     pub dry_run: bool,
     /// What was brought in.
     pub workspace_sync: SyncReport,
+    /// The guest.
+    #[serde(flatten)]
+    pub guest: GuestUse,
     /// What was skipped, degraded or guessed.
     pub warnings: Vec<String>,
 }
@@ -133,6 +136,9 @@ pub struct WorkspaceExport {
     pub deleted_paths: Vec<String>,
     /// What was left out.
     pub skipped: Vec<SkippedFile>,
+    /// The guest.
+    #[serde(flatten)]
+    pub guest: GuestUse,
     /// What was skipped, degraded or guessed.
     pub warnings: Vec<String>,
 }

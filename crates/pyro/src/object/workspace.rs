@@ -51,7 +51,7 @@ pub struct WorkspaceInfo {
     /// Where its tree is in the guest.
     pub workspace_path: String,
     /// What its tree began with.
-    pub workspace_seed: Option<WorkspaceSeed>,
+    pub workspace_seed: WorkspaceSeed,
     /// Commands of this generation.
     pub command_count: u64,
     /// Commands of all generations.

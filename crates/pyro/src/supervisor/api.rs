@@ -34,6 +34,11 @@ pub(crate) enum Call {
         /// The most output kept, in bytes.
         output_limit: u64,
     },
+    /// Call the agent: once [`Answer::Done`] has come, the connection carries the frames of that call and nothing else.
+    Guest {
+        /// The verb, which is about files.
+        verb: String,
+    },
     /// End a command: gently at first if it is to be interrupted.
     End { sequence: u64, grace_ms: Option<u64> },
     /// Count an operation as activity and let nothing expire for a new time.

@@ -89,7 +89,7 @@ pub(super) async fn serve(
 
 impl Supervisor {
     /// The workspace is being stopped.
-    fn busy(&self) -> WorkspaceError {
+    pub(super) fn busy(&self) -> WorkspaceError {
         WorkspaceError::Busy {
             shown: self.id.to_string(),
             state: State::Stopping,
@@ -231,7 +231,7 @@ async fn follow(
     }
     client.reader.abort();
     let streams = keeper.finish().unwrap_or_else(|error| {
-        problem.get_or_insert_with(|| error.to_string());
+        problem.get_or_insert_with(|| unkept(&error));
         KeptStreams::default()
     });
     // What a guest that is being ended refuses, it refuses for that reason, whatever it says.
@@ -242,7 +242,8 @@ async fn follow(
             Err(error)
         }
     });
-    let answer = match conclude(end, streams, problem) {
+    let full = supervisor.warn_of_full_disk();
+    let answer = match conclude(end, streams, full.or(problem)) {
         Ok(end) => {
             supervisor.end_command(sequence, end.outcome, end.exit_code, end.duration_ms, streams);
             Answer::Ended(Box::new(end))
@@ -264,7 +265,7 @@ async fn take(
     problem: &mut Option<String>,
 ) {
     if let Err(error) = keeper.push(stream, &bytes) {
-        problem.get_or_insert_with(|| error.to_string());
+        problem.get_or_insert_with(|| unkept(&error));
     }
     client
         .send(&match stream {
@@ -272,6 +273,10 @@ async fn take(
             Stream::Stderr => Frame::Stderr(bytes),
         })
         .await;
+}
+
+fn unkept(error: &impl std::fmt::Display) -> String {
+    format!("not all of the output could be kept: {error}")
 }
 
 /// What came of the command, or how it is recorded and why it failed.
@@ -291,7 +296,6 @@ fn conclude(
         Err(error) if error.code() == ErrorCode::GuestLost => return Err((ExecOutcome::Lost, error)),
         Err(error) => return Err((ExecOutcome::NotStarted, error)),
     };
-    let unkept = problem.map(|problem| format!("not all of the output could be kept: {problem}"));
     Ok(CommandEnd {
         outcome: ending.outcome,
         exit_code: Some(ending.exit_code),
@@ -300,7 +304,7 @@ fn conclude(
         duration_ms: ending.duration_ms,
         left_running,
         streams,
-        warning: ending.warning.or(unkept),
+        warning: ending.warning.or(problem),
     })
 }
 

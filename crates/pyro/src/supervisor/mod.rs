@@ -7,9 +7,11 @@
 mod activity;
 mod api;
 mod exec;
+mod host_disk;
 mod life;
 mod machine;
 mod order;
+mod relay;
 mod wire;
 
 use std::cell::{Cell, RefCell};
@@ -389,6 +391,7 @@ async fn answer(supervisor: &Rc<Supervisor>, mut stream: UnixStream) -> io::Resu
             };
             return exec::serve(supervisor, request, stream).await;
         }
+        Call::Guest { verb } => return relay::serve(supervisor, &verb, stream).await,
         Call::End { sequence, grace_ms } => {
             supervisor.end_command_early(sequence, grace_ms);
             Ok(())

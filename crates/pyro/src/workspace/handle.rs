@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::call;
+use super::content::TreeBefore;
 use super::error::WorkspaceError;
 use super::exec::{self, ExecRequest, NotBegun, Place};
 use super::history::History;
@@ -16,6 +17,7 @@ use super::launch::launch;
 use super::live::Live;
 use super::logs::{self, LogsRequest};
 use super::record::{FORMAT, Mover, Record, State, StopReason};
+use super::seed;
 use super::state::starts_by_itself;
 use super::store::{Found, LifeLock, Store};
 use crate::Pyro;
@@ -30,10 +32,10 @@ use crate::run::Run;
 use crate::supervisor::{Call, Task};
 
 /// How long an operation waits for another that excludes it.
-const EXCLUSION_BOUND: Duration = Duration::from_secs(30);
+pub(super) const EXCLUSION_BOUND: Duration = Duration::from_secs(30);
 
 /// How often it looks whether it may begin.
-const EXCLUSION_CHECK: Duration = Duration::from_millis(20);
+pub(super) const EXCLUSION_CHECK: Duration = Duration::from_millis(20);
 
 /// How long a supervisor may take to end once it has answered; it has nothing more to do.
 const LAST_MOMENTS: Duration = Duration::from_secs(2);
@@ -116,7 +118,7 @@ impl Pyro {
     /// Must be called within a tokio runtime. Dropping the future leaves nothing behind.
     ///
     /// # Errors
-    /// `name-taken`, and whatever keeps the environment or the VM from being had; nothing is left behind.
+    /// `name-taken`, and whatever keeps the seed, the environment or the VM from being had; nothing is left behind.
     pub async fn create_workspace(
         &self,
         request: &CreateRequest,
@@ -129,15 +131,34 @@ impl Pyro {
         let record = new_record(self, workspace.id, request)?;
         let dir = workspace.store.create(&record)?;
         let undo = Undo(&workspace);
+        let planned = match &request.seed_path {
+            Some(path) => Some(seed::plan(&self.seed_source(path, request), progress).await?),
+            None => None,
+        };
         let environment = self.environments().ensure(&record.environment, progress).await?;
+        let (seed, warnings) = match planned {
+            Some(planned) => planned.write(&dir, &environment.defaults.user, progress).await?,
+            None => (seed::none(), Vec::new()),
+        };
         workspace.store.update(workspace.id, |record| {
             record.environment_version.clone_from(&environment.version);
             record.environment_digest.clone_from(&environment.digest);
+            record.seed = Some(seed);
+            record.warnings = warnings;
             Ok(())
         })?;
         launch(self, workspace.id, &dir, Task::Create).await?;
         std::mem::forget(undo);
         Ok(workspace)
+    }
+
+    fn seed_source<'a>(&self, path: &'a Path, request: &CreateRequest) -> seed::Source<'a> {
+        seed::Source {
+            path,
+            include_ignored: request.include_ignored,
+            excludes_file: self.settings().git_excludes_file.clone(),
+            quota: u64::from(request.resources.disk_gib()) << 30,
+        }
     }
 
     /// A workspace that is there.
@@ -213,6 +234,7 @@ fn new_record(pyro: &Pyro, id: WorkspaceId, request: &CreateRequest) -> Result<R
         generation: 0,
         last_reset_at: None,
         seed: None,
+        warnings: Vec::new(),
     })
 }
 
@@ -256,7 +278,11 @@ impl Workspace {
         self.id
     }
 
-    fn dir(&self) -> PathBuf {
+    pub(super) fn settings(&self) -> &crate::Settings {
+        self.pyro.settings()
+    }
+
+    pub(super) fn dir(&self) -> PathBuf {
         self.store.dir(self.id)
     }
 
@@ -315,18 +341,39 @@ impl Workspace {
         Run::spawn(|events, wishes| async move {
             request.validate()?;
             let dir = workspace.dir();
+            let before = if request.return_diff {
+                Some(workspace.tree_before().await?)
+            } else {
+                None
+            };
             let deadline = Instant::now() + EXCLUSION_BOUND;
             let mut auto_started = false;
             loop {
                 let place = workspace.place(&dir, &request, &mut auto_started).await?;
                 match exec::begin(&place, &request).await {
-                    Ok(begun) => return exec::follow(&place, begun, request.stdin, &events, wishes).await,
+                    Ok(begun) => {
+                        let followed = exec::follow(&place, begun, request.stdin, &events, wishes).await?;
+                        return Ok(workspace.with_diff(followed, before).await);
+                    }
                     Err(NotBegun::NotNow(error)) if Instant::now() >= deadline => return Err(error),
                     Err(NotBegun::NotNow(_)) => tokio::time::sleep(EXCLUSION_CHECK).await,
                     Err(NotBegun::Refused(error)) => return Err(error),
                 }
             }
         })
+    }
+
+    /// Adds what a command changed, if that was asked for. It ran, whatever becomes of that.
+    async fn with_diff(&self, mut exec: WorkspaceExec, before: Option<TreeBefore>) -> WorkspaceExec {
+        if let Some(before) = before {
+            match self.diff_since(before).await {
+                Ok(diff) => exec.diff = Some(Box::new(diff)),
+                Err(error) => exec
+                    .warnings
+                    .push(format!("what it changed is not known: {error}")),
+            }
+        }
+        exec
     }
 
     /// Where a command runs: the workspace with its guest, which is started if nobody stopped it.
@@ -473,7 +520,7 @@ impl Workspace {
     }
 
     /// The workspace with its guest, started if nobody stopped it; and whether it was.
-    async fn running(&self) -> Result<(Found, bool)> {
+    pub(super) async fn running(&self) -> Result<(Found, bool)> {
         let deadline = Instant::now() + EXCLUSION_BOUND;
         let mut auto_started = false;
         loop {

@@ -9,8 +9,9 @@ use super::DISK;
 use super::exec::TREE;
 use super::handle::history;
 use super::history::Entry;
-use super::live::Live;
+use super::live::{Live, VmFacts};
 use super::record::{Record, State};
+use super::seed;
 use super::store::{Found, Store};
 use crate::error::Result;
 use crate::id::WorkspaceId;
@@ -43,6 +44,11 @@ fn expires(record: &Record, live: Option<&Live>) -> Option<String> {
     let live = live.filter(|live| record.state == State::Started && live.busy == 0)?;
     let ttl = SignedDuration::try_from(Duration::from_secs(record.ttl_seconds)).ok()?;
     live.last_activity_at.checked_add(ttl).ok().map(time)
+}
+
+fn warnings(record: &Record, vm: Option<&VmFacts>) -> Vec<String> {
+    let of_vm = vm.map_or(&[][..], |vm| &vm.warnings);
+    record.warnings.iter().chain(of_vm).cloned().collect()
 }
 
 /// The outcome of a command of the history.
@@ -89,7 +95,7 @@ pub(super) fn describe(store: &Store, found: Found) -> Result<WorkspaceInfo> {
         stop_reason: record.stop_reason,
         last_error: record.last_error.clone(),
         workspace_path: TREE.to_owned(),
-        workspace_seed: record.seed.clone(),
+        workspace_seed: record.seed.clone().unwrap_or_else(seed::none),
         command_count: history.count_in(record.generation),
         total_command_count: history.entries.len() as u64,
         last_command,
@@ -100,7 +106,7 @@ pub(super) fn describe(store: &Store, found: Found) -> Result<WorkspaceInfo> {
         isolation: vm.map(|vm| vm.isolation),
         vmm: vm.map(|vm| vm.vmm),
         execution_mode: vm.map_or(ExecutionMode::Pending, |vm| vm.execution_mode),
-        warnings: vm.map_or_else(Vec::new, |vm| vm.warnings.clone()),
+        warnings: warnings(&record, vm),
         metadata: vm.map_or_else(Default::default, |vm| vm.metadata.clone()),
     })
 }

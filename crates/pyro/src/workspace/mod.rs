@@ -17,6 +17,7 @@ mod live;
 mod logs;
 mod prune;
 mod record;
+mod seed;
 mod state;
 mod store;
 

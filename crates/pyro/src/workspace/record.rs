@@ -45,6 +45,9 @@ pub(crate) struct Record {
     /// What its tree began with; absent in records of builds that knew no seeds.
     #[serde(default)]
     pub(crate) seed: Option<WorkspaceSeed>,
+    /// What is to be known of how it was made.
+    #[serde(default)]
+    pub(crate) warnings: Vec<String>,
 }
 
 /// What a workspace is doing.
@@ -151,6 +154,7 @@ pub(super) mod tests {
             generation: 0,
             last_reset_at: None,
             seed: None,
+            warnings: Vec::new(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The claims. Each leaves the machine as usable as before, unless it is the last one that its machine stands.
 
 pub(crate) mod commands;
+pub(crate) mod files;
 pub(crate) mod outage;
 pub(crate) mod plain;
 pub(crate) mod processes;

@@ -6,21 +6,21 @@ use clap::Args;
 use pyro::argument::{self, DEFAULT_WORKSPACE_TTL};
 use pyro::{CreateRequest, Pyro, Result};
 
-use super::{describe, labels};
+use super::{describe, guest_path, labels};
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::option::{SizeOptions, TierOptions, whole_number};
+use crate::option::{SeedOptions, SizeOptions, TierOptions, whole_number};
 use crate::ui::{Form, Ui};
 use crate::wait;
 
 /// Make a workspace and start it
 ///
-/// It lives until it is deleted. Its VM is stopped when nobody used it for its time to live; its disk is kept, and the
+/// /workspace begins empty, or with a copy of a directory or archive. It lives until it is deleted. Its VM is stopped when nobody used it for its time to live; its disk is kept, and the
 /// next command starts it again.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  pyro workspace create debian:12 --name alpha --label branch=main\n  \
-                        ws=$(pyro workspace create --id-only)"
+                        ws=$(pyro workspace create --seed-path . --id-only)"
 )]
 pub(crate) struct Create {
     /// Environment to start from [default: $PYRO_ENVIRONMENT, else debian:12]
@@ -50,6 +50,9 @@ pub(crate) struct Create {
     id_only: bool,
 
     #[command(flatten)]
+    seed: SeedOptions,
+
+    #[command(flatten)]
     size: SizeOptions,
 
     #[command(flatten)]
@@ -70,6 +73,8 @@ pub(crate) fn execute(create: Create, pyro: &Pyro, ui: Ui) -> Result<Exit> {
         .resources(pyro.host_memory_mib())
         .map_err(Failure::argument)?;
     request.isolation = create.tier.isolation;
+    request.seed_path = create.seed.source()?;
+    request.include_ignored = create.seed.include_ignored;
     let info = wait::block_on(wait::unless_interrupted(
         "creating the workspace",
         "nothing was left behind; run it again",
@@ -83,6 +88,7 @@ pub(crate) fn execute(create: Create, pyro: &Pyro, ui: Ui) -> Result<Exit> {
         },
     ))?;
     ui.warnings(&info.warnings);
+    ui.warnings(&guest_path::skipped(&info.workspace_seed.skipped));
     if create.id_only && ui.form() == Form::Human {
         ui.stdout(&format!("{}\n", info.workspace_id))?;
     } else {

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::Args;
-use pyro::object::WorkspaceExec;
+use pyro::object::{WorkspaceDiff, WorkspaceExec};
 use pyro::{Command, ErrorCode, ExecRequest, Pyro, Result};
 
 use super::Which;
@@ -12,7 +12,7 @@ use crate::failure::Failure;
 use crate::format::{self, End};
 use crate::option::ExecOptions;
 use crate::ui::{Form, Ui};
-use crate::{follow, wait};
+use crate::{diffstat, follow, wait};
 
 /// Run a command in a workspace
 ///
@@ -30,6 +30,10 @@ pub(crate) struct Exec {
     #[arg(value_name = "CMD", last = true, required = true)]
     command: Vec<OsString>,
 
+    /// Say what the command changed in /workspace; in `--json` with the patch
+    #[arg(long)]
+    diff: bool,
+
     #[command(flatten)]
     exec: ExecOptions,
 }
@@ -44,6 +48,7 @@ pub(crate) fn execute(exec: Exec, pyro: &Pyro, ui: Ui) -> Result<Exit> {
     request.env = options.env;
     request.user = options.user;
     request.stdin = options.stdin;
+    request.return_diff = exec.diff;
     let workspace = exec.which.find(pyro)?;
     let ended = wait::block_on(follow::follow(ui, || workspace.start_exec(request)))?;
     let Some(result) = ended else {
@@ -53,9 +58,22 @@ pub(crate) fn execute(exec: Exec, pyro: &Pyro, ui: Ui) -> Result<Exit> {
     if ui.form() == Form::Json {
         ui.result(&result, |_| String::new())?;
     } else {
+        if let Some(diff) = &result.diff {
+            show(diff, ui);
+        }
         ui.summary(&summary(&result));
     }
     Ok(Exit::of_guest(result.exit_code))
+}
+
+/// What a command changed. Standard output is the guest's own, so this goes to the other stream.
+fn show(diff: &WorkspaceDiff, ui: Ui) {
+    ui.warnings(&diff.warnings);
+    if diff.changed {
+        ui.summary(diffstat::lines(diff, ui.stderr_colours()).trim_end());
+    } else {
+        ui.summary("the command changed nothing in /workspace");
+    }
 }
 
 /// The line about a command for people.

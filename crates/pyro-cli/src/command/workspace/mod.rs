@@ -2,25 +2,32 @@
 
 mod create;
 mod delete;
+mod diff;
 mod exec;
+mod export;
+mod file;
+mod guest_path;
 mod list;
 mod logs;
+mod patch;
 mod reset;
+mod snapshot;
 mod start;
 mod status;
 mod stop;
+mod sync;
 mod update;
 
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
-use pyro::object::WorkspaceInfo;
+use pyro::object::{WorkspaceInfo, WorkspaceSeed};
 use pyro::{Pyro, Result, Workspace};
 
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::format;
-use crate::table::Table;
+use crate::table::{Table, escaped};
 use crate::ui::Ui;
 
 /// Make, use and remove workspaces: machines that stay
@@ -44,6 +51,11 @@ enum WorkspaceCommand {
     Update(update::Update),
     Exec(exec::Exec),
     Logs(logs::Logs),
+    File(file::FileArgs),
+    Diff(diff::Diff),
+    Patch(patch::PatchArgs),
+    Sync(sync::SyncArgs),
+    Export(export::Export),
     Stop(stop::Stop),
     Start(start::Start),
     Reset(reset::Reset),
@@ -62,6 +74,11 @@ impl Which {
     fn find(&self, pyro: &Pyro) -> Result<Workspace> {
         pyro.workspace(&self.id.parse()?)
     }
+
+    /// What it was called by.
+    fn given(&self) -> &str {
+        &self.id
+    }
 }
 
 /// Does what the command asks.
@@ -73,6 +90,11 @@ pub(crate) fn execute(workspace: WorkspaceArgs, pyro: &Pyro, ui: Ui) -> Result<E
         WorkspaceCommand::Update(update) => update::execute(update, pyro, ui),
         WorkspaceCommand::Exec(exec) => exec::execute(exec, pyro, ui),
         WorkspaceCommand::Logs(logs) => logs::execute(&logs, pyro, ui),
+        WorkspaceCommand::File(file) => file::execute(file, pyro, ui),
+        WorkspaceCommand::Diff(diff) => diff::execute(&diff, pyro, ui),
+        WorkspaceCommand::Patch(patch) => patch::execute(patch, pyro, ui),
+        WorkspaceCommand::Sync(sync) => sync::execute(sync, pyro, ui),
+        WorkspaceCommand::Export(export) => export::execute(&export, pyro, ui),
         WorkspaceCommand::Stop(stop) => stop::execute(&stop, pyro, ui),
         WorkspaceCommand::Start(start) => start::execute(&start, pyro, ui),
         WorkspaceCommand::Reset(reset) => reset::execute(&reset, pyro, ui),
@@ -93,6 +115,25 @@ fn label(given: &str) -> Result<(String, String), Failure> {
 
 fn labels(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
     given.iter().map(|given| label(given)).collect()
+}
+
+/// What a workspace began with, if there was something.
+fn seed(seed: &WorkspaceSeed) -> Option<String> {
+    let path = seed.seed_path.as_ref()?;
+    let mut text = format!(
+        "{} ({}, {}",
+        escaped(&path.to_string_lossy()),
+        format::count(seed.entry_count, "entry"),
+        format::size(seed.bytes_written)
+    );
+    if seed.ignored_count > 0 {
+        text.push_str(&format!(", {} ignored by Git", seed.ignored_count));
+    }
+    if !seed.skipped.is_empty() {
+        text.push_str(&format!(", {} skipped", seed.skipped.len()));
+    }
+    text.push(')');
+    Some(text)
 }
 
 /// A workspace for people.
@@ -125,6 +166,9 @@ fn describe(info: &WorkspaceInfo) -> String {
             format::size(info.disk_used_bytes)
         ),
     );
+    if let Some(seed) = seed(&info.workspace_seed) {
+        row("seed", seed);
+    }
     row("created", info.created_at.clone());
     row("last used", info.last_activity_at.clone());
     if let Some(expires_at) = &info.expires_at {

@@ -3,7 +3,8 @@
 use clap::Args;
 use pyro::{Pyro, Result};
 
-use super::{Which, describe};
+use super::snapshot::BASELINE;
+use super::{Which, describe, snapshot};
 use crate::exit::Exit;
 use crate::ui::Ui;
 use crate::wait;
@@ -14,11 +15,16 @@ use crate::wait;
 pub(crate) struct Reset {
     #[command(flatten)]
     which: Which,
+
+    /// Snapshot to return to; the baseline is the only one in this version
+    #[arg(long, value_name = "SNAPSHOT", default_value = BASELINE, allow_hyphen_values = true)]
+    snapshot: String,
 }
 
 /// Does it and shows the workspace.
 pub(crate) fn execute(reset: &Reset, pyro: &Pyro, ui: Ui) -> Result<Exit> {
     let workspace = reset.which.find(pyro)?;
+    snapshot::check("--snapshot", &reset.snapshot, reset.which.given())?;
     let info = wait::block_on(workspace.reset())?;
     ui.warnings(&info.warnings);
     ui.result(&info, describe)?;

@@ -50,7 +50,7 @@ impl Root {
     ///
     /// Each component is opened beneath the one before and must be a directory itself, so whatever is moved or
     /// replaced meanwhile, the way cannot lead out of the root.
-    pub(super) fn directory(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
+    pub(in crate::seed) fn directory(&self, path: &[u8]) -> Result<OwnedFd, Errno> {
         if path.is_empty() {
             return openat(&self.handle, ".", DIRECTORY, Mode::empty());
         }
@@ -69,7 +69,7 @@ impl Root {
     }
 
     /// The path on the host of something beneath the root.
-    pub(super) fn host_path(&self, path: &[u8]) -> PathBuf {
+    pub(in crate::seed) fn host_path(&self, path: &[u8]) -> PathBuf {
         if path.is_empty() {
             return self.path.clone();
         }

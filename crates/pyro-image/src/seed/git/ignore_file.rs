@@ -16,9 +16,9 @@ use super::memory::{Memory, Taken};
 use crate::seed::warning::Warnings;
 
 /// How long a file of patterns may be, in bytes. The largest in use have some tens of thousands.
-const FILE_MAX: u64 = 128 * 1024;
+pub(super) const FILE_MAX: u64 = 128 * 1024;
 /// How many times the length of their text compiled patterns take, at worst, as measured.
-const EXPANSION: usize = 512;
+pub(super) const EXPANSION: usize = 512;
 
 /// The compiled patterns of one file.
 #[derive(Debug)]
@@ -30,12 +30,17 @@ pub(super) struct Patterns {
 impl Patterns {
     /// Whether a path is ignored, relative to the directory to which the patterns apply; `None` when none matches.
     pub(super) fn verdict(&self, path: &[u8], is_directory: bool) -> Option<bool> {
-        let path = Path::new(OsStr::from_bytes(path));
-        match self.compiled.matched(path, is_directory) {
-            Match::None => None,
-            Match::Ignore(_) => Some(true),
-            Match::Whitelist(_) => Some(false),
-        }
+        verdict(&self.compiled, path, is_directory)
+    }
+}
+
+/// Whether compiled patterns ignore a path, relative to the directory to which they apply; `None` when none matches.
+pub(super) fn verdict(patterns: &Gitignore, path: &[u8], is_directory: bool) -> Option<bool> {
+    let path = Path::new(OsStr::from_bytes(path));
+    match patterns.matched(path, is_directory) {
+        Match::None => None,
+        Match::Ignore(_) => Some(true),
+        Match::Whitelist(_) => Some(false),
     }
 }
 
@@ -107,7 +112,7 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
 }
 
 /// Compiles the lines of a file of patterns; `None` when it has none.
-fn compile(text: &[u8], label: &str, warnings: &mut Warnings) -> Option<Gitignore> {
+pub(super) fn compile(text: &[u8], label: &str, warnings: &mut Warnings) -> Option<Gitignore> {
     const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let mut builder = GitignoreBuilder::new("");

@@ -3,14 +3,12 @@
 //! All versions are read. Of a split index the names of both parts count, also those that the second part takes back:
 //! a name too many keeps a file, one too few loses it.
 
-use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Take};
+use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use rustix::fs::CWD;
 
 use super::ignore_file::{Links, open_regular};
-use super::memory::{Memory, Taken};
 
 /// How long one name may be, in bytes (`PATH_MAX`).
 const NAME_MAX: usize = 4096;
@@ -29,30 +27,43 @@ pub(super) struct Tracked {
     has_sparse_directories: bool,
     /// How many bytes the names may take.
     limit: usize,
-    memory: Option<Taken>,
 }
 
 impl Tracked {
-    /// Reads the index of a repository.
-    pub(super) fn read(repository: &Path, memory: &Memory) -> io::Result<Self> {
+    /// Reads the index of a repository, whose names may take so many bytes.
+    pub(super) fn read(repository: &Path, limit: usize) -> io::Result<Self> {
         let mut tracked = Self {
-            limit: memory.left(),
+            limit,
             ..Self::default()
         };
         if let Some(shared) = tracked.read_file(&repository.join("index"))? {
             tracked.read_file(&repository.join(format!("sharedindex.{shared}")))?;
         }
-        let Self { text, names, .. } = &mut tracked;
+        tracked.sort();
+        Ok(tracked)
+    }
+
+    /// Reads the content of an index, whose names may take so many bytes. Of a split index that is but one part.
+    pub(super) fn parse(index: &[u8], limit: usize) -> io::Result<Self> {
+        let mut tracked = Self {
+            limit,
+            ..Self::default()
+        };
+        tracked.read_with(|| Ok((index, index.len() as u64)))?;
+        tracked.sort();
+        Ok(tracked)
+    }
+
+    fn sort(&mut self) {
+        let Self { text, names, .. } = self;
         // While they grow, vectors take up to twice what they hold.
         text.shrink_to_fit();
         names.shrink_to_fit();
         names.sort_unstable_by_key(|(start, end)| &text[*start as usize..*end as usize]);
-        tracked.memory = memory.take(tracked.held());
-        Ok(tracked)
     }
 
     /// How many bytes the names take.
-    fn held(&self) -> usize {
+    pub(super) fn held(&self) -> usize {
         self.text.len() + self.names.len() * size_of::<(u32, u32)>()
     }
 
@@ -87,13 +98,25 @@ impl Tracked {
 
     /// Reads one file and returns the hash of the one that it is to be joined with.
     fn read_file(&mut self, path: &Path) -> io::Result<Option<String>> {
+        self.read_with(|| {
+            let file = open_regular(CWD, path, Links::Follow)?;
+            let length = file.metadata()?.len();
+            Ok((BufReader::with_capacity(64 * 1024, file), length))
+        })
+    }
+
+    /// Reads an index that can be opened more than once, with its length.
+    fn read_with<R: BufRead>(
+        &mut self,
+        open: impl Fn() -> io::Result<(R, u64)>,
+    ) -> io::Result<Option<String>> {
         let (text, names) = (self.text.len(), self.names.len());
         let mut failure = None;
         for hash_len in HASH_LENGTHS {
-            let file = open_regular(CWD, path, Links::Follow)?;
-            let length = file.metadata()?.len();
+            let (input, left) = open()?;
             let mut reader = IndexReader {
-                input: BufReader::with_capacity(64 * 1024, file.take(length)),
+                input,
+                left,
                 hash_len,
             };
             match reader.read(self) {
@@ -126,12 +149,14 @@ impl Tracked {
 }
 
 /// Reads one index file.
-struct IndexReader {
-    input: BufReader<Take<File>>,
+struct IndexReader<R> {
+    input: R,
+    /// How many bytes are ahead.
+    left: u64,
     hash_len: usize,
 }
 
-impl IndexReader {
+impl<R: BufRead> IndexReader<R> {
     fn read(&mut self, tracked: &mut Tracked) -> io::Result<Option<String>> {
         let head: [u8; 12] = self.bytes()?;
         let [version, count] = [4, 8].map(|at| be32(&head[at..]));
@@ -173,7 +198,8 @@ impl IndexReader {
         };
         name.truncate(kept);
         let limit = (NAME_MAX + 1 - kept.min(NAME_MAX)) as u64;
-        self.input.by_ref().take(limit).read_until(0, name)?;
+        let limit = limit.min(self.left);
+        self.left -= self.input.by_ref().take(limit).read_until(0, name)? as u64;
         if name.pop() != Some(0) {
             return Err(malformed());
         }
@@ -190,7 +216,7 @@ impl IndexReader {
 
     /// Passes over the extensions. Returns the hash of the shared file if the index is split.
     fn read_extensions(&mut self) -> io::Result<Option<String>> {
-        while self.left() > self.hash_len as u64 {
+        while self.left > self.hash_len as u64 {
             let head: [u8; 8] = self.bytes()?;
             let length = be32(&head[4..]).into();
             if head[..4] != *b"link" {
@@ -198,20 +224,15 @@ impl IndexReader {
                 continue;
             }
             let mut hash = vec![0; self.hash_len];
-            self.input.read_exact(&mut hash)?;
+            self.read_exact(&mut hash)?;
             let is_none = hash.iter().all(|byte| *byte == 0);
             return Ok((!is_none).then(|| crate::layer::hexadecimal(&hash)));
         }
         // A hash of the whole stands at the end.
-        if self.left() < self.hash_len as u64 {
+        if self.left < self.hash_len as u64 {
             return Err(malformed());
         }
         Ok(None)
-    }
-
-    /// How many bytes of the file are ahead.
-    fn left(&self) -> u64 {
-        self.input.buffer().len() as u64 + self.input.get_ref().limit()
     }
 
     /// The number of bytes of the name before that version 4 cuts off, in the form of offsets in packs.
@@ -230,11 +251,20 @@ impl IndexReader {
 
     fn bytes<const LENGTH: usize>(&mut self) -> io::Result<[u8; LENGTH]> {
         let mut bytes = [0; LENGTH];
-        self.input.read_exact(&mut bytes)?;
+        self.read_exact(&mut bytes)?;
         Ok(bytes)
     }
 
+    fn read_exact(&mut self, bytes: &mut [u8]) -> io::Result<()> {
+        self.left = self
+            .left
+            .checked_sub(bytes.len() as u64)
+            .ok_or(io::ErrorKind::UnexpectedEof)?;
+        self.input.read_exact(bytes)
+    }
+
     fn skip(&mut self, count: u64) -> io::Result<()> {
+        self.left = self.left.checked_sub(count).ok_or(io::ErrorKind::UnexpectedEof)?;
         let skipped = io::copy(&mut self.input.by_ref().take(count), &mut io::sink())?;
         if skipped < count {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -277,7 +307,10 @@ mod tests {
     fn read(bytes: &[u8]) -> io::Result<Tracked> {
         let home = tempfile::tempdir().unwrap();
         std::fs::write(home.path().join("index"), bytes).unwrap();
-        Tracked::read(home.path(), &Memory::new())
+        let read = Tracked::read(home.path(), 1 << 20);
+        let parsed = Tracked::parse(bytes, 1 << 20);
+        assert_eq!(read.is_ok(), parsed.is_ok());
+        read
     }
 
     #[test]

@@ -11,6 +11,7 @@ use rustix::fs::{AtFlags, CWD, FileType, statat};
 use super::GitContext;
 use super::ignore_file::{Links, Patterns, is_absent, read_file, read_patterns};
 use super::index::Tracked;
+use super::memory::Taken;
 use super::pointer::{self, POINTER_MAX};
 use crate::seed::warning::Warnings;
 
@@ -19,6 +20,7 @@ use crate::seed::warning::Warnings;
 pub(in crate::seed) struct WorkTree {
     /// The files that the index lists.
     pub(super) tracked: Tracked,
+    _memory: Option<Taken>,
     /// `info/exclude` of the repository.
     pub(super) exclude: Option<Patterns>,
     /// The user's own patterns.
@@ -55,7 +57,7 @@ impl WorkTree {
         let exclude = common(&repository).join("info/exclude");
         let label = exclude.display().to_string();
         let exclude = read_patterns(CWD, &exclude, Links::Follow, &label, &context.memory, warnings);
-        let tracked = Tracked::read(&repository, &context.memory).unwrap_or_else(|error| {
+        let tracked = Tracked::read(&repository, context.memory.left()).unwrap_or_else(|error| {
             if !is_absent(&error) {
                 warnings.push(format!(
                     "the index in `{}` was not understood ({error}): files that Git tracks although rules ignore them \
@@ -66,6 +68,7 @@ impl WorkTree {
             Tracked::default()
         });
         Self {
+            _memory: context.memory.take(tracked.held()),
             tracked,
             exclude,
             global: context.global.clone(),

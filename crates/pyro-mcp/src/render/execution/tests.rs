@@ -16,10 +16,12 @@ fn done() -> Execution<'static> {
         signal: None,
         oom_killed: false,
         duration_ms: 1234,
-        environment: "debian:12",
         tier: "emulated/qemu".to_owned(),
-        vm_id: "3f2a91c0d4e5",
-        deleted: true,
+        place: Place::Vm {
+            environment: "debian:12",
+            vm_id: "3f2a91c0d4e5",
+            deleted: true,
+        },
         stdout: NOTHING,
         stderr: NOTHING,
         warnings: &[],
@@ -132,7 +134,11 @@ fn a_program_that_is_missing_comes_with_the_next_step() {
 #[test]
 fn a_vm_that_is_still_there_is_said_to_be() {
     let execution = Execution {
-        deleted: false,
+        place: Place::Vm {
+            environment: "debian:12",
+            vm_id: "3f2a91c0d4e5",
+            deleted: false,
+        },
         ..done()
     };
     assert!(first_line(&execution).ends_with("VM 3f2a91c0d4e5 not deleted"));
@@ -202,20 +208,6 @@ fn the_limit_holds_for_each_stream_and_control_sequences_do_not_count() {
 }
 
 #[test]
-fn the_object_is_cut_like_the_text_but_keeps_control_sequences() {
-    assert_eq!(shortened("short", 0, 1000), None);
-    let red = "\x1b[31mr\x1b[0m\n".repeat(500);
-    let (text, omitted_bytes) = shortened(&red, 7, 1000).unwrap();
-    assert!(text.contains('\x1b') && text.contains("bytes omitted"));
-    let kept: usize = text
-        .split_inclusive('\n')
-        .filter(|line| !line.starts_with("[…"))
-        .map(str::len)
-        .sum();
-    assert_eq!(u64::try_from(red.len() - kept).unwrap() + 7, omitted_bytes);
-}
-
-#[test]
 fn hosts_that_show_only_text_see_all_a_next_step_needs() {
     let execution = Execution {
         exit_code: Some(3),
@@ -226,4 +218,50 @@ fn hosts_that_show_only_text_see_all_a_next_step_needs() {
     for needed in ["exit 3", "3f2a91c0d4e5", "deleted", "emulated/qemu", "debian:12"] {
         assert!(text.contains(needed), "{needed}");
     }
+}
+
+fn kept(left_running: u32, auto_started: bool, changes: Option<&str>) -> Execution<'static> {
+    Execution {
+        place: Place::Workspace {
+            workspace_id: "3f2a91c0d4e5",
+            sequence: 4,
+            left_running,
+            auto_started,
+            changes: changes.map(str::to_owned),
+        },
+        ..done()
+    }
+}
+
+#[test]
+fn a_command_of_a_workspace_names_both_and_where_its_history_goes_on() {
+    let output: String = (0..10_000).map(|number| format!("line {number}\n")).collect();
+    let execution = Execution {
+        stdout: stream(&output),
+        ..kept(0, false, None)
+    };
+    let text = write_execution(&execution, 1000);
+    assert!(
+        text.starts_with("exit 0 in 1.2 s · workspace 3f2a91c0d4e5 #4 · emulated/qemu\n\nstdout:\nline 0\n")
+    );
+    assert!(
+        text.contains("bytes omitted; workspace_logs sequence=4 offset="),
+        "{text}"
+    );
+    assert!(text.ends_with("line 9999\n"), "{text}");
+}
+
+#[test]
+fn what_a_command_changed_and_left_is_said_after_its_output() {
+    assert_eq!(
+        write_execution(&kept(2, true, Some("nothing changed\n")), 1000),
+        "exit 0 in 1.2 s · workspace 3f2a91c0d4e5 #4 · emulated/qemu\n\
+         \n\
+         (no output)\n\
+         \n\
+         diff: nothing changed\n\
+         \n\
+         note: the workspace had stopped, and was started for this command\n\
+         note: processes left running: 2\n"
+    );
 }

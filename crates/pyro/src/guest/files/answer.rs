@@ -1,7 +1,5 @@
 //! What is common to the calls about files: the next answer of the agent, and what may be in an entry.
 
-use std::time::Duration;
-
 use pyro_proto::file::{FileEntry, FileKind};
 use pyro_proto::message::agent_message::Body as Answer;
 use pyro_proto::message::host_message::Body as Ask;
@@ -18,9 +16,6 @@ const MAX_NAME_BYTES: usize = 255;
 
 /// The largest permission bits.
 const MAX_MODE: u32 = 0o7777;
-
-/// How long to listen for a refusal from an agent that takes no more.
-const LAST_WORDS: Duration = Duration::from_secs(5);
 
 /// Sends one message.
 pub(super) async fn ask(sender: &mut CallSender, body: Ask) -> Result<(), GuestError> {
@@ -86,26 +81,6 @@ pub(super) fn below<'a>(path: &[u8], entry: &'a [u8]) -> Option<&'a [u8]> {
     };
     let is_path = entry.len() <= MAX_PATH_BYTES && below.split(|&byte| byte == b'/').all(is_name);
     is_path.then_some(below)
-}
-
-/// Whether an entry's path is this one or beneath it, and a path.
-pub(super) fn at_or_below(path: &[u8], entry: &[u8]) -> bool {
-    entry == path || below(path, entry).is_some()
-}
-
-/// Waits for what is to be received after what was sent. An agent that refuses takes no more: why it does says more than
-/// that nothing could be sent.
-pub(super) async fn or_refusal<T>(
-    sent: Result<(), GuestError>,
-    receive: impl Future<Output = Result<T, GuestError>>,
-) -> Result<T, GuestError> {
-    let Err(error) = sent else {
-        return receive.await;
-    };
-    match tokio::time::timeout(LAST_WORDS, receive).await {
-        Ok(Err(refused @ GuestError::Refused(_))) => Err(refused),
-        _ => Err(error),
-    }
 }
 
 /// A call to an agent that says this whatever it is asked, and hangs up once it is asked no more.

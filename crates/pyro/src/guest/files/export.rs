@@ -6,25 +6,18 @@ use pyro_proto::message::agent_message::Body as Answer;
 use pyro_proto::message::host_message::Body as Ask;
 
 use super::Opened;
-use super::answer::{answer, ask, at_or_below, check_entry, nonsense};
+use super::answer::{answer, ask, below, check_entry, check_mode, nonsense};
 use crate::guest::{CallReceiver, CallSender, GuestError};
 
 /// A call in which a file, a link or a directory is sent.
 #[derive(Debug)]
 pub(crate) struct ExportCall {
-    receiver: CallReceiver,
-    // Dropped, it would end the call.
+    // The agent sees the end of what is asked when this is dropped.
     _sender: CallSender,
+    receiver: CallReceiver,
     path: Bytes,
-    state: State,
-}
-
-/// What comes next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Entry,
-    Content,
-    End,
+    is_first: bool,
+    is_in_file: bool,
 }
 
 impl ExportCall {
@@ -38,37 +31,48 @@ impl ExportCall {
         ask(&mut sender, Ask::Export(request)).await?;
         sender.finish()?;
         Ok(Self {
-            receiver,
             _sender: sender,
+            receiver,
             path,
-            state: State::Entry,
+            is_first: true,
+            is_in_file: false,
         })
     }
 
-    /// The next entry, whose path is relative to the tree; what is left of the content before it is passed over. `None`
-    /// after the last, and only if the agent said so.
+    /// The next entry, whose path is relative to what was asked for, and empty for that itself; what is left of the
+    /// content before it is passed over. `None` after the last, and only if the agent said so.
     ///
     /// # Errors
     /// [`GuestError`] if the agent refused, broke the protocol, or the connection broke.
     pub(crate) async fn next_entry(&mut self) -> Result<Option<FileEntry>, GuestError> {
         while self.next_data().await?.is_some() {}
-        if self.state == State::End {
-            return Ok(None);
+        let mut entry = match answer(&mut self.receiver).await? {
+            Answer::FileEntry(entry) => entry,
+            Answer::Done(_) if !self.is_first => return Ok(None),
+            _ => return Err(nonsense("an export has other answers in it")),
+        };
+        let is_first = std::mem::replace(&mut self.is_first, false);
+        entry.path = self.relative(&entry.path, is_first)?;
+        if entry.kind() == FileKind::HardLink {
+            check_mode(entry.mode)?;
+            entry.target = self.relative(&entry.target, false)?;
+        } else {
+            check_entry(&entry)?;
         }
-        match answer(&mut self.receiver).await? {
-            Answer::FileEntry(entry) => {
-                let entry = self.check(entry)?;
-                if entry.kind() == FileKind::File {
-                    self.state = State::Content;
-                }
-                Ok(Some(entry))
-            }
-            Answer::Done(_) => {
-                self.state = State::End;
-                Ok(None)
-            }
-            _ => Err(nonsense("what is exported has other answers in it")),
+        self.is_in_file = entry.kind() == FileKind::File;
+        Ok(Some(entry))
+    }
+
+    fn relative(&self, path: &Bytes, is_first: bool) -> Result<Bytes, GuestError> {
+        if is_first {
+            return if *path == self.path {
+                Ok(Bytes::new())
+            } else {
+                Err(nonsense("another file is sent than was asked for"))
+            };
         }
+        let below = below(&self.path, path).ok_or_else(|| nonsense("an export has what is elsewhere"))?;
+        Ok(path.slice_ref(below))
     }
 
     /// More of the content of the file that was the last entry; `None` at its end.
@@ -76,48 +80,28 @@ impl ExportCall {
     /// # Errors
     /// [`GuestError`] if the agent refused, broke the protocol, or the connection broke.
     pub(crate) async fn next_data(&mut self) -> Result<Option<Bytes>, GuestError> {
-        if self.state != State::Content {
+        if !self.is_in_file {
             return Ok(None);
         }
         match answer(&mut self.receiver).await? {
             Answer::Data(data) => Ok(Some(data)),
             Answer::DataEnd(_) => {
-                self.state = State::Entry;
+                self.is_in_file = false;
                 Ok(None)
             }
-            _ => Err(nonsense("something comes within a file's content")),
+            _ => Err(nonsense("what is sent of a file has other answers in it")),
         }
-    }
-
-    fn check(&self, entry: FileEntry) -> Result<FileEntry, GuestError> {
-        if !at_or_below(&self.path, &entry.path) {
-            return Err(nonsense("what is exported is elsewhere"));
-        }
-        if entry.kind != i32::from(FileKind::HardLink) {
-            check_entry(&entry)?;
-            return Ok(entry);
-        }
-        if entry.target == entry.path || !at_or_below(&self.path, &entry.target) {
-            return Err(nonsense("a hard link is one to what is elsewhere"));
-        }
-        // What holds for a file holds for a further name of it.
-        check_entry(&FileEntry {
-            kind: FileKind::File.into(),
-            target: Bytes::new(),
-            ..entry.clone()
-        })?;
-        Ok(entry)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use pyro_proto::message::{Done, Fault, FaultKind};
+    use pyro_proto::message::Done;
 
     use super::super::answer::agent_that_says;
     use super::*;
 
-    fn entry(kind: FileKind, path: &'static str, target: &'static str) -> Answer {
+    fn entry(path: &'static str, kind: FileKind, target: &'static str) -> Answer {
         Answer::FileEntry(FileEntry {
             path: Bytes::from_static(path.as_bytes()),
             kind: kind.into(),
@@ -126,77 +110,48 @@ mod tests {
         })
     }
 
-    async fn export(answers: Vec<Answer>) -> Result<Vec<(FileEntry, Vec<u8>)>, GuestError> {
-        let request = Export {
-            path: Bytes::from_static(b"dir"),
-        };
-        let mut call = ExportCall::start(agent_that_says(answers), request).await?;
-        let mut all = Vec::new();
+    async fn export(answers: Vec<Answer>) -> Result<Vec<String>, GuestError> {
+        let path = Bytes::from_static(b"d");
+        let mut call = ExportCall::start(agent_that_says(answers), Export { path }).await?;
+        let mut seen = Vec::new();
         while let Some(entry) = call.next_entry().await? {
-            let mut content = Vec::new();
-            // Of every other file only the entry is of interest.
-            while all.len() % 2 == 1 {
-                match call.next_data().await? {
-                    Some(data) => content.extend_from_slice(&data),
-                    None => break,
-                }
-            }
-            all.push((entry, content));
+            let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
+            seen.push(format!("{}>{}", text(&entry.path), text(&entry.target)));
         }
-        assert!(call.next_entry().await?.is_none());
-        Ok(all)
+        Ok(seen)
     }
 
     #[tokio::test]
-    async fn entries_come_with_their_contents_until_the_agent_says_that_it_is_done() {
-        let data = |data: &'static [u8]| Answer::Data(Bytes::from_static(data));
-        let end = || Answer::DataEnd(true);
-        let all = export(vec![
-            entry(FileKind::Directory, "dir", ""),
-            entry(FileKind::File, "dir/a", ""),
-            data(b"some"),
-            data(b"thing"),
-            end(),
-            entry(FileKind::File, "dir/b", ""),
-            data(b"passed over"),
-            end(),
-            entry(FileKind::HardLink, "dir/c", "dir/a"),
-            entry(FileKind::Symlink, "dir/d", "/anywhere"),
-            entry(FileKind::Fifo, "dir/e", ""),
+    async fn entries_are_relative_to_what_was_asked_for() {
+        let answers = vec![
+            entry("d", FileKind::Directory, ""),
+            entry("d/a", FileKind::File, ""),
+            Answer::Data(Bytes::from_static(b"passed over")),
+            Answer::DataEnd(true),
+            entry("d/b", FileKind::HardLink, "d/a"),
+            entry("d/c", FileKind::Symlink, "/etc"),
             Answer::Done(Done {}),
-        ]);
-        let all = all.await.unwrap();
-        assert_eq!(all.len(), 6);
-        assert_eq!(all[1].1, b"something");
+        ];
+        assert_eq!(export(answers).await.unwrap(), [">", "a>", "b>a", "c>/etc"]);
     }
 
     #[tokio::test]
     async fn what_was_not_asked_for_is_refused() {
-        let file = || entry(FileKind::File, "dir/a", "");
-        for bad in [
-            vec![entry(FileKind::File, "other", "")],
-            vec![entry(FileKind::File, "dir/../a", "")],
-            vec![entry(FileKind::Absent, "dir/a", "")],
-            vec![entry(FileKind::HardLink, "dir/a", "")],
-            vec![entry(FileKind::HardLink, "dir/a", "dir/a")],
-            vec![entry(FileKind::HardLink, "dir/a", "../a")],
-            vec![entry(FileKind::HardLink, "dir/a", "/etc/passwd")],
-            vec![file(), file()],
-            vec![Answer::DataEnd(true)],
+        let top = || entry("d", FileKind::Directory, "");
+        for answers in [
+            vec![Answer::Done(Done {})],
+            vec![entry("e", FileKind::Directory, "")],
+            vec![top(), top()],
+            vec![top(), entry("d/../e", FileKind::File, "")],
+            vec![top(), entry("d/b", FileKind::HardLink, "/etc/passwd")],
+            vec![top(), entry("d/a", FileKind::Symlink, "")],
+            vec![top(), entry("d/a", FileKind::File, ""), Answer::Done(Done {})],
         ] {
-            let shown = format!("{bad:?}");
-            let outcome = export(bad).await;
-            assert!(
-                matches!(outcome, Err(GuestError::Nonsense { .. })),
-                "{shown}: {outcome:?}"
-            );
+            let shown = format!("{answers:?}");
+            let error = export(answers).await.unwrap_err();
+            assert!(matches!(error, GuestError::Nonsense { .. }), "{shown}: {error}");
         }
-        let outcome = export(vec![file(), Answer::DataEnd(true)]).await;
-        assert!(matches!(outcome, Err(GuestError::Broken(_))), "{outcome:?}");
-        let fault = Answer::Fault(Fault {
-            kind: FaultKind::PathNotFound.into(),
-            message: "no".to_owned(),
-        });
-        assert!(matches!(export(vec![fault]).await, Err(GuestError::Refused(_))));
+        // An end that nobody announced is a loss, not an end.
+        assert!(matches!(export(vec![top()]).await, Err(GuestError::Broken(_))));
     }
 }

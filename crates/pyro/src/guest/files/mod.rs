@@ -10,9 +10,9 @@ mod write;
 
 pub(crate) use self::changes::{ChangesCall, Fetched};
 pub(crate) use self::export::ExportCall;
-pub(crate) use self::list::{Listed, list_files};
+pub(crate) use self::list::list_files;
 pub(crate) use self::put::PutCall;
-pub(crate) use self::read::{ReadPart, read_file};
+pub(crate) use self::read::read_file;
 pub(crate) use self::write::write_file;
 use super::{CallReceiver, CallSender};
 

@@ -155,7 +155,12 @@ fn disk(list: &mut Arguments, index: usize, descriptor: RawFd, access: DiskAcces
             "driver=raw,node-name=disk{index},{options},file.driver=file,file.filename=/dev/fdset/{index},file.locking=off"
         ),
     );
-    list.pair("-device", format!("virtio-blk-pci,drive=disk{index}"));
+    // By default the machine would be stopped when the host's disk is full, and nobody would start it again.
+    let errors = match access {
+        DiskAccess::ReadOnly => "",
+        DiskAccess::Scratch | DiskAccess::Kept => ",werror=report",
+    };
+    list.pair("-device", format!("virtio-blk-pci,drive=disk{index}{errors}"));
 }
 
 fn stream(list: &mut Arguments, id: &str, descriptor: RawFd) {

@@ -1,12 +1,22 @@
 //! What is in a workspace: its files, what changed, what is brought in and out.
 
 mod diff;
+mod entry;
 mod export;
-mod files;
+mod limit;
+mod list;
 mod patch;
 mod push;
+mod read;
+mod seed_error;
+mod unpack;
+mod write;
 
 pub use self::diff::DiffRequest;
+pub(super) use self::diff::TreeBefore;
 pub use self::export::{ExportKind, ExportRequest};
-pub use self::files::{FileEncoding, FileRange, ListFilesRequest, ReadFileRequest, WriteFileRequest};
+pub use self::list::ListFilesRequest;
 pub use self::push::{OnTransfer, PushRequest, TransferProgress};
+pub use self::read::{FileEncoding, FileRange, ReadFileRequest};
+pub(super) use self::seed_error::seed_error;
+pub use self::write::WriteFileRequest;

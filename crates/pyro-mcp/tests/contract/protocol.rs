@@ -1,111 +1,19 @@
-//! The protocol as clients meet it, over a pair of pipes in memory: all that needs no VM.
-
-#![expect(clippy::unwrap_used, reason = "a step that fails fails its test")]
+//! The protocol itself, by the profile with a single tool.
 
 use std::time::Duration;
 
-use pyro::{Pyro, Settings};
-use pyro_mcp::{Server, ServerOptions, Structured, serve};
 use serde_json::{Value, json};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, Lines, ReadHalf, WriteHalf};
-use tokio::task::JoinHandle;
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+
+use crate::client::{Client, SOON, all, modern, vm_run};
 
 const HANDSHAKE_REVISIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
-
-const SOON: Duration = Duration::from_secs(5);
-
-struct Client {
-    input: WriteHalf<DuplexStream>,
-    output: Lines<BufReader<ReadHalf<DuplexStream>>>,
-    stop: CancellationToken,
-    served: JoinHandle<()>,
-}
-
-impl Client {
-    fn connect(options: ServerOptions) -> Self {
-        let (near, far) = tokio::io::duplex(1 << 16);
-        let (input, output) = (tokio::io::split(far), tokio::io::split(near));
-        let stop = CancellationToken::new();
-        let stopped = stop.clone().cancelled_owned();
-        let server = Server::new(Pyro::open(Settings::new("/nonexistent", "/nonexistent")), options);
-        let served = tokio::spawn(async move {
-            serve(server, input.0, input.1, stopped).await.unwrap();
-        });
-        Self {
-            input: output.1,
-            output: BufReader::new(output.0).lines(),
-            stop,
-            served,
-        }
-    }
-
-    async fn open(options: ServerOptions, revision: &str) -> (Self, Value) {
-        let mut client = Self::connect(options);
-        let result = client.initialize(revision).await;
-        (client, result)
-    }
-
-    async fn initialize(&mut self, revision: &str) -> Value {
-        let params = json!({
-            "protocolVersion": revision, "capabilities": {}, "clientInfo": {"name": "test", "version": "0"},
-        });
-        let result = self.ask("initialize", params).await["result"].clone();
-        self.send(&json!({"jsonrpc": "2.0", "method": "notifications/initialized"}))
-            .await;
-        result
-    }
-
-    async fn send(&mut self, message: &Value) {
-        self.send_line(&message.to_string()).await;
-    }
-
-    async fn send_line(&mut self, line: &str) {
-        self.input
-            .write_all(format!("{line}\n").as_bytes())
-            .await
-            .unwrap();
-    }
-
-    async fn receive(&mut self) -> Value {
-        let line = timeout(SOON, self.output.next_line()).await.unwrap().unwrap();
-        serde_json::from_str(&line.expect("the server has closed its output")).unwrap()
-    }
-
-    async fn ask(&mut self, method: &str, params: Value) -> Value {
-        self.send(&json!({"jsonrpc": "2.0", "id": method, "method": method, "params": params}))
-            .await;
-        let answer = self.receive().await;
-        assert_eq!(answer["id"], method, "{answer}");
-        answer
-    }
-
-    async fn call(&mut self, tool: &str, arguments: Value) -> Value {
-        self.ask("tools/call", json!({"name": tool, "arguments": arguments}))
-            .await
-    }
-}
-
-fn all() -> ServerOptions {
-    let mut options = ServerOptions::default();
-    options.structured = Structured::All;
-    options
-}
-
-fn modern(mut params: Value) -> Value {
-    params["_meta"] = json!({
-        "io.modelcontextprotocol/protocolVersion": "2026-07-28",
-        "io.modelcontextprotocol/clientCapabilities": {},
-        "io.modelcontextprotocol/clientInfo": {"name": "test", "version": "0"},
-    });
-    params
-}
 
 #[tokio::test]
 async fn every_handshake_revision_is_spoken() {
     for revision in HANDSHAKE_REVISIONS {
-        let (mut client, opened) = Client::open(ServerOptions::default(), revision).await;
+        let (mut client, opened) = Client::open(vm_run(), revision).await;
         assert_eq!(opened["protocolVersion"], revision);
         assert_eq!(opened["serverInfo"]["name"], "pyro");
         assert_eq!(opened["serverInfo"]["version"], env!("CARGO_PKG_VERSION"));
@@ -120,13 +28,13 @@ async fn every_handshake_revision_is_spoken() {
 
 #[tokio::test]
 async fn a_handshake_in_an_unknown_revision_is_offered_the_newest() {
-    let (_client, opened) = Client::open(ServerOptions::default(), "2099-01-01").await;
+    let (_client, opened) = Client::open(vm_run(), "2099-01-01").await;
     assert_eq!(opened["protocolVersion"], "2025-11-25");
 }
 
 #[tokio::test]
 async fn the_stateless_revision_is_spoken_without_a_handshake() {
-    let mut client = Client::connect(ServerOptions::default());
+    let mut client = Client::connect(vm_run());
     let found = client.ask("server/discover", modern(json!({}))).await;
     let found = &found["result"];
     assert!(
@@ -160,7 +68,7 @@ async fn the_stateless_revision_is_spoken_without_a_handshake() {
 
 #[tokio::test]
 async fn a_bad_argument_is_a_result_that_says_what_is_wrong() {
-    let (mut client, _) = Client::open(ServerOptions::default(), "2025-11-25").await;
+    let (mut client, _) = Client::open(vm_run(), "2025-11-25").await;
     for (arguments, text) in [
         (
             json!({"command": "true", "memory": 512}),
@@ -200,7 +108,7 @@ async fn with_structure_an_error_has_its_object_and_conforms() {
 
 #[tokio::test]
 async fn what_is_not_offered_is_an_error_of_the_protocol() {
-    let (mut client, _) = Client::open(ServerOptions::default(), "2025-11-25").await;
+    let (mut client, _) = Client::open(vm_run(), "2025-11-25").await;
     for tool in ["workspace_create", "VM_RUN", ""] {
         let answer = client.call(tool, json!({})).await;
         assert_eq!(answer["error"]["code"], -32602, "{answer}");
@@ -230,7 +138,7 @@ async fn what_is_not_offered_is_an_error_of_the_protocol() {
 
 #[tokio::test]
 async fn lines_that_are_no_messages_do_not_end_the_session() {
-    let (mut client, _) = Client::open(ServerOptions::default(), "2025-11-25").await;
+    let (mut client, _) = Client::open(vm_run(), "2025-11-25").await;
     for line in ["", "garbage", "{\"jsonrpc\":", "\u{0}\u{1}"] {
         client.send_line(line).await;
     }
@@ -245,7 +153,7 @@ async fn lines_that_are_no_messages_do_not_end_the_session() {
 
 #[tokio::test]
 async fn the_server_leaves_at_the_end_of_input_with_its_answers_sent() {
-    let (mut client, _) = Client::open(ServerOptions::default(), "2025-11-25").await;
+    let (mut client, _) = Client::open(vm_run(), "2025-11-25").await;
     for id in 0..20 {
         client
             .send(&json!({"jsonrpc": "2.0", "id": id, "method": "tools/list"}))
@@ -267,21 +175,21 @@ async fn the_server_leaves_at_the_end_of_input_with_its_answers_sent() {
 
 #[tokio::test]
 async fn the_server_leaves_when_it_is_told_to_or_nobody_listens() {
-    let (client, _) = Client::open(ServerOptions::default(), "2025-11-25").await;
+    let (client, _) = Client::open(vm_run(), "2025-11-25").await;
     client.stop.cancel();
     timeout(Duration::from_secs(1), client.served)
         .await
         .unwrap()
         .unwrap();
 
-    let unopened = Client::connect(ServerOptions::default());
+    let unopened = Client::connect(vm_run());
     unopened.stop.cancel();
     timeout(Duration::from_secs(1), unopened.served)
         .await
         .unwrap()
         .unwrap();
 
-    let (client, _) = Client::open(ServerOptions::default(), "2025-11-25").await;
+    let (client, _) = Client::open(vm_run(), "2025-11-25").await;
     drop((client.input, client.output));
     timeout(Duration::from_secs(1), client.served)
         .await
@@ -291,7 +199,7 @@ async fn the_server_leaves_when_it_is_told_to_or_nobody_listens() {
 
 #[tokio::test]
 async fn a_session_that_never_begins_is_no_failure() {
-    let mut client = Client::connect(ServerOptions::default());
+    let mut client = Client::connect(vm_run());
     client.input.shutdown().await.unwrap();
     timeout(Duration::from_secs(1), client.served)
         .await

@@ -1,0 +1,84 @@
+//! `workspace_create`: a workspace is made and started.
+
+use std::time::Duration;
+
+use pyro::argument::DEFAULT_WORKSPACE_TTL;
+use pyro::{CreateRequest, Resources};
+
+use super::{described, workspace_schema};
+use crate::arguments::Arguments;
+use crate::schema::{Kind, Parameter};
+use crate::tool::{Answer, Call, Defaults, Definition, Hints, Payload, Tool, Work, common};
+
+/// The tool `workspace_create`.
+#[derive(Debug)]
+pub(crate) struct Create;
+
+impl Tool for Create {
+    fn name(&self) -> &'static str {
+        "workspace_create"
+    }
+
+    fn definition(&self, defaults: &Defaults) -> Definition {
+        let mut parameters = vec![
+            common::environment(defaults),
+            common::vcpu_count(),
+            common::mem_mib(defaults),
+            common::disk_gib(),
+            common::ttl_seconds(DEFAULT_WORKSPACE_TTL),
+            Parameter::text("seed_path", "Host directory or tar"),
+            Parameter::text("name", "Unique"),
+            Parameter::new("labels", "Notes", Kind::Map),
+        ];
+        if defaults.profile.is_full() {
+            parameters.push(Parameter::flag("include_ignored", "Seed Git-ignored files too"));
+        }
+        Definition {
+            title: "Create a workspace",
+            description: "Create and start a Linux VM, kept until deleted. Idle, it stops; files stay."
+                .to_owned(),
+            parameters,
+            hints: if defaults.profile.is_full() {
+                Hints::OpenWorld
+            } else {
+                Hints::Nothing
+            },
+            payload: Payload::Record,
+            output_schema: workspace_schema(),
+        }
+    }
+
+    fn call<'a>(&'a self, call: &'a Call, arguments: Arguments) -> Work<'a> {
+        Box::pin(create(call, arguments))
+    }
+}
+
+async fn create(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
+    let mut request = CreateRequest::default();
+    request.environment = Some(arguments.text("environment").to_owned());
+    request.resources = Resources::new(
+        arguments.integer("vcpu_count"),
+        arguments.integer("mem_mib"),
+        arguments.integer("disk_gib"),
+        call.host_memory_mib,
+    )?;
+    request.isolation = call.options.isolation;
+    request.ttl = Duration::from_secs(arguments.integer("ttl_seconds"));
+    request.name = arguments.optional_text("name").map(str::parse).transpose()?;
+    request.labels = arguments.map("labels");
+    if arguments.has("include_ignored") {
+        request.include_ignored = arguments.flag("include_ignored");
+    }
+    let seed_path = arguments.optional_text("seed_path");
+    let info = call
+        .ending
+        .unless_asked(async {
+            if let Some(given) = seed_path {
+                let source = call.host_paths.source(&call.context, given).await?;
+                request.seed_path = Some(source);
+            }
+            call.pyro.create_workspace(&request, &mut |_| {}).await?.status()
+        })
+        .await?;
+    Ok(described(call, "created", info, seed_path))
+}

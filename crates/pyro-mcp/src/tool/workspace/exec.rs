@@ -1,0 +1,105 @@
+//! `workspace_exec`: a command in a workspace.
+
+use std::time::Duration;
+
+use pyro::argument::DEFAULT_TIMEOUT;
+use pyro::{Command, ExecRequest};
+use rmcp::model::JsonObject;
+
+use super::TREE;
+use super::diff::{FILE_CHARS, TOTAL_CHARS};
+use crate::arguments::Arguments;
+use crate::ending::Cancelled;
+use crate::follow::follow;
+use crate::render::{Execution, keep_within, shorten_kept, write_changes, write_execution};
+use crate::schema::{Kind, Parameter, output_schema};
+use crate::tool::{Answer, Call, Defaults, Definition, Hints, Payload, Tool, Work, common, object};
+
+/// The tool `workspace_exec`.
+#[derive(Debug)]
+pub(crate) struct Exec;
+
+impl Tool for Exec {
+    fn name(&self) -> &'static str {
+        "workspace_exec"
+    }
+
+    fn definition(&self, defaults: &Defaults) -> Definition {
+        let mut parameters = vec![
+            common::workspace_id(),
+            common::command(),
+            common::timeout_seconds(DEFAULT_TIMEOUT),
+            Parameter::verbatim_or("cwd", "Directory", TREE),
+            Parameter::new("env", "Variables", Kind::Map),
+            Parameter::flag("return_diff", "Show changes"),
+            common::max_output_chars("Per stream", 20_000),
+        ];
+        if defaults.profile.is_full() {
+            parameters.push(Parameter::text("user", "Name or uid, with :group"));
+        }
+        Definition {
+            title: "Run a command in a workspace",
+            description: "Run a shell command to its end; background processes stay.".to_owned(),
+            parameters,
+            hints: if defaults.profile.is_full() {
+                Hints::OpenWorld
+            } else {
+                Hints::Nothing
+            },
+            payload: Payload::Text,
+            output_schema: schema(),
+        }
+    }
+
+    fn call<'a>(&'a self, call: &'a Call, arguments: Arguments) -> Work<'a> {
+        Box::pin(exec(call, arguments))
+    }
+}
+
+fn schema() -> JsonObject {
+    output_schema(&[
+        ("workspace_id", "string"),
+        ("sequence", "integer"),
+        ("generation", "integer"),
+        ("command", "string"),
+        ("cwd", "string"),
+        ("stdout", "string"),
+        ("stderr", "string"),
+        ("stdout_info", "object"),
+        ("stderr_info", "object"),
+        ("outcome", "string"),
+        ("duration_ms", "integer"),
+        ("left_running", "integer"),
+    ])
+}
+
+async fn exec(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
+    let command = Command::Shell(arguments.text("command").to_owned());
+    command.validate()?;
+    let mut request = ExecRequest::new(command);
+    request.timeout = Some(Duration::from_secs(arguments.integer("timeout_seconds")));
+    request.cwd = Some(arguments.text("cwd").to_owned());
+    request.env = arguments
+        .map("env")
+        .into_iter()
+        .map(|(name, value)| (name, value.into()))
+        .collect();
+    request.return_diff = arguments.flag("return_diff");
+    if arguments.has("user") {
+        request.user = arguments.optional_text("user").map(str::to_owned);
+    }
+    let workspace = call.workspace(&arguments)?;
+    let run = || workspace.start_exec(request);
+    let mut exec = follow(run, &call.ending, |_| {}, Cancelled::Exec).await?;
+    let max_chars = common::max_chars(&arguments);
+    let changes = exec.diff.as_deref_mut().map(|diff| {
+        keep_within(diff, FILE_CHARS, TOTAL_CHARS);
+        write_changes(&object(diff))
+    });
+    let text = write_execution(&Execution::in_workspace(&exec, changes), max_chars);
+    let structured = call.where_asked_for(|| {
+        shorten_kept(&mut exec, max_chars);
+        object(&exec)
+    });
+    Ok(Answer { text, structured })
+}

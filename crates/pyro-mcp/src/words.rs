@@ -1,0 +1,167 @@
+//! What the library says, in a client's words: tools for commands, parameters for flags, and no places of the host.
+
+use std::path::Path;
+
+use pyro::Settings;
+
+use crate::profile::tool_names;
+
+/// Flags of the command line, each with the parameter that is the same.
+const FLAGS: [(&str, &str); 6] = [
+    ("--mem-mib", "mem_mib"),
+    ("--vcpu-count", "vcpu_count"),
+    ("--disk-gib", "disk_gib"),
+    ("--timeout-seconds", "timeout_seconds"),
+    ("--max-bytes", "max_bytes"),
+    // Only by itself: it is also the end of commands that are no tools.
+    ("`--force`", "`force`"),
+];
+
+/// Sentences about the command line, each with what a client can do instead.
+const SENTENCES: [(&str, &str); 2] = [
+    (
+        "write labels as KEY=VALUE, as in `branch=main`",
+        "pass labels as an object, as in {\"branch\": \"main\"}",
+    ),
+    (
+        "send long data through standard input instead",
+        "bring long data in by workspace_file_write or workspace_sync_push",
+    ),
+];
+
+/// How every command about workspaces begins.
+const COMMAND: &str = "pyro workspace ";
+
+/// The commands that have two words.
+const GROUPS: [&str; 3] = ["file", "patch", "sync"];
+
+/// How the library's texts are put for clients.
+#[derive(Debug)]
+pub(crate) struct Words {
+    /// Places of the host that no client supplied, each with what it is called; the longest first.
+    places: Vec<(String, &'static str)>,
+}
+
+impl Words {
+    /// The words of a server with these settings.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let place = |path: &Path, name| Some((path.to_str()?.to_owned(), name));
+        let mut places: Vec<_> = [
+            place(&settings.home, "$PYRO_HOME"),
+            place(&settings.cache_dir, "$PYRO_CACHE_DIR"),
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|(path, _)| path.len() > 1)
+        .collect();
+        places.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
+        Self { places }
+    }
+
+    /// Hides where pyro keeps its things.
+    pub(crate) fn without_places(&self, text: &str) -> String {
+        self.places
+            .iter()
+            .fold(text.to_owned(), |text, (path, name)| text.replace(path, name))
+    }
+
+    /// The next step as a client can take it.
+    pub(crate) fn hint(&self, hint: &str) -> String {
+        let hint = self.without_places(hint);
+        if hint.starts_with("pyro workspace start ") {
+            return format!("somebody stopped it; to go on, `{hint}` has to be run on the host");
+        }
+        let mut said = with_tools(&hint);
+        for (from, to) in FLAGS.iter().chain(&SENTENCES) {
+            said = said.replace(from, to);
+        }
+        said
+    }
+}
+
+/// Replaces commands in backticks by the tools that do the same.
+fn with_tools(hint: &str) -> String {
+    let mut said = String::with_capacity(hint.len());
+    for (index, part) in hint.split('`').enumerate() {
+        if index > 0 {
+            said.push('`');
+        }
+        let is_quoted = index % 2 == 1;
+        match part.strip_prefix(COMMAND).filter(|_| is_quoted).and_then(as_tool) {
+            Some(tool) => said.push_str(&tool),
+            None => said.push_str(part),
+        }
+    }
+    said
+}
+
+/// The tool for a command without its beginning, with the workspace that it names.
+fn as_tool(command: &str) -> Option<String> {
+    let mut words = command.split(' ');
+    let mut name = format!("workspace_{}", words.next()?);
+    if GROUPS.iter().any(|group| name.ends_with(group)) {
+        name = format!("{name}_{}", words.next()?);
+    }
+    if !tool_names().any(|known| known == name) {
+        return None;
+    }
+    Some(match words.next().filter(|word| !word.starts_with('-')) {
+        Some(workspace) => format!("{name} workspace_id={workspace}"),
+        None => name,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words() -> Words {
+        Words::new(&Settings::new("/home/u/state", "/home/u/state/cache"))
+    }
+
+    #[test]
+    fn commands_become_tools_and_flags_parameters() {
+        for (hint, said) in [
+            (
+                "`pyro workspace list` shows 2 others",
+                "`workspace_list` shows 2 others",
+            ),
+            (
+                "others are unaffected; `pyro workspace delete 3f2a91c0d4e5` removes it",
+                "others are unaffected; `workspace_delete workspace_id=3f2a91c0d4e5` removes it",
+            ),
+            (
+                "see `pyro workspace file list` for what is there",
+                "see `workspace_file_list` for what is there",
+            ),
+            (
+                "use `pyro workspace exec` for paths outside",
+                "use `workspace_exec` for paths outside",
+            ),
+            ("lower `--mem-mib`", "lower `mem_mib`"),
+            ("add `--force`", "add `force`"),
+            ("`pyro env pull x --force`", "`pyro env pull x --force`"),
+            ("see `pyro doctor`", "see `pyro doctor`"),
+            ("`pyro workspace stop alpha`", "`pyro workspace stop alpha`"),
+            (
+                "pyro workspace start alpha",
+                "somebody stopped it; to go on, `pyro workspace start alpha` has to be run on the host",
+            ),
+            (
+                "write labels as KEY=VALUE, as in `branch=main`",
+                "pass labels as an object, as in {\"branch\": \"main\"}",
+            ),
+        ] {
+            assert_eq!(words().hint(hint), said);
+        }
+    }
+
+    #[test]
+    fn places_of_the_host_are_called_by_their_names() {
+        let text = "cannot read `/home/u/state/cache/x` or `/home/u/state/workspaces/y`, only `/home/u`";
+        assert_eq!(
+            words().without_places(text),
+            "cannot read `$PYRO_CACHE_DIR/x` or `$PYRO_HOME/workspaces/y`, only `/home/u`"
+        );
+    }
+}

@@ -1,0 +1,20 @@
+//! What every result says of the guest that it came from.
+
+use serde::Serialize;
+
+use crate::isolation::Isolation;
+use crate::object::{ExecutionMode, VmmKind};
+
+/// The guest that an operation used.
+#[derive(Debug, Clone, Serialize)]
+#[non_exhaustive]
+pub struct GuestUse {
+    /// Whether the workspace was started for it.
+    pub auto_started: bool,
+    /// The strength of the wall around the guest.
+    pub isolation: Option<Isolation>,
+    /// The program that runs the guest.
+    pub vmm: Option<VmmKind>,
+    /// How the host talks to the guest.
+    pub execution_mode: ExecutionMode,
+}

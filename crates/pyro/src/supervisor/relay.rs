@@ -1,0 +1,80 @@
+//! A call of a client to the agent, whose frames the supervisor passes on unread, both ways.
+
+use std::io;
+use std::rc::Rc;
+
+use pyro_proto::message::Verb;
+use tokio::net::UnixStream;
+
+use super::Supervisor;
+use super::api::Answer;
+use super::wire::{self, Frame};
+use crate::error::Result;
+use crate::guest::{CallReceiver, CallSender, GuestError, over_socket};
+use crate::vm::FollowedVm as _;
+
+/// What clients may ask of the agent by themselves: whatever is about files.
+const RELAYED: [Verb; 6] = [
+    Verb::ListFiles,
+    Verb::ReadFile,
+    Verb::WriteFile,
+    Verb::Changes,
+    Verb::Export,
+    Verb::Put,
+];
+
+/// Opens a call to the agent and passes its frames on until it is over.
+pub(super) async fn serve(supervisor: &Rc<Supervisor>, verb: &str, mut stream: UnixStream) -> io::Result<()> {
+    let _busy = supervisor.activity.begin();
+    if supervisor.is_ending.get() {
+        return super::fail(&mut stream, &supervisor.busy().into()).await;
+    }
+    let Some(verb) = RELAYED.into_iter().find(|relayed| relayed.name() == verb) else {
+        return super::fail(&mut stream, &super::OtherVersion { id: supervisor.id }.into()).await;
+    };
+    let (to_agent, from_agent) = match supervisor.open_call(verb).await {
+        Ok(call) => call,
+        Err(error) => return super::fail(&mut stream, &error).await,
+    };
+    wire::send(&mut stream, &Frame::json(&Answer::Done)).await?;
+    let (to_client, from_client) = over_socket(stream);
+    let asks = Box::pin(pass_on(from_client, to_agent));
+    let answers = Box::pin(pass_on(from_agent, to_client));
+    tokio::select! {
+        // Whatever the client still has to say, the agent does not hear it.
+        answered = answers => answered,
+        failed = never_if_done(asks) => failed,
+    }
+    .map_err(io::Error::other)
+}
+
+impl Supervisor {
+    /// Opens a call, by another connection if the one there is is found broken: nothing was said on it yet.
+    async fn open_call(&self, verb: Verb) -> Result<(CallSender, CallReceiver)> {
+        let mut vm = self.share();
+        let caller = vm.caller().await?;
+        match caller.open_call(verb).await {
+            Err(error) if error.is_broken_stream() => {
+                let caller = vm.caller_after(Some(&caller)).await?;
+                Ok(caller.open_call(verb).await?)
+            }
+            opened => Ok(opened?),
+        }
+    }
+}
+
+/// Passes frames on to their end, as fast as they are taken.
+async fn pass_on(mut from: CallReceiver, mut to: CallSender) -> Result<(), GuestError> {
+    while let Some(frames) = from.next_frames().await? {
+        to.send_frames(frames).await?;
+    }
+    to.finish()
+}
+
+/// The end of what is asked is not the end of the call: only a failure is.
+async fn never_if_done(asks: impl Future<Output = Result<(), GuestError>>) -> Result<(), GuestError> {
+    match asks.await {
+        Ok(()) => std::future::pending().await,
+        failed => failed,
+    }
+}
