@@ -157,7 +157,7 @@ struct Names {
 
 impl Names {
     fn note(&mut self, path: &Bytes, stat: &Stat) {
-        let others = u64::from(stat.st_nlink).saturating_sub(1);
+        let others = stat.st_nlink.saturating_sub(1);
         if others > 0 {
             let key = (stat.st_dev, stat.st_ino);
             self.files.insert(key, (path.clone(), others));
@@ -222,7 +222,7 @@ mod tests {
         ground.make("dir/sub/secret", "for nobody");
         ground.make("dir/empty/", "");
         ground.make("way", "-> /workspace/dir");
-        fs::set_permissions(ground.live("dir/sub/secret"), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(ground.live("dir/sub/secret"), fs::Permissions::from_mode(0o0)).unwrap();
         fs::hard_link(ground.live("dir/a"), ground.live("dir/z")).unwrap();
         fs::hard_link(ground.live("dir/a"), ground.live("outside")).unwrap();
         rustix::fs::mkfifoat(CWD, ground.live("dir/pipe"), Mode::RUSR).unwrap();
