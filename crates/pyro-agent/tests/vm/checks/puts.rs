@@ -9,10 +9,10 @@ use pyro_proto::message::host_message::Body as Ask;
 use pyro_proto::message::{FaultKind, Verb};
 
 use super::changes::{begin_to_fetch, compare, fetch};
-use super::files::with_workspace;
 use super::{configure, ensure, output};
 use crate::host::{self, Call, Failure, Host};
 use crate::machine::Machine;
+use crate::tree::with_workspace;
 
 /// How many entries the largest call has.
 const MANY: usize = 20_000;
