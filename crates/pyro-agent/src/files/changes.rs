@@ -10,7 +10,7 @@ use pyro_proto::message::{Done, FaultKind};
 use tokio::sync::mpsc;
 
 use super::byte_path;
-use super::compare::Comparison;
+use super::compare::{Comparison, Stride};
 use super::fetch::fetch;
 use super::outlet::{self, Outlet, Stop};
 use super::tree::Tree;
@@ -72,13 +72,13 @@ fn send_changes(tree: &Arc<Tree>, within: &[u8], outlet: &Outlet) -> Result<(), 
     let _undisturbed = tree.lock.blocking_read();
     let mut comparison = Comparison::new(tree, within)?;
     let mut batch = Batch::default();
-    while let Some(found) = comparison.step()? {
-        match found {
-            Some(change) => batch.add(change, outlet)?,
-            None => outlet.check()?,
+    loop {
+        match comparison.step()? {
+            Stride::Change(change) => batch.add(change, outlet)?,
+            Stride::Nothing => outlet.check()?,
+            Stride::End => return batch.flush(outlet),
         }
     }
-    batch.flush(outlet)
 }
 
 fn send_fetched(tree: &Arc<Tree>, wanted: &mut mpsc::Receiver<Fetch>, outlet: &Outlet) -> Result<(), Stop> {

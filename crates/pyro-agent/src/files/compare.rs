@@ -45,6 +45,17 @@ pub(super) struct Comparison<'a> {
     buffers: [Vec<u8>; 2],
 }
 
+/// What a step of a comparison came to.
+#[derive(Debug)]
+pub(super) enum Stride {
+    /// A change was found.
+    Change(FileChange),
+    /// Nothing was found yet.
+    Nothing,
+    /// There is nothing more.
+    End,
+}
+
 /// On which sides a directory is there, and whether its upper layer says all that may differ in it.
 #[derive(Debug, Clone, Copy)]
 struct Sides {
@@ -95,19 +106,19 @@ impl<'a> Comparison<'a> {
         Ok(comparison)
     }
 
-    /// Goes one step on, which may find a change; `None` at the end.
+    /// Goes one step on.
     ///
     /// # Errors
     /// [`Stop::Refused`] if the tree cannot be read.
-    pub(super) fn step(&mut self) -> Result<Option<Option<FileChange>>, Stop> {
+    pub(super) fn step(&mut self) -> Result<Stride, Stop> {
         let Some(level) = self.levels.last_mut() else {
-            return Ok(None);
+            return Ok(Stride::End);
         };
         self.path.truncate(level.path_length);
         match level.next() {
             None => {
                 self.levels.pop();
-                Ok(Some(None))
+                Ok(Stride::Nothing)
             }
             Some(Next::Name(name)) => {
                 let sides = level.sides;
@@ -118,12 +129,12 @@ impl<'a> Comparison<'a> {
                     key.push(b'/');
                     level.below.insert(key, below);
                 }
-                Ok(Some(change))
+                Ok(change.map_or(Stride::Nothing, Stride::Change))
             }
             Some(Next::Directory(key, sides)) => {
                 byte_path::push(&mut self.path, &key[..key.len() - 1]);
                 self.enter(sides)?;
-                Ok(Some(None))
+                Ok(Stride::Nothing)
             }
         }
     }
@@ -278,9 +289,8 @@ impl<'a> Comparison<'a> {
     }
 
     fn name(&self, parent: usize) -> &[u8] {
-        self.path[parent..]
-            .strip_prefix(b"/")
-            .unwrap_or(&self.path[parent..])
+        let name = &self.path[parent..];
+        name.strip_prefix(b"/").unwrap_or(name)
     }
 }
 

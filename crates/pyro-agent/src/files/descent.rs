@@ -84,9 +84,10 @@ impl Descent {
     }
 
     fn deepest(&self) -> BorrowedFd<'_> {
-        self.open
-            .back()
-            .map_or(self.base.as_fd(), |(_, directory)| directory.as_fd())
+        match self.open.back() {
+            Some((_, directory)) => directory.as_fd(),
+            None => self.base.as_fd(),
+        }
     }
 }
 

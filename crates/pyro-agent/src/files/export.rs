@@ -157,7 +157,7 @@ struct Names {
 
 impl Names {
     fn note(&mut self, path: &Bytes, stat: &Stat) {
-        let others = u64::from(stat.st_nlink).saturating_sub(1);
+        let others = stat.st_nlink.saturating_sub(1);
         if others > 0 {
             let key = (stat.st_dev, stat.st_ino);
             self.files.insert(key, (path.clone(), others));
@@ -178,5 +178,98 @@ impl Names {
             self.files.remove(&key);
         }
         Some(link)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use rustix::fs::{CWD, Mode};
+
+    use super::super::testing::Ground;
+    use super::*;
+
+    /// What is exported, a line each.
+    fn exported(ground: &Ground, path: &str) -> Result<Vec<String>, Stop> {
+        let (outlet, mut answers) = Outlet::pair(100_000);
+        export(&ground.tree, Bytes::copy_from_slice(path.as_bytes()), &outlet)?;
+        drop(outlet);
+        let mut lines: Vec<String> = Vec::new();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        while let Some(answer) = answers.blocking_recv() {
+            match answer {
+                Answer::FileEntry(entry) => lines.push(format!(
+                    "{:?} {} {}",
+                    entry.kind(),
+                    text(&entry.path),
+                    text(&entry.target)
+                )),
+                Answer::Data(data) => lines.last_mut().unwrap().push_str(&text(&data)),
+                Answer::DataEnd(_) => lines.last_mut().unwrap().push('.'),
+                other => panic!("{other:?}"),
+            }
+        }
+        Ok(lines)
+    }
+
+    #[test]
+    fn everything_is_sent_parents_first() {
+        let ground = Ground::new();
+        ground.make("dir/a", "content");
+        ground.make("dir/sub/link", "-> /etc/shadow");
+        ground.make("dir/sub/secret", "for nobody");
+        ground.make("dir/empty/", "");
+        ground.make("way", "-> /workspace/dir");
+        fs::set_permissions(ground.live("dir/sub/secret"), fs::Permissions::from_mode(0o0)).unwrap();
+        fs::hard_link(ground.live("dir/a"), ground.live("dir/z")).unwrap();
+        fs::hard_link(ground.live("dir/a"), ground.live("outside")).unwrap();
+        rustix::fs::mkfifoat(CWD, ground.live("dir/pipe"), Mode::RUSR).unwrap();
+        let all = exported(&ground, "dir").unwrap();
+        let wanted = [
+            "Directory dir ",
+            "File dir/a content.",
+            "Directory dir/empty ",
+            "Fifo dir/pipe ",
+            "Directory dir/sub ",
+            "Symlink dir/sub/link /etc/shadow",
+            "File dir/sub/secret for nobody.",
+            "HardLink dir/z dir/a",
+        ];
+        assert_eq!(all, wanted);
+        assert_eq!(exported(&ground, "way").unwrap(), ["Symlink way /workspace/dir"]);
+        assert_eq!(exported(&ground, "way/a").unwrap(), ["File way/a content."]);
+        assert_eq!(exported(&ground, "way/sub").unwrap().len(), 3);
+        assert_eq!(exported(&ground, "dir/pipe").unwrap(), ["Fifo dir/pipe "]);
+        assert_eq!(exported(&ground, "").unwrap().len(), 11);
+    }
+
+    #[test]
+    fn what_is_not_there_or_elsewhere_is_refused() {
+        let ground = Ground::new();
+        ground.make("out", "-> ../..");
+        for (path, kind) in [
+            ("none", FaultKind::PathNotFound),
+            ("out/etc", FaultKind::PathRefused),
+            ("../etc", FaultKind::InvalidArgument),
+        ] {
+            let Err(Stop::Refused(fault)) = exported(&ground, path) else {
+                panic!("{path} is exported")
+            };
+            assert_eq!(fault.kind(), kind, "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_tree_of_any_depth_is_sent_as_far_as_paths_go() {
+        let ground = Ground::new();
+        let mut down = Descent::new(&ground.tree.root).unwrap();
+        let mut path = Vec::new();
+        for _ in 0..600 {
+            rustix::fs::mkdirat(down.open(&path).unwrap(), "directory", Mode::RWXU).unwrap();
+            byte_path::push(&mut path, b"directory");
+        }
+        assert_eq!(exported(&ground, "").unwrap().len(), 401);
     }
 }

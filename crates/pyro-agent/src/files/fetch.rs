@@ -129,3 +129,122 @@ pub(super) fn current_stamp(root: BorrowedFd<'_>, path: &[u8]) -> Result<Bytes, 
     };
     Ok(stat.map_or(Bytes::from_static(ABSENT_STAMP), |stat| node::stamp(&stat)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tokio::sync::mpsc::Receiver;
+
+    use super::super::testing::Ground;
+    use super::*;
+
+    fn ask(ground: &Ground, path: &str, old: bool, max_bytes: u64) -> (FileEntry, Vec<Answer>) {
+        let (outlet, mut answers): (_, Receiver<_>) = Outlet::pair(64);
+        let wanted = Fetch {
+            path: Bytes::copy_from_slice(path.as_bytes()),
+            old,
+            max_bytes,
+        };
+        fetch(&ground.tree, &wanted, &outlet).unwrap();
+        drop(outlet);
+        let Some(Answer::FileEntry(entry)) = answers.blocking_recv() else {
+            panic!("an entry comes first")
+        };
+        assert_eq!(entry.path, wanted.path);
+        let rest = std::iter::from_fn(|| answers.blocking_recv()).collect();
+        (entry, rest)
+    }
+
+    #[test]
+    fn both_sides_of_a_path_are_told_through_no_link() {
+        let ground = Ground::new();
+        fs::write(ground.files.path().join("old/file"), "old").unwrap();
+        ground.make("file", "live");
+        ground.make("dir/file", "x");
+        ground.make("link", "-> dir");
+        let (entry, content) = ask(&ground, "file", true, 3);
+        assert_eq!(
+            (entry.kind(), entry.size, entry.stamp.len()),
+            (FileKind::File, 3, 0)
+        );
+        assert_eq!(
+            content,
+            [Answer::Data(Bytes::from_static(b"old")), Answer::DataEnd(true)]
+        );
+        let (entry, content) = ask(&ground, "file", false, 3);
+        assert_eq!((entry.kind(), entry.size), (FileKind::File, 4));
+        assert_eq!(content, []);
+        let (entry, content) = ask(&ground, "link", false, 100);
+        assert_eq!(
+            (entry.kind(), &entry.target[..]),
+            (FileKind::Symlink, &b"dir"[..])
+        );
+        assert_eq!(content, []);
+        for nothing in ["link/file", "none", "file/below", "none/below"] {
+            let (entry, content) = ask(&ground, nothing, false, 100);
+            assert_eq!(
+                (entry.kind(), &entry.stamp[..]),
+                (FileKind::Absent, ABSENT_STAMP),
+                "{nothing}"
+            );
+            assert_eq!(content, []);
+        }
+        let (entry, content) = ask(&ground, "", false, 100);
+        assert_eq!((entry.kind(), content.len()), (FileKind::Directory, 0));
+    }
+
+    #[test]
+    fn long_content_comes_in_chunks_to_its_end() {
+        let ground = Ground::new();
+        for size in [
+            0,
+            1,
+            CHUNK_BYTES - 1,
+            CHUNK_BYTES,
+            CHUNK_BYTES + 1,
+            3 * CHUNK_BYTES,
+        ] {
+            fs::write(ground.live("file"), vec![7; size]).unwrap();
+            let (_, mut content) = ask(&ground, "file", false, size as u64);
+            assert_eq!(content.pop(), Some(Answer::DataEnd(true)));
+            let lengths = content.iter().map(|part| match part {
+                Answer::Data(data) => data.len(),
+                other => panic!("{other:?}"),
+            });
+            assert_eq!(lengths.sum::<usize>(), size);
+        }
+    }
+
+    #[test]
+    fn a_stamp_differs_after_any_change() {
+        use std::os::unix::fs::PermissionsExt;
+        let ground = Ground::new();
+        ground.make("file", "one");
+        let mut stamps = Vec::new();
+        let mut note = || {
+            let (entry, _) = ask(&ground, "file", false, 0);
+            assert_eq!(
+                entry.stamp,
+                current_stamp(ground.tree.root.as_fd(), b"file").unwrap()
+            );
+            stamps.push(entry.stamp);
+        };
+        note();
+        // At once, and in the same length.
+        fs::write(ground.live("file"), "two").unwrap();
+        note();
+        fs::set_permissions(ground.live("file"), fs::Permissions::from_mode(0o600)).unwrap();
+        note();
+        fs::rename(ground.live("file"), ground.live("other")).unwrap();
+        fs::copy(ground.live("other"), ground.live("file")).unwrap();
+        note();
+        fs::remove_file(ground.live("file")).unwrap();
+        note();
+        ground.make("file", "-> one");
+        note();
+        stamps.sort();
+        stamps.dedup();
+        assert_eq!(stamps.len(), 6);
+    }
+}

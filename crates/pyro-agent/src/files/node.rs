@@ -50,7 +50,7 @@ pub(super) fn look_settled(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Opt
 
 fn time_to_settle(stat: &Stat) -> Option<Duration> {
     let now = rustix::time::clock_gettime(ClockId::Realtime);
-    let seconds = now.tv_sec.checked_sub(stat.st_ctime.try_into().ok()?)?;
+    let seconds = now.tv_sec.checked_sub(stat.st_ctime)?;
     let nanos =
         i128::from(seconds) * 1_000_000_000 + i128::from(now.tv_nsec) - i128::from(stat.st_ctime_nsec);
     // A change in the future is as good as an old one: the clock was set since, and another will hardly hit its time.
@@ -78,7 +78,7 @@ pub(super) fn node(stat: &Stat) -> FileNode {
 /// The time of the last change of content: seconds since the Unix epoch, and nanoseconds.
 pub(super) fn modified(stat: &Stat) -> (i64, u32) {
     let nanos = u32::try_from(stat.st_mtime_nsec).unwrap_or(0);
-    (stat.st_mtime.try_into().unwrap_or(0), nanos)
+    (stat.st_mtime, nanos)
 }
 
 /// Tells this state from any other. A directory's does not depend on what is in it.

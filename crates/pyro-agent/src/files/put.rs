@@ -41,7 +41,7 @@ pub(super) async fn answer(
     let (tell, mut told) = oneshot::channel();
     // It ends when nothing more is to be received, and removes what it staged.
     drop(tokio::task::spawn_blocking(move || {
-        receive(tree, &dest, received, tell)
+        receive(tree, &dest, received, tell);
     }));
     let outcome = tokio::select! {
         biased;

@@ -299,7 +299,7 @@ impl Staging {
     fn link_file(&mut self, from: &[u8], file: &[u8], parent: &[u8], name: &[u8]) -> Result<(), Errno> {
         let from = open_beneath(self.new.base(), from)?;
         let stat = node::look(from.as_fd(), file)?;
-        if !stat.is_some_and(|stat| kind(&stat) == FileKind::File) {
+        if stat.is_none_or(|stat| kind(&stat) != FileKind::File) {
             return Err(Errno::NOENT);
         }
         rustix::fs::linkat(from, file, self.new.open(parent)?, name, AtFlags::empty())

@@ -96,12 +96,14 @@ impl Work {
         let mut outcome = Ok(());
         for (number, step) in self.steps.iter().enumerate().rev() {
             guard(Some(step))?;
-            outcome = outcome.and(tolerate(step.undo(number, ground)));
+            let undone = tolerate(step.undo(number, ground));
+            outcome = outcome.and(undone);
         }
         for directory in &self.directories {
             guard(None)?;
-            let undone = ground.live.open(&directory.path);
-            outcome = outcome.and(tolerate(undone.and_then(|open| set(open, directory.before))));
+            let open = ground.live.open(&directory.path);
+            let undone = tolerate(open.and_then(|open| set(open, directory.before)));
+            outcome = outcome.and(undone);
         }
         outcome
     }

@@ -19,7 +19,7 @@ mod machine;
 
 use std::time::{Duration, Instant};
 
-use checks::{Check, checks, commands, files, outage, plain, processes, root, streams};
+use checks::{Check, changes, checks, commands, files, outage, plain, processes, puts, root, streams};
 use host::Failure;
 use image::Image;
 use machine::{Disk, Machine, Shape};
@@ -135,8 +135,29 @@ fn a_seed_is_what_a_workspace_begins_with() {
 }
 
 #[test]
+fn what_differs_from_a_seed_is_found_and_sent() {
+    let checks = checks![
+        changes::ten_among_many,
+        changes::everything,
+        changes::fetched,
+        changes::exported,
+        puts::put,
+        puts::conflict,
+        puts::given_up,
+        puts::many,
+        puts::killed,
+    ];
+    hold(Image::Environment, Disk::OwnAndSeed, 256, checks);
+}
+
+#[test]
 fn a_full_disk_refuses_a_file_whole() {
-    hold(Image::Environment, Disk::None, 256, checks![files::full]);
+    hold(
+        Image::Environment,
+        Disk::None,
+        256,
+        checks![files::full, puts::full],
+    );
 }
 
 /// Boots a machine and has it stand every check; the first that does not hold fails the test.

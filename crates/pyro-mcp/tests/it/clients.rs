@@ -22,7 +22,7 @@ fn python(variable: &str) {
     let output = run(Command::new(required(variable))
         .arg(scripts().join("python_client.py"))
         .arg(required("PYRO_TEST_BIN"))
-        .args(["mcp", "serve"]));
+        .args(["mcp", "serve", "--profile", "vm-run"]));
     let (told, complained) = (
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
@@ -67,17 +67,22 @@ fn result(output: &Output) -> Value {
 
 #[test]
 fn the_inspector_finds_nothing_to_complain_about() {
-    for structured in ["auto", "all"] {
+    for (profile, structured) in [
+        ("vm-run", "auto"),
+        ("vm-run", "all"),
+        ("workspace-core", "auto"),
+        ("workspace-full", "all"),
+    ] {
         let output = inspect(
             &["--method", "tools/list", "--strict"],
-            &["--structured", structured],
+            &["--profile", profile, "--structured", structured],
         );
         let complaints = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{complaints}");
         for word in ["Warning", "warning", "Error", "error:"] {
             assert!(
                 !complaints.contains(word),
-                "--structured {structured}: {complaints}"
+                "{profile} --structured {structured}: {complaints}"
             );
         }
     }

@@ -22,3 +22,4 @@ mod hostile;
 mod process;
 mod protocol;
 mod run;
+mod workspace;

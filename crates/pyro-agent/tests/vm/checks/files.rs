@@ -1,6 +1,7 @@
 //! The workspace's tree: what the host does to it, what commands do to it, and that either sees the other's.
 
 use std::fs::{self, File, OpenOptions};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
@@ -20,12 +21,13 @@ use crate::host::{self, Failure, Host};
 use crate::input;
 use crate::machine::Machine;
 
-const MACHINE_ID: &str = "0123456789abcdef0123456789abcdef";
+pub(super) const MACHINE_ID: &str = "0123456789abcdef0123456789abcdef";
 
 /// To whom the trees belong; no image needs to know them.
 const USER: &str = "1234:4321";
 
-fn with_workspace(seeded: bool) -> Result<Configure, Failure> {
+/// A configuration with a workspace.
+pub(super) fn with_workspace(seeded: bool) -> Result<Configure, Failure> {
     Ok(Configure {
         workspace: Some(WorkspaceTree {
             seeded,
@@ -506,20 +508,32 @@ async fn power_off_and_start(machine: &mut Machine, host: Host) -> Result<(), Fa
     machine.start_again().await
 }
 
-/// Makes a seed and writes it to the disk that the machine has for one.
 fn put_seed(machine: &Machine) -> Result<(), Failure> {
+    write_seed(machine, |top| {
+        let place = |name: &str| top.join(name);
+        fs::create_dir_all(place("dir/deep"))?;
+        fs::create_dir(place("empty"))?;
+        fs::write(place("dir/deep/file"), "deep\n")?;
+        fs::write(place("top"), "top\n")?;
+        fs::write(place("run"), "#!/bin/sh\necho ran\n")?;
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(place("run"), executable)?;
+        std::os::unix::fs::symlink("/workspace/dir/deep/file", place("link"))?;
+        Ok(())
+    })
+}
+
+/// Makes a seed and writes it to the disk that the machine has for one.
+pub(super) fn write_seed(
+    machine: &Machine,
+    fill: impl FnOnce(&Path) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     let files = TempDir::with_prefix("pyro-agent-seed-")?;
-    let place = |name: &str| files.path().join("seed").join(name);
-    fs::create_dir_all(place("dir/deep"))?;
-    fs::create_dir(place("empty"))?;
-    fs::write(place("dir/deep/file"), "deep\n")?;
-    fs::write(place("top"), "top\n")?;
-    fs::write(place("run"), "#!/bin/sh\necho ran\n")?;
-    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(place("run"), executable)?;
-    std::os::unix::fs::symlink("/workspace/dir/deep/file", place("link"))?;
+    let top = files.path().join("seed");
+    fs::create_dir(&top)?;
+    fill(&top)?;
     let never = AtomicBool::new(false);
-    let mut plan = SeedPlan::new(&place(""), &SeedOptions::default(), &mut |_| {}, &never)?;
+    let mut plan = SeedPlan::new(&top, &SeedOptions::default(), &mut |_| {}, &never)?;
     plan.nest("tree")?;
     let image = files.path().join("image");
     let owner = SeedOwner { uid: 1234, gid: 4321 };

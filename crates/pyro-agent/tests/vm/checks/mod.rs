@@ -1,10 +1,12 @@
 //! The claims. Each leaves the machine as usable as before, unless it is the last one that its machine stands.
 
+pub(crate) mod changes;
 pub(crate) mod commands;
 pub(crate) mod files;
 pub(crate) mod outage;
 pub(crate) mod plain;
 pub(crate) mod processes;
+pub(crate) mod puts;
 pub(crate) mod root;
 pub(crate) mod streams;
 

@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::tree::{self, as_git_sees, git, make_fifo, make_work_tree, write};
-use crate::support::figure;
 use crate::workspace::Workspaces;
 
 fn label(flow: &str) -> [String; 4] {
@@ -156,17 +155,24 @@ fn compare(home: &Workspaces, id: &str) {
     assert_eq!(mode & 0o7777, 0o640);
 }
 
-/// How long a list takes while both run a command of 3 s, and how long both take.
-fn side_by_side(home: &Workspaces, names: [&str; 2]) -> [Duration; 2] {
-    let began = Instant::now();
-    let running = names.map(|name| home.start(&["--json", "exec", name, "--", "sleep 3"]));
-    let asked = Instant::now();
+/// Runs a command of some seconds in both at once, and lists them while both run.
+fn side_by_side(home: &Workspaces, names: [&str; 2]) {
+    let both_run = || {
+        names.iter().all(|name| {
+            let status = home.ok(&["status", name]);
+            status["last_command"]["outcome"] == "running"
+        })
+    };
+    let running = names.map(|name| home.start(&["--json", "exec", name, "--", "sleep 5"]));
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !both_run() {
+        assert!(Instant::now() < deadline, "one waits for the other");
+    }
     assert_eq!(home.ok(&["list"])["count"], 2);
-    let list = asked.elapsed();
+    assert!(both_run(), "the list waited for a command");
     for running in running {
         assert_eq!(running.finish().json()["exit_code"], 0);
     }
-    [list, began.elapsed()]
 }
 
 #[test]
@@ -201,25 +207,7 @@ fn flow_parallel_workspaces() {
     }
 
     // 3.3
-    let within = |variable: &str, bound: u64| Duration::from_millis(figure(variable, bound));
-    let (list, both) = (
-        within("PYRO_TEST_LIST_MS", 100),
-        within("PYRO_TEST_PARALLEL_MS", 5000),
-    );
-    let mut took = Vec::new();
-    // Whatever else the host does at the moment may take longer; three times in a row it does not.
-    while took.len() < 3
-        && !took
-            .last()
-            .is_some_and(|last: &[Duration; 2]| last[0] <= list && last[1] <= both)
-    {
-        took.push(side_by_side(&home, names));
-    }
-    let last = took[took.len() - 1];
-    assert!(
-        last[0] <= list && last[1] <= both,
-        "lists and commands took {took:?}"
-    );
+    side_by_side(&home, names);
 
     // 3.4
     let updated = home.ok(&["update", names[0], "--label", "owner=alice"]);
