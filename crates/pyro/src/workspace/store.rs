@@ -252,6 +252,10 @@ impl Store {
                 write(&dir, &record)?;
             }
             Settling::Remove => {
+                // Whoever was to ask it to end has ended before: nobody else could reach it.
+                if let Some(Err(error)) = live.map(|live| live.supervisor.kill()) {
+                    tracing::warn!(%error, "the supervisor of what is removed was not ended");
+                }
                 remove(&dir)?;
                 drop(guard);
                 return Err(self.not_found(&id.into()));

@@ -45,11 +45,11 @@ fn supervisor(pyro: &Pyro, id: VmId) -> Pid {
     Pid::from_raw(pid.try_into().unwrap()).unwrap()
 }
 
-/// Gives a VM less time than a caller may.
-fn set_ttl(pyro: &Pyro, id: VmId, seconds: u64) {
+/// Changes the record of a VM as no caller can.
+fn edit(pyro: &Pyro, id: VmId, field: &str, value: serde_json::Value) {
     let path = dir(pyro, id).join("record.json");
     let mut record: serde_json::Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
-    record["ttl_seconds"] = seconds.into();
+    record[field] = value;
     std::fs::write(path, record.to_string()).unwrap();
 }
 
@@ -61,9 +61,10 @@ async fn until(what: &str, mut holds: impl FnMut() -> bool) {
     }
 }
 
+/// It is gone without having been looked for.
 fn assert_gone(pyro: &Pyro, id: VmId) {
     assert!(!dir(pyro, id).exists());
-    assert_eq!(pyro.vm(&id).unwrap_err().code(), ErrorCode::VmNotFound);
+    assert_gone_by_looking(pyro, id);
 }
 
 #[test]
@@ -274,7 +275,7 @@ fn a_vm_whose_supervisor_is_killed_is_stopped_and_one_whose_time_is_over_is_gone
         );
 
         // Its supervisor removes it, and nobody has to ask for that.
-        set_ttl(&pyro, vm.id(), 5);
+        edit(&pyro, vm.id(), "ttl_seconds", 5.into());
         vm.start().await.unwrap();
         assert_eq!(pyro.reap_expired().unwrap().count, 0);
         until("the VM expires", || !dir(&pyro, vm.id()).exists()).await;
@@ -283,11 +284,30 @@ fn a_vm_whose_supervisor_is_killed_is_stopped_and_one_whose_time_is_over_is_gone
 
         // Without one, the next to look does.
         let vm = created(&pyro).await;
-        set_ttl(&pyro, vm.id(), 0);
+        edit(&pyro, vm.id(), "ttl_seconds", 0.into());
         let error = vm.start().await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::VmNotFound);
         assert!(dir(&pyro, vm.id()).exists());
         assert_eq!(pyro.reap_expired().unwrap().deleted_vm_ids, [vm.id()]);
         assert_gone(&pyro, vm.id());
+
+        // Somebody began to delete it and was killed before its supervisor heard of it.
+        let vm = started(&pyro).await;
+        let owner = supervisor(&pyro, vm.id());
+        let mover = serde_json::json!({
+            "process": {"pid": 1, "start": 1},
+            "boot": "",
+            "since": "2026-01-01T00:00:00Z",
+            "before": "started",
+        });
+        edit(&pyro, vm.id(), "mover", mover);
+        edit(&pyro, vm.id(), "state", "deleting".into());
+        assert_gone_by_looking(&pyro, vm.id());
+        until("the supervisor ends", || is_gone(owner)).await;
     });
+}
+
+fn assert_gone_by_looking(pyro: &Pyro, id: VmId) {
+    assert_eq!(pyro.vm(&id).unwrap_err().code(), ErrorCode::VmNotFound);
+    assert!(!dir(pyro, id).exists());
 }
