@@ -128,7 +128,7 @@ const CASES: &[&[&str]] = &[
     &["workspace", "export", "alpha", "--output", ""],
     &["env", "pull"],
     &["env", "pull", "a", "b"],
-    &["mcp", "serve", "--profile", "workspace"],
+    &["mcp", "serve", "--profile", "workspace-all"],
     &["mcp", "serve", "--allow-host-path", "/nowhere"],
     &["mcp", "serve", "--transport", "http"],
     &["doctor", "--platform", "plan9"],

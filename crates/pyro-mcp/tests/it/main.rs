@@ -18,6 +18,7 @@
 mod client;
 mod clients;
 mod ending;
+mod flow;
 mod hostile;
 mod process;
 mod protocol;

@@ -94,6 +94,7 @@ pub(super) fn describe(store: &Store, found: Found) -> Result<WorkspaceInfo> {
         state: record.state,
         stop_reason: record.stop_reason,
         last_error: record.last_error.clone(),
+        network_policy: "off".to_owned(),
         workspace_path: TREE.to_owned(),
         workspace_seed: record.seed.clone().unwrap_or_else(seed::none),
         command_count: history.count_in(record.generation),
