@@ -45,7 +45,7 @@ fn a_workspace_is_made_used_reset_and_deleted() {
         (&object["state"], &object["name"]),
         (&json!("started"), &json!("alpha"))
     );
-    assert_eq!(object["workspace_seed"], Value::Null);
+    assert_eq!(object["workspace_seed"]["mode"], "empty");
     let tier = format!(
         "{}/{}",
         object["isolation"].as_str().unwrap(),
