@@ -216,6 +216,38 @@ impl Client {
         processes
     }
 
+    /// The processes of a workspace: its supervisor, as that says itself, and its VM. None if it has not started.
+    pub(crate) fn workspace_processes(&self, id: &str) -> Vec<Identity> {
+        let file = self.home.path().join("workspaces").join(id).join("live.json");
+        let live: Value = std::fs::read(file)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        match live["supervisor"]["pid"].as_u64() {
+            Some(pid) => all_of(pid.try_into().unwrap(), self.home.path())
+                .into_iter()
+                .filter(|process| process.pid() != self.child.id())
+                .collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// Workspaces outlive their server, but not a test that failed before it deleted them.
+    fn delete_workspaces(&self) {
+        let Ok(entries) = std::fs::read_dir(self.home.path().join("workspaces")) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            // What else is there is no workspace, and refused as one.
+            Command::new(required("PYRO_TEST_BIN"))
+                .args(["-q", "workspace", "delete"])
+                .arg(entry.file_name())
+                .envs(places(self.home.path()))
+                .output()
+                .ok();
+        }
+    }
+
     pub(crate) fn close_input(&mut self) {
         self.input = None;
     }
@@ -244,10 +276,7 @@ impl Drop for Client {
             self.child.kill().ok();
             self.child.wait().ok();
         }
-        // Workspaces outlive their server, but not a test that failed before it deleted them.
-        for process in self.vm_processes() {
-            process.kill();
-        }
+        self.delete_workspaces();
     }
 }
 

@@ -6,8 +6,6 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
-
 /// A process: its id and, because ids are used again, when it started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity {
@@ -24,15 +22,6 @@ struct Entry {
 impl Identity {
     pub(crate) fn pid(self) -> u32 {
         self.pid
-    }
-
-    /// Ends it, if it still runs.
-    pub(crate) fn kill(self) {
-        if self.is_alive()
-            && let Some(pid) = self.pid.try_into().ok().and_then(Pid::from_raw)
-        {
-            kill_process(pid, Signal::KILL).ok();
-        }
     }
 
     /// Whether it still runs.

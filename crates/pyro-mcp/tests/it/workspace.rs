@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::client::{Client, text};
+use crate::process::survivors;
 
 const CORE: &[&str] = &["--profile", "workspace-core"];
 
@@ -45,7 +46,7 @@ fn a_workspace_is_made_used_reset_and_deleted() {
         (&object["state"], &object["name"]),
         (&json!("started"), &json!("alpha"))
     );
-    assert_eq!(object["workspace_seed"], Value::Null);
+    assert_eq!(object["workspace_seed"]["mode"], "empty");
     let tier = format!(
         "{}/{}",
         object["isolation"].as_str().unwrap(),
@@ -107,13 +108,16 @@ fn a_workspace_is_made_used_reset_and_deleted() {
     );
     assert!(shown.contains("\n--- reset 1 ---\n\n#4 · exit 1 in "), "{shown}");
 
+    let processes = client.workspace_processes(&id);
+    assert!(processes.len() > 1, "supervisor and VMM run: {processes:?}");
     delete(&mut client);
     let gone = client.refused("workspace_status", json!({"workspace_id": id}));
     assert!(
         gone.starts_with(&format!("error workspace-not-found: no workspace `{id}`\nhint: ")),
         "{gone}"
     );
-    assert!(client.vm_processes().is_empty(), "its VM is gone");
+    let left = survivors(&processes, Duration::from_secs(5));
+    assert!(left.is_empty(), "they are gone: {left:?}");
 }
 
 #[test]
@@ -241,17 +245,25 @@ fn a_cancelled_creation_leaves_nothing() {
         "tools/call",
         json!({"name": "workspace_create", "arguments": {"name": "alpha"}}),
     );
-    std::thread::sleep(Duration::from_millis(200));
-    client.notify("notifications/cancelled", json!({"requestId": id}));
-    let deadline = Instant::now() + Duration::from_secs(10);
-    loop {
-        let listed = client.done("workspace_list", json!({}));
-        if listed["structuredContent"]["count"] == 0 && client.vm_processes().is_empty() {
-            return;
+    let listed_until = |client: &mut Client, count: u64| {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let listed = client.done("workspace_list", json!({}))["structuredContent"].clone();
+            if listed["count"] == count {
+                return listed;
+            }
+            assert!(Instant::now() < deadline, "{listed}");
+            std::thread::sleep(Duration::from_millis(20));
         }
-        assert!(Instant::now() < deadline, "{listed}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
+    };
+    let listed = listed_until(&mut client, 1);
+    let workspace = &listed["workspaces"][0];
+    assert_eq!(workspace["state"], "creating");
+    let processes = client.workspace_processes(workspace["workspace_id"].as_str().unwrap());
+    client.notify("notifications/cancelled", json!({"requestId": id}));
+    listed_until(&mut client, 0);
+    let left = survivors(&processes, Duration::from_secs(5));
+    assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]
