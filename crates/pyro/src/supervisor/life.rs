@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::machine::{self, DiskIs};
+use super::machine::{self, DiskIs, RunningVm};
 use super::{Supervisor, moving};
 use crate::error::Result;
 use crate::vm::FollowedVm as _;
@@ -14,8 +14,8 @@ const POWER_OFF: Duration = Duration::from_secs(20);
 /// How long commands whose VM was ended may take to be recorded.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
 
-/// The disk that takes the place of the one in use.
-const NEW_DISK: &str = "disk.new";
+/// The disk that takes the place of the one before.
+pub(super) const NEW_DISK: &str = "disk.new";
 
 /// Why and how a workspace's VM is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,16 +204,12 @@ impl Supervisor {
         Ok(())
     }
 
-    async fn replace_vm(&self, record: &Record) -> Result<()> {
+    /// Starts a VM on a disk as it was in the beginning, and then puts that disk in the place of the one there is. If it
+    /// fails, nothing has changed.
+    pub(super) async fn start_anew(&self, record: &Record) -> Result<RunningVm> {
         let (disk, new_disk) = (self.dir.join(DISK), self.dir.join(NEW_DISK));
-        let started = machine::start(
-            &self.pyro,
-            record,
-            &self.environment,
-            &self.dir,
-            (NEW_DISK, DiskIs::New),
-        )
-        .await;
+        let place = (NEW_DISK, DiskIs::New);
+        let started = machine::start(&self.pyro, record, &self.environment, &self.dir, place).await;
         let started = match started {
             Ok(vm) => vm,
             Err(error) => {
@@ -230,6 +226,11 @@ impl Supervisor {
             };
             return Err(error.into());
         }
+        Ok(started)
+    }
+
+    async fn replace_vm(&self, record: &Record) -> Result<()> {
+        let started = self.start_anew(record).await?;
         self.activity.set_vm(started.facts.clone());
         let old = self.vm.replace(Some(started));
         self.vm_changed.notify_waiters();

@@ -228,11 +228,11 @@ impl Supervisor {
 
     /// Starts the first VM, and records that the workspace is started.
     async fn start(&self, task: Task, record: &Record) -> Result<()> {
-        let disk_is = match task {
-            Task::Create | Task::Reset => DiskIs::New,
-            Task::Start => DiskIs::Old,
+        let vm = match task {
+            Task::Reset => self.start_anew(record).await?,
+            Task::Create => self.start_on((DISK, DiskIs::New), record).await?,
+            Task::Start => self.start_on((DISK, DiskIs::Old), record).await?,
         };
-        let vm = machine::start(&self.pyro, record, &self.environment, &self.dir, (DISK, disk_is)).await?;
         self.activity.set_vm(vm.facts.clone());
         self.vm.replace(Some(vm));
         let last_activity_at = self.activity.last_at();
@@ -253,6 +253,10 @@ impl Supervisor {
             self.record_reset();
         }
         Ok(())
+    }
+
+    async fn start_on(&self, disk: (&str, DiskIs), record: &Record) -> Result<RunningVm> {
+        machine::start(&self.pyro, record, &self.environment, &self.dir, disk).await
     }
 
     fn record_reset(&self) {
