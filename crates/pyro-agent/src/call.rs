@@ -125,10 +125,18 @@ impl Reply<'_> {
     /// # Errors
     /// [`CallError::Broken`].
     pub(crate) async fn send(&mut self, answer: Answer) -> Result<(), CallError> {
-        let bytes = frame::encode(&AgentMessage { body: Some(answer) });
+        self.send_frames(frame::encode(&AgentMessage { body: Some(answer) }))
+            .await
+    }
+
+    /// Sends messages that are frames already, as the host's window allows.
+    ///
+    /// # Errors
+    /// [`CallError::Broken`].
+    pub(crate) async fn send_frames(&mut self, frames: Bytes) -> Result<(), CallError> {
         match self {
-            Self::Stream(stream) => send_by_window(stream, bytes).await,
-            Self::Plain(wire) => wire.write_all(&bytes).await.map_err(|_| broken_off()),
+            Self::Stream(stream) => send_by_window(stream, frames).await,
+            Self::Plain(wire) => wire.write_all(&frames).await.map_err(|_| broken_off()),
         }
     }
 

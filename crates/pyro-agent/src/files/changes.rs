@@ -67,7 +67,7 @@ async fn pass_on(asks: &mut Asks, wants: mpsc::Sender<Fetch>) -> Result<(), Call
     Ok(())
 }
 
-fn send_changes(tree: &Arc<Tree>, within: &[u8], outlet: &Outlet) -> Result<(), Stop> {
+fn send_changes(tree: &Arc<Tree>, within: &[u8], outlet: &mut Outlet) -> Result<(), Stop> {
     // Nothing of what is put meanwhile is seen, or all of it.
     let _undisturbed = tree.lock.blocking_read();
     let mut comparison = Comparison::new(tree, within)?;
@@ -81,11 +81,25 @@ fn send_changes(tree: &Arc<Tree>, within: &[u8], outlet: &Outlet) -> Result<(), 
     }
 }
 
-fn send_fetched(tree: &Arc<Tree>, wanted: &mut mpsc::Receiver<Fetch>, outlet: &Outlet) -> Result<(), Stop> {
-    while let Some(want) = wanted.blocking_recv() {
-        fetch(tree, &want, outlet)?;
+fn send_fetched(
+    tree: &Arc<Tree>,
+    wanted: &mut mpsc::Receiver<Fetch>,
+    outlet: &mut Outlet,
+) -> Result<(), Stop> {
+    loop {
+        let next = match wanted.try_recv() {
+            Ok(want) => Some(want),
+            // The host may ask for more only once it has what it asked for.
+            Err(_) => {
+                outlet.flush()?;
+                wanted.blocking_recv()
+            }
+        };
+        match next {
+            Some(want) => fetch(tree, &want, outlet)?,
+            None => return Ok(()),
+        }
     }
-    Ok(())
 }
 
 /// Changes that are sent together.
@@ -96,7 +110,7 @@ struct Batch {
 }
 
 impl Batch {
-    fn add(&mut self, change: FileChange, outlet: &Outlet) -> Result<(), Stop> {
+    fn add(&mut self, change: FileChange, outlet: &mut Outlet) -> Result<(), Stop> {
         self.bytes += change.path.len() + CHANGE_BYTES;
         self.changes.push(change);
         if self.bytes < BATCH_BYTES {
@@ -105,7 +119,7 @@ impl Batch {
         self.flush(outlet)
     }
 
-    fn flush(&mut self, outlet: &Outlet) -> Result<(), Stop> {
+    fn flush(&mut self, outlet: &mut Outlet) -> Result<(), Stop> {
         self.bytes = 0;
         if self.changes.is_empty() {
             return Ok(());

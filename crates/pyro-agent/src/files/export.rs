@@ -47,7 +47,7 @@ pub(super) async fn answer(
 ///
 /// # Errors
 /// [`Stop`] if there is nothing, it cannot be read, or nobody waits for it.
-fn export(tree: &Tree, path: Bytes, outlet: &Outlet) -> Result<(), Stop> {
+fn export(tree: &Tree, path: Bytes, outlet: &mut Outlet) -> Result<(), Stop> {
     let path = TreePath::parse(path)?;
     let found = {
         let _undisturbed = tree.lock.blocking_read();
@@ -60,7 +60,7 @@ fn export(tree: &Tree, path: Bytes, outlet: &Outlet) -> Result<(), Stop> {
     Ok(())
 }
 
-fn send_top(path: &Bytes, found: &Found, outlet: &Outlet) -> Result<(), Stop> {
+fn send_top(path: &Bytes, found: &Found, outlet: &mut Outlet) -> Result<(), Stop> {
     let failed = |error: io::Error| failure("read", path, error);
     let described = |target| Answer::FileEntry(entry(path.clone(), &found.stat, target));
     match kind(&found.stat) {
@@ -77,7 +77,7 @@ fn send_top(path: &Bytes, found: &Found, outlet: &Outlet) -> Result<(), Stop> {
     }
 }
 
-fn send_below(top: &[u8], found: &Found, outlet: &Outlet) -> Result<(), Stop> {
+fn send_below(top: &[u8], found: &Found, outlet: &mut Outlet) -> Result<(), Stop> {
     let failed = |error: io::Error| failure("read", top, error);
     let mut names = Names::default();
     let mut down = Descent::new(&found.handle).map_err(failed)?;
@@ -115,7 +115,7 @@ fn send_one(
     name: &[u8],
     path: Bytes,
     names: &mut Names,
-    outlet: &Outlet,
+    outlet: &mut Outlet,
 ) -> Result<bool, Stop> {
     let Ok(Some(stat)) = node::look(parent, name) else {
         return Ok(false);
@@ -188,17 +188,17 @@ mod tests {
 
     use rustix::fs::{CWD, Mode};
 
+    use super::super::outlet::all_of;
     use super::super::testing::Ground;
     use super::*;
 
     /// What is exported, a line each.
     fn exported(ground: &Ground, path: &str) -> Result<Vec<String>, Stop> {
-        let (outlet, mut answers) = Outlet::pair(100_000);
-        export(&ground.tree, Bytes::copy_from_slice(path.as_bytes()), &outlet)?;
-        drop(outlet);
+        let path = Bytes::copy_from_slice(path.as_bytes());
+        let answers = all_of(|outlet| export(&ground.tree, path, outlet))?;
         let mut lines: Vec<String> = Vec::new();
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        while let Some(answer) = answers.blocking_recv() {
+        for answer in answers {
             match answer {
                 Answer::FileEntry(entry) => lines.push(format!(
                     "{:?} {} {}",

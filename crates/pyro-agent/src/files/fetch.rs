@@ -21,7 +21,7 @@ use super::tree::Tree;
 ///
 /// # Errors
 /// [`Stop`] if it cannot be read, or nobody waits for it.
-pub(super) fn fetch(tree: &Tree, wanted: &Fetch, outlet: &Outlet) -> Result<(), Stop> {
+pub(super) fn fetch(tree: &Tree, wanted: &Fetch, outlet: &mut Outlet) -> Result<(), Stop> {
     let found = {
         let _undisturbed = tree.lock.blocking_read();
         find(tree, wanted).map_err(|error| failure("read", &wanted.path, error))?
@@ -35,7 +35,7 @@ pub(super) fn fetch(tree: &Tree, wanted: &Fetch, outlet: &Outlet) -> Result<(), 
 ///
 /// # Errors
 /// [`Stop`] if it cannot be read, or nobody waits for it.
-pub(super) fn send_content(mut content: impl Read, path: &[u8], outlet: &Outlet) -> Result<(), Stop> {
+pub(super) fn send_content(mut content: impl Read, path: &[u8], outlet: &mut Outlet) -> Result<(), Stop> {
     loop {
         let mut chunk = Vec::with_capacity(CHUNK_BYTES);
         let mut part = (&mut content).take(CHUNK_BYTES as u64);
@@ -134,26 +134,22 @@ pub(super) fn current_stamp(root: BorrowedFd<'_>, path: &[u8]) -> Result<Bytes, 
 mod tests {
     use std::fs;
 
-    use tokio::sync::mpsc::Receiver;
-
+    use super::super::outlet::all_of;
     use super::super::testing::Ground;
     use super::*;
 
     fn ask(ground: &Ground, path: &str, old: bool, max_bytes: u64) -> (FileEntry, Vec<Answer>) {
-        let (outlet, mut answers): (_, Receiver<_>) = Outlet::pair(64);
         let wanted = Fetch {
             path: Bytes::copy_from_slice(path.as_bytes()),
             old,
             max_bytes,
         };
-        fetch(&ground.tree, &wanted, &outlet).unwrap();
-        drop(outlet);
-        let Some(Answer::FileEntry(entry)) = answers.blocking_recv() else {
+        let mut answers = all_of(|outlet| fetch(&ground.tree, &wanted, outlet)).unwrap();
+        let Answer::FileEntry(entry) = answers.remove(0) else {
             panic!("an entry comes first")
         };
         assert_eq!(entry.path, wanted.path);
-        let rest = std::iter::from_fn(|| answers.blocking_recv()).collect();
-        (entry, rest)
+        (entry, answers)
     }
 
     #[test]

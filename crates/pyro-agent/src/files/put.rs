@@ -17,8 +17,14 @@ use super::tree::Tree;
 use crate::agent::Agent;
 use crate::call::{Asks, CallError, Reply, fault};
 
-/// How many messages may wait for the thread that stages them.
-const WAITING: usize = 32;
+/// How many batches of messages may wait for the thread that stages them.
+const WAITING: usize = 4;
+
+/// How much content is passed on at once, in bytes.
+const BATCH_BYTES: usize = 128 * 1024;
+
+/// What a message counts beside its content, in bytes.
+const MESSAGE_BYTES: usize = 256;
 
 /// Answers the call. Broken off before the commit, it changes nothing.
 ///
@@ -64,21 +70,49 @@ pub(super) fn recover(tree: &Tree) -> io::Result<()> {
     journal::roll_back(tree)
 }
 
-/// Passes the messages on, up to the commit or until nobody wants any more of them.
-async fn pass_on(asks: &mut Asks, messages: mpsc::Sender<Ask>) -> Result<(), CallError> {
-    while let Some(ask) = asks.next().await? {
-        let is_last = matches!(ask, Ask::PutCommit(_));
-        if messages.send(ask).await.is_err() || is_last {
-            return Ok(());
+/// Passes the messages on, up to the commit or until nobody wants any more of them; those that are there at once, together.
+async fn pass_on(asks: &mut Asks, messages: mpsc::Sender<Vec<Ask>>) -> Result<(), CallError> {
+    let mut batch = Vec::new();
+    let mut bytes = 0;
+    loop {
+        let next = tokio::select! {
+            biased;
+            next = asks.next() => Some(next?),
+            () = std::future::ready(()), if !batch.is_empty() => None,
+        };
+        let (is_last, is_full) = match next {
+            Some(Some(ask)) => {
+                bytes += MESSAGE_BYTES + content_length(&ask);
+                let is_last = matches!(ask, Ask::PutCommit(_));
+                batch.push(ask);
+                (is_last, is_last || bytes >= BATCH_BYTES)
+            }
+            Some(None) => {
+                return Err(fault(FaultKind::InvalidArgument, "the request ends without a commit").into());
+            }
+            None => (false, true),
+        };
+        if is_full {
+            bytes = 0;
+            let wanted = messages.send(std::mem::take(&mut batch)).await.is_ok();
+            if is_last || !wanted {
+                return Ok(());
+            }
         }
     }
-    Err(fault(FaultKind::InvalidArgument, "the request ends without a commit").into())
+}
+
+fn content_length(ask: &Ask) -> usize {
+    match ask {
+        Ask::Data(data) => data.len(),
+        _ => 0,
+    }
 }
 
 fn receive(
     tree: Arc<Tree>,
     dest: &[u8],
-    mut received: mpsc::Receiver<Ask>,
+    mut received: mpsc::Receiver<Vec<Ask>>,
     tell: oneshot::Sender<Result<PutResult, Fault>>,
 ) {
     let mut staging = match Staging::begin(tree, dest) {
@@ -86,23 +120,36 @@ fn receive(
         Err(refusal) => return drop(tell.send(Err(refusal))),
     };
     let outcome = loop {
-        let taken = match received.blocking_recv() {
-            Some(Ask::PutEntry(entry)) => staging.entry(entry),
-            Some(Ask::Data(data)) => staging.data(&data),
-            Some(Ask::DataEnd(_)) => staging.end_data(),
-            Some(Ask::PutCommit(last)) => break commit(&mut staging, last.dry_run),
-            Some(_) => Err(fault(
-                FaultKind::InvalidArgument,
-                "a message is none of what is put",
-            )),
-            // The call was broken off, and nobody is left to tell.
-            None => return,
+        // The call was broken off otherwise, and nobody is left to tell.
+        let Some(batch) = received.blocking_recv() else {
+            return;
         };
-        if let Err(refusal) = taken {
-            break Err(refusal);
+        let taken = batch
+            .into_iter()
+            .find_map(|ask| take(&mut staging, ask).transpose());
+        match taken {
+            None => {}
+            Some(outcome) => break outcome,
         }
     };
     // What is left in the stage is removed once the host is told.
     drop(tell.send(outcome));
     drop(staging);
+}
+
+/// Takes a message; the last one has an outcome.
+fn take(staging: &mut Staging, ask: Ask) -> Result<Option<PutResult>, Fault> {
+    match ask {
+        Ask::PutEntry(entry) => staging.entry(entry)?,
+        Ask::Data(data) => staging.data(&data)?,
+        Ask::DataEnd(_) => staging.end_data()?,
+        Ask::PutCommit(last) => return commit(staging, last.dry_run).map(Some),
+        _ => {
+            return Err(fault(
+                FaultKind::InvalidArgument,
+                "a message is none of what is put",
+            ));
+        }
+    }
+    Ok(None)
 }
