@@ -106,11 +106,12 @@ impl Supervisor {
             self.remove(ending.reason);
             return;
         }
-        drop(self.recorder.borrow().sync());
+        drop(self.recorder.borrow_mut().sync());
         self.activity.close();
         let last_activity_at = self.activity.last_at();
         let recorded = self.store.update(self.id, |record| {
             stopped(record, ending.reason);
+            self.note_full_disk(record);
             record.last_activity_at = last_activity_at;
             Ok(())
         });
@@ -194,6 +195,8 @@ impl Supervisor {
             record.mover = None;
             if replaced.is_ok() {
                 record.generation += 1;
+                record.last_error = None;
+                self.host_disk_was_full.set(false);
                 record.last_reset_at = Some(last_reset_at);
                 self.generation.set(record.generation);
             }

@@ -23,7 +23,7 @@ use crate::vm::{Kept, Tenant};
 use crate::workspace::{Kind, Record, SEED, VmFacts, WorkspaceError};
 
 /// What a fresh disk grows by before a command writes anything, in bytes.
-const DISK_GROWTH_BYTES: u64 = 64 << 20;
+pub(crate) const DISK_GROWTH_BYTES: u64 = 64 << 20;
 
 /// A VM that runs, with what it holds. Dropping it kills the VM.
 #[derive(Debug)]

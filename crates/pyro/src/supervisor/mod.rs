@@ -32,6 +32,7 @@ use tokio::task::LocalSet;
 use self::activity::Activity;
 pub(crate) use self::api::{Answer, Call, CommandEnd, Hello, VERSION};
 use self::life::Ending;
+pub(crate) use self::machine::DISK_GROWTH_BYTES;
 use self::machine::{DiskIs, RunningVm};
 pub(crate) use self::order::{Order, Report, Task};
 pub(crate) use self::wire::{Frame, receive, send};
@@ -73,6 +74,8 @@ struct Supervisor {
     /// Nothing begins any more.
     is_ending: Cell<bool>,
     over: watch::Sender<bool>,
+    /// Whether the guest may have failed to write since its VM was started.
+    host_disk_was_full: Cell<bool>,
 }
 
 /// The order of a supervisor is not one.
@@ -194,6 +197,7 @@ async fn begin(order: &Order) -> Result<(Rc<Supervisor>, UnixListener)> {
         ending: watch::Sender::new(None),
         is_ending: Cell::new(false),
         over: watch::Sender::new(false),
+        host_disk_was_full: Cell::new(false),
         environment,
         pyro,
         store,

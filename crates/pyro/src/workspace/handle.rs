@@ -22,6 +22,7 @@ use super::seed;
 use super::state::starts_by_itself;
 use super::store::{Found, LifeLock, Store};
 use crate::Pyro;
+use crate::admission::Admission;
 use crate::argument::{self, InvalidArgument};
 use crate::environment::{ImageDefaults, OnProgress};
 use crate::error::Result;
@@ -30,7 +31,7 @@ use crate::isolation::IsolationFloor;
 use crate::object::{WorkspaceDeletion, WorkspaceExec, WorkspaceInfo, WorkspaceLogs, WorkspaceSummary};
 use crate::resources::Resources;
 use crate::run::Run;
-use crate::supervisor::{Call, Task};
+use crate::supervisor::{Call, DISK_GROWTH_BYTES, Task};
 
 /// How long an operation waits for another that excludes it.
 pub(super) const EXCLUSION_BOUND: Duration = Duration::from_secs(30);
@@ -128,6 +129,7 @@ impl Pyro {
         check_labels(&request.labels)?;
         argument::in_range("ttl_seconds", request.ttl.as_secs(), &argument::TTL_SECONDS)?;
         crate::dirs::StateDir::open(&self.settings().home)?;
+        check_room(self)?;
         let workspace = Workspace::new(self, WorkspaceId::random());
         let record = new_record(self, workspace.id, request)?;
         let dir = workspace.store.create(&record)?;
@@ -193,6 +195,11 @@ impl Pyro {
         summaries.sort_by(|a, b| b.last_activity_at.cmp(&a.last_activity_at));
         Ok(summaries)
     }
+}
+
+/// Checks that a VM's disk has room, before that is recorded for which there may be no room either.
+fn check_room(pyro: &Pyro) -> Result<()> {
+    Ok(Admission::new(&pyro.settings().home).check_disk(DISK_GROWTH_BYTES)?)
 }
 
 /// Removes a workspace that was not made.
@@ -468,6 +475,7 @@ impl Workspace {
         } else {
             State::Starting
         };
+        check_room(&self.pyro)?;
         let task = match record.state {
             State::Created => Task::Create,
             _ => task,
@@ -519,6 +527,7 @@ impl Workspace {
         let life = self.life().await?;
         let record = self.stopped_or_started().await?;
         if record.state == State::Started {
+            check_room(&self.pyro)?;
             call::call(&self.dir(), Call::Reset).await?;
         } else {
             self.start_stopped(Task::Reset, &record).await?;

@@ -19,6 +19,7 @@ use crate::object::{
     ExecOutcome, ExecutionMode, LastCommand, WorkspaceDeletion, WorkspaceInfo, WorkspaceReset,
     WorkspaceSummary,
 };
+use crate::space;
 
 /// What a workspace is called in messages: its name, else its id.
 pub(super) fn shown(record: &Record) -> String {
@@ -44,6 +45,13 @@ fn expires(record: &Record, live: Option<&Live>) -> Option<String> {
     let live = live.filter(|live| record.state == State::Started && live.busy == 0)?;
     let ttl = SignedDuration::try_from(Duration::from_secs(record.ttl_seconds)).ok()?;
     live.last_activity_at.checked_add(ttl).ok().map(time)
+}
+
+/// What went wrong last; while the host's disk is full, that cannot be recorded.
+fn last_error(store: &Store, record: &Record, live: Option<&Live>) -> Option<String> {
+    let is_full = || live.is_some() && space::is_full(&store.dir(record.workspace_id));
+    let recorded = record.last_error.clone();
+    recorded.or_else(|| is_full().then(|| space::FULL.to_owned()))
 }
 
 pub(super) fn warnings(record: &Record, vm: Option<&VmFacts>) -> Vec<String> {
@@ -93,7 +101,7 @@ pub(super) fn describe(store: &Store, found: Found) -> Result<WorkspaceInfo> {
         expires_at: expires(&record, live.as_ref()),
         state: record.state,
         stop_reason: record.stop_reason,
-        last_error: record.last_error.clone(),
+        last_error: last_error(store, &record, live.as_ref()),
         network_policy: "off".to_owned(),
         workspace_path: TREE.to_owned(),
         workspace_seed: record.seed.clone().unwrap_or_else(seed::none),
@@ -130,7 +138,7 @@ pub(super) fn summary(store: &Store, found: &Found) -> WorkspaceSummary {
         last_activity_at: Some(time(last_activity(record, live))),
         expires_at: expires(record, live),
         command_count,
-        last_error: record.last_error.clone(),
+        last_error: last_error(store, record, live),
     }
 }
 

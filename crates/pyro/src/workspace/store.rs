@@ -1,7 +1,7 @@
 //! The workspaces on disk, and in the same way the one-shot VMs.
 //!
 //! ```text
-//! home/workspaces/names.lock     held by whoever gives a name
+//! home/workspaces/names.lock     held by whoever gives a name or makes one
 //! home/workspaces/.{id}.new, .{id}.deleted   one that is being made or removed
 //! home/workspaces/{id}/          one workspace, 0700
 //!   record.json                  published as a whole; changed under record.lock
@@ -38,6 +38,12 @@ use crate::leftover::{GIVEN_UP, older_than};
 use crate::process::ProcessIdentity;
 
 const RECORD: &str = "record.json";
+
+/// Held by whoever gives a name or makes a workspace.
+const NAMES_LOCK: &str = "names.lock";
+
+/// What the name of a directory ends with in which a workspace is made.
+const DRAFT: &str = ".new";
 
 /// Making and removing a workspace's directory takes far less.
 const UNFINISHED: Duration = Duration::from_secs(10 * 60);
@@ -98,8 +104,9 @@ impl Store {
         if let Some(name) = &record.name {
             self.check_free(name, record.workspace_id)?;
         }
+        self.remove_drafts();
         let dir = self.dir(record.workspace_id);
-        let draft = self.dir.join(format!(".{}.new", record.workspace_id));
+        let draft = self.dir.join(format!(".{}{DRAFT}", record.workspace_id));
         dirs::ensure_private(&draft)?;
         let made = write(&draft, record)
             .and_then(|()| std::fs::rename(&draft, &dir).map_err(io_error("create", &dir)));
@@ -112,7 +119,7 @@ impl Store {
 
     /// Waits until nobody else gives a name.
     fn lock_names(&self) -> Result<File, WorkspaceError> {
-        lock(&self.dir.join("names.lock"))
+        lock(&self.dir.join(NAMES_LOCK))
     }
 
     fn check_free(&self, name: &WorkspaceName, own: WorkspaceId) -> Result<(), WorkspaceError> {
@@ -249,7 +256,10 @@ impl Store {
                 record.state = State::Stopped;
                 record.stop_reason = Some(reason);
                 record.mover = None;
-                write(&dir, &record)?;
+                if let Err(error) = write(&dir, &record) {
+                    // It is stopped all the same, and whoever looks next comes to the same end.
+                    tracing::warn!(%error, "that a workspace stopped was not recorded");
+                }
             }
             Settling::Remove => {
                 // Whoever was to ask it to end has ended before: nobody else could reach it.
@@ -372,9 +382,7 @@ impl Store {
 
     /// What is left of workspaces whose making or removal nobody finished.
     pub(crate) fn leftovers(&self) -> Vec<PathBuf> {
-        older_than(&self.dir, UNFINISHED, |name| {
-            is_grave(name) || (name.starts_with('.') && name.ends_with(".new"))
-        })
+        older_than(&self.dir, UNFINISHED, |name| is_grave(name) || is_draft(name))
     }
 
     /// Removes one of them.
@@ -422,12 +430,27 @@ impl Store {
         self.remove(id)
     }
 
-    /// Removes what is left of workspaces whose remover was killed. Nobody uses it any more, however old it is.
+    /// Removes what is left of workspaces whose maker or remover was killed. Nobody uses it any more, however old it is.
     fn finish_removals(&self) {
-        let graves = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        for grave in graves.filter(|entry| is_grave(&entry.file_name().to_string_lossy())) {
+        self.remove_all(is_grave);
+        // Whoever makes one removes them too.
+        if let Ok(names) = open_lock(&self.dir.join(NAMES_LOCK))
+            && names.try_lock().is_ok()
+        {
+            self.remove_drafts();
+        }
+    }
+
+    /// Removes what makers left behind that were killed. Call it when nobody else makes a workspace.
+    fn remove_drafts(&self) {
+        self.remove_all(is_draft);
+    }
+
+    fn remove_all(&self, is_left: impl Fn(&str) -> bool) {
+        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        for left in entries.filter(|entry| is_left(&entry.file_name().to_string_lossy())) {
             // Another one may be at it; what is left all the same is a matter of the next removal.
-            drop(std::fs::remove_dir_all(grave.path()));
+            drop(std::fs::remove_dir_all(left.path()));
         }
         for tombstone in older_than(&self.dir, GIVEN_UP, is_tombstone) {
             drop(std::fs::remove_file(tombstone));
@@ -470,6 +493,11 @@ fn signs(record: &Record, live: Option<&Live>, dir: &Path) -> Signs {
 fn write(dir: &Path, record: &Record) -> Result<(), WorkspaceError> {
     let bytes = serde_json::to_vec_pretty(record).expect("records have string keys and no other way to fail");
     Ok(dirs::publish(dir, RECORD, &bytes)?)
+}
+
+/// Whether a workspace is made under this name.
+fn is_draft(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(DRAFT)
 }
 
 /// Whether a workspace was given this name to be removed under.
