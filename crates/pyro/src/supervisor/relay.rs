@@ -77,15 +77,17 @@ async fn pass_on(mut from: CallReceiver, mut to: CallSender) -> Result<(), Guest
 /// more has said why, and the answers end the call.
 async fn ask_on(mut from_client: CallReceiver, mut to_agent: CallSender) -> GuestError {
     loop {
-        match from_client.next_frames().await {
-            Ok(Some(frames)) if to_agent.send_frames(frames).await.is_ok() => {}
-            Ok(Some(_)) => break,
+        // A connection that broke is seen by whoever hears the answers.
+        let passed = match from_client.next_frames().await {
+            Ok(Some(frames)) => to_agent.send_frames(frames).await,
             Ok(None) => {
-                // A connection that broke is seen by whoever hears the answers.
                 let _broken = to_agent.finish();
                 break;
             }
             Err(gone) => return gone,
+        };
+        if passed.is_err() {
+            break;
         }
     }
     // The stream is not to be reset before the answers are heard.
