@@ -185,18 +185,18 @@ impl Recorder {
     /// # Errors
     /// If the file system refuses.
     pub(crate) fn sync(&mut self) -> io::Result<()> {
-        self.write(Vec::new())?;
+        self.write(&[])?;
         self.file.sync_data()
     }
 
     fn add(&mut self, line: &Line) -> io::Result<()> {
-        self.write(encode(line)?)
+        self.write(&encode(line)?)
     }
 
     /// Writes what is owed and more. If that fails, the file is as before.
-    fn write(&mut self, line: Vec<u8>) -> io::Result<()> {
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
         let whole = self.file.metadata()?.len();
-        let bytes = [self.owed.as_slice(), &line].concat();
+        let bytes = [self.owed.as_slice(), line].concat();
         // In one piece: a reader sees all of it or nothing.
         if let Err(error) = self.file.write_all(&bytes) {
             // What was torn would swallow the next line.
