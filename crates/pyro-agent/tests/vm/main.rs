@@ -147,9 +147,13 @@ fn what_differs_from_a_seed_is_found_and_sent() {
         puts::conflict,
         puts::given_up,
         puts::many,
-        puts::killed,
     ];
     hold(Image::Environment, Disk::OwnAndSeed, 256, checks);
+}
+
+#[test]
+fn what_is_put_is_whole_whenever_the_machine_is_killed() {
+    hold(Image::Environment, Disk::OwnAndSeed, 256, checks![puts::killed]);
 }
 
 #[test]
