@@ -545,8 +545,11 @@ impl Workspace {
     pub async fn delete(&self) -> Result<WorkspaceDeletion> {
         let life = self.life().await?;
         let found = self.store.find(self.id)?;
-        if found.record.is_ok() {
-            self.move_to(State::Deleting)?;
+        if found.record.is_ok()
+            && let Err(error) = self.move_to(State::Deleting)
+        {
+            // A full disk is no reason to keep what fills it.
+            tracing::warn!(%error, "that a workspace is being deleted was not recorded");
         }
         if let Some(live) = found.live {
             // One that went away meanwhile is as good as ended.
