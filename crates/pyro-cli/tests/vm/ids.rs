@@ -107,7 +107,7 @@ fn with_victims(home: &Workspaces) {
             .recursive(true)
             .mode(0o700)
             .create(path)
-            .unwrap()
+            .unwrap();
     };
     let state = home.home().state();
     for dir in [

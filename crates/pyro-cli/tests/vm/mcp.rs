@@ -48,7 +48,7 @@ impl Server {
 
     /// Calls a tool: its object, or its error.
     pub(crate) fn call(&mut self, tool: &str, arguments: &Value) -> Result<Value, Value> {
-        let mut outcomes = self.call_at_once(tool, &[arguments.clone()]);
+        let mut outcomes = self.call_at_once(tool, std::slice::from_ref(arguments));
         outcomes.remove(0)
     }
 

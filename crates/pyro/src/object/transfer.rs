@@ -67,7 +67,7 @@ pub struct SkippedFile {
 
 impl SkippedFile {
     /// A file that was left out.
-    pub(crate) fn new(path: &[u8], reason: impl ToString) -> Self {
+    pub(crate) fn new(path: &[u8], reason: &(impl ToString + ?Sized)) -> Self {
         Self {
             path: String::from_utf8_lossy(path).into_owned(),
             reason: reason.to_string(),

@@ -42,7 +42,7 @@ pub(crate) struct Starter<'a> {
     pub(crate) own_disk: OwnDisk<'a>,
     /// The workspace that it is for, if it is for one.
     pub(crate) tenant: Option<Tenant>,
-    /// The image of the seed, if the workspace has one; see [`disk::SEED_DISK_BYTES`](crate::disk::SEED_DISK_BYTES).
+    /// The image of the seed, if the workspace has one; see [`disk::SEED_DISK_BYTES`].
     pub(crate) seed: Option<&'a File>,
 }
 

@@ -642,7 +642,7 @@ impl Drop for Back<'_> {
             if record.state == self.passing {
                 (record.state, record.stop_reason) = self.before;
                 record.mover = None;
-                record.last_error = self.error.take().or(record.last_error.take());
+                record.last_error = self.error.take().or_else(|| record.last_error.take());
             }
             Ok(())
         });

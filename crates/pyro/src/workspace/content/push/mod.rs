@@ -136,7 +136,7 @@ fn report(request: &PushRequest, path: PathBuf, source: &Source, deletion: &Dele
         skipped: summary
             .skipped
             .iter()
-            .map(|skipped| SkippedFile::new(&skipped.path, skipped.reason))
+            .map(|skipped| SkippedFile::new(&skipped.path, &skipped.reason))
             .collect(),
         deleted_paths: deleted
             .map(|path| String::from_utf8_lossy(path).into_owned())
