@@ -7,14 +7,16 @@ use pyro::Settings;
 use crate::profile::tool_names;
 
 /// Flags of the command line, each with the parameter that is the same.
-const FLAGS: [(&str, &str); 6] = [
+const FLAGS: [(&str, &str); 8] = [
     ("--mem-mib", "mem_mib"),
     ("--vcpu-count", "vcpu_count"),
     ("--disk-gib", "disk_gib"),
     ("--timeout-seconds", "timeout_seconds"),
     ("--max-bytes", "max_bytes"),
-    // Only by itself: it is also the end of commands that are no tools.
+    // Only by themselves: they are also the ends of commands that are no tools.
     ("`--force`", "`force`"),
+    ("`--delete`", "`delete`"),
+    ("`--dest`", "`dest`"),
 ];
 
 /// Sentences about the command line, each with what a client can do instead.

@@ -268,6 +268,8 @@ pub enum FaultKind {
     Conflict = 9,
     /// The machine's disk is full. Nothing was changed.
     NoSpace = 10,
+    /// The machine's disk did not take what was written, and may take nothing more.
+    DiskFailed = 11,
 }
 
 /// What must be this machine's own, given after every boot and every restore.

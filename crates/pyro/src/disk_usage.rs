@@ -7,7 +7,7 @@ use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::object::{DiskUsage, UsageItem};
 use crate::space::{self, Space};
 use crate::template::{self, TemplateStore};
-use crate::workspace::Store;
+use crate::workspace::{Kind, Store};
 
 /// A file system that does not tell its free space.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +42,7 @@ pub(crate) fn measure(pyro: &Pyro) -> Result<DiskUsage> {
         disks: items(named_by_file(&cache.join("disks"))),
         downloads: items(downloads.map(|dir| ("downloads".to_owned(), dir))),
         workspaces: items(Store::new(&pyro.settings().home).places()),
+        vms: items(Store::of(Kind::Vm, &pyro.settings().home).places()),
         snapshots: Vec::new(),
         logs: Vec::new(),
         totals: Space::default(),

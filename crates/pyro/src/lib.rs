@@ -56,9 +56,9 @@ pub use settings::{DEFAULT_ENVIRONMENT, RegistryAccess, Settings, SettingsError}
 pub use supervisor::supervise;
 pub use tree_path::{InvalidTreePath, TREE, TreePath};
 pub use workspace::{
-    CreateRequest, DEFAULT_LOGS, DiffRequest, ExecRequest, ExportKind, ExportRequest, FileEncoding,
-    FileRange, ListFilesRequest, LogStream, LogsRequest, OnTransfer, PushRequest, ReadFileRequest,
-    TransferProgress, UpdateRequest, Workspace, WorkspaceFilter, WriteFileRequest,
+    CreateRequest, CreateVmRequest, DEFAULT_LOGS, DiffRequest, ExecRequest, ExportKind, ExportRequest,
+    FileEncoding, FileRange, ListFilesRequest, LogStream, LogsRequest, OnTransfer, PushRequest,
+    ReadFileRequest, TransferProgress, UpdateRequest, Vm, Workspace, WorkspaceFilter, WriteFileRequest,
 };
 
 /// The way in. Cheap to clone; opening it probes, hashes and downloads nothing.

@@ -12,7 +12,7 @@ use crate::settings::Settings;
 use crate::space::Space;
 use crate::template::{self, Serving, TemplateStore};
 use crate::vmm::cgroup;
-use crate::workspace::{self, Store};
+use crate::workspace::{self, Kind, Store};
 
 /// How long something may go unused where the caller does not say: a week.
 const UNUSED_FOR: Duration = Duration::from_secs(7 * 24 * 60 * 60);
@@ -76,6 +76,7 @@ pub(crate) fn prune(pyro: &Pyro, request: &PruneRequest) -> Result<Pruning> {
     prune_files(settings, request.dry_run, &mut report)?;
     prune_cgroups(request.dry_run, &mut report);
     workspace::prune(&Store::new(&settings.home), request, &mut report)?;
+    workspace::prune_vms(&Store::of(Kind::Vm, &settings.home), request.dry_run, &mut report)?;
     report.dry_run = request.dry_run;
     Ok(report)
 }

@@ -69,6 +69,17 @@ pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
     Ok(volume.f_bavail.saturating_mul(volume.f_frsize))
 }
 
+/// With less than this left, in bytes, a guest's disk cannot grow.
+const FULL_BELOW_BYTES: u64 = 1 << 20;
+
+/// What is said of a workspace whose file system is full.
+pub(crate) const FULL: &str = "the disk of the host is full: writes of the guest may have failed; free space, then stop and start the workspace";
+
+/// Whether the file system of a path has nothing left for guests to write.
+pub(crate) fn is_full(path: &Path) -> bool {
+    free_bytes(path).is_ok_and(|free| free < FULL_BELOW_BYTES)
+}
+
 /// The path itself, or the nearest one above it that exists.
 pub(crate) fn existing(path: &Path) -> &Path {
     path.ancestors()

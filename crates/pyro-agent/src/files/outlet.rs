@@ -38,6 +38,8 @@ pub(super) fn failure(what: &str, path: &[u8], error: impl Into<std::io::Error>)
     let error = error.into();
     let kind = match Errno::from_io_error(&error) {
         Some(Errno::NOSPC | Errno::DQUOT) => FaultKind::NoSpace,
+        // A file system whose journal cannot be written is read-only from then on.
+        Some(Errno::IO | Errno::ROFS) => FaultKind::DiskFailed,
         _ => FaultKind::Internal,
     };
     fault(

@@ -65,6 +65,10 @@ pub(super) fn failed(what: &str, path: &TreePath, error: impl Into<io::Error>) -
             FaultKind::InvalidArgument,
             format!("the path `{path}` is too long"),
         ),
+        // A file system whose journal cannot be written is read-only from then on.
+        Some(Errno::IO | Errno::ROFS) => {
+            fault(FaultKind::DiskFailed, format!("cannot {what} `{path}`: {error}"))
+        }
         _ => fault(FaultKind::Internal, format!("cannot {what} `{path}`: {error}")),
     }
 }

@@ -16,10 +16,11 @@ mod host;
 mod image;
 mod input;
 mod machine;
+mod tree;
 
 use std::time::{Duration, Instant};
 
-use checks::{Check, changes, checks, commands, files, outage, plain, processes, puts, root, streams};
+use checks::{Check, changes, checks, commands, files, outage, plain, processes, puts, root, seed, streams};
 use host::Failure;
 use image::Image;
 use machine::{Disk, Machine, Shape};
@@ -120,6 +121,7 @@ fn a_workspace_begins_empty_and_outlives_its_machine() {
         files::both_sides,
         files::links,
         files::special,
+        files::rehearsed,
         files::pages,
         files::large,
         files::again,
@@ -130,7 +132,7 @@ fn a_workspace_begins_empty_and_outlives_its_machine() {
 
 #[test]
 fn a_seed_is_what_a_workspace_begins_with() {
-    let checks = checks![files::seeded, files::seed_changes, files::seeded_again];
+    let checks = checks![seed::begins, seed::changes, seed::again];
     hold(Image::Environment, Disk::OwnAndSeed, 256, checks);
 }
 

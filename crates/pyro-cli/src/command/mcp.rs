@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use pyro::argument::InvalidArgument;
 use pyro::{Pyro, Result};
 use pyro_mcp::{Profile, ServerOptions, Structured, serve_stdio};
 
@@ -83,11 +82,7 @@ pub(crate) fn execute(mcp: Mcp, pyro: &Pyro) -> Result<Exit> {
 fn directory(path: &Path) -> Result<PathBuf> {
     let found = host_path::expand(path).canonicalize();
     found.ok().filter(|path| path.is_dir()).ok_or_else(|| {
-        Failure::argument(InvalidArgument::Malformed {
-            name: "allow_host_path",
-            problem: "must be a directory that is there",
-            given: path.display().to_string(),
-        })
-        .into()
+        let message = format!("`--allow-host-path` cannot be `{}`", path.display());
+        Failure::invalid(message, "name a directory that is there").into()
     })
 }

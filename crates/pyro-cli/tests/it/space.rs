@@ -42,7 +42,7 @@ fn the_space_of_nothing_is_a_table_with_a_total() {
         usage,
         json!({
             "environments": [], "templates": [], "disks": [], "downloads": [],
-            "workspaces": [], "snapshots": [], "logs": [],
+            "workspaces": [], "vms": [], "snapshots": [], "logs": [],
             "totals": {"apparent_bytes": 0, "used_bytes": 0, "unshared_bytes": 0},
             "free_bytes": null,
         })

@@ -2,14 +2,22 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails this way")]
 
+mod content;
+mod newborn;
+mod operation;
+mod victim;
+
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::Value;
-
+use self::content::{Content, Sources};
+use self::operation::{After, Kind, Operation};
+use self::victim::Victim;
 use crate::process;
 use crate::support::{figure, gone_within};
 use crate::workspace::Workspaces;
+
+/// How long a workspace may be on its way from one state to another: a host may be slow.
+const SETTLED_WITHIN: Duration = Duration::from_secs(300);
 
 /// The same numbers for the same seed, on every host.
 struct Random(u64);
@@ -22,119 +30,123 @@ impl Random {
         self.0 ^= self.0 << 17;
         self.0 % end
     }
-}
 
-/// What a workspace may hold after an operation that was cut off.
-#[derive(Debug)]
-struct Expected {
-    before: String,
-    after: String,
+    /// A moment at which somebody is killed: at the beginning of an operation much happens, and some take longer.
+    fn moment(&mut self) -> Duration {
+        let end = [200, 600, 1500];
+        let end = end[usize::try_from(self.below(3)).unwrap()];
+        Duration::from_millis(self.below(end))
+    }
 }
 
 #[test]
 fn whoever_is_killed_a_workspace_is_as_before_or_as_after() {
-    let kills = figure("PYRO_TEST_WORKSPACE_KILLS", 12);
+    let kills = figure("PYRO_TEST_WORKSPACE_KILLS", 14);
     let mut random = Random(figure("PYRO_TEST_SEED", 0x5eed));
     let home = Workspaces::new();
+    let sources = Sources::make(home.home().path());
     let mut id = home.create(&["--name", "alpha"]);
-    let mut holds = String::new();
+    let mut holds = Content::default();
     for round in 1..=kills {
-        let write = format!("echo {round} >/root/f; sync");
-        let exec = ["exec", "alpha", "--timeout-seconds", "600", "--", &write];
-        let (words, after): (&[&str], String) = match random.below(5) {
-            0 | 1 => (&exec, round.to_string()),
-            2 => (&["reset", "alpha"], String::new()),
-            3 => (&["stop", "alpha"], holds.clone()),
-            _ => (&["delete", "alpha"], "deleted".to_owned()),
-        };
-        let expected = Expected {
-            before: holds.clone(),
-            after,
-        };
-        let victim = random.below(3);
-        let delay = Duration::from_millis(random.below(400));
-        let told = format!("round {round}: {words:?}, victim {victim} after {delay:?}, {expected:?}");
-        let mut client = home.start(words);
-        std::thread::sleep(delay);
-        let done = client.has_ended();
-        kill(&home, &id, victim);
-        if victim == 0 && !done {
-            client.kill();
+        let kind = Kind::of_round(round, &mut random);
+        let operation = Operation::new(kind, round, &holds, &sources);
+        let (victim, moment) = (Victim::any(&mut random), random.moment());
+        let told = format!("round {round}: {operation:?}, {victim:?} after {moment:?}, it held {holds:?}");
+        let done = interrupt(&home, &id, &operation, victim, moment);
+        if kind == Kind::Create {
+            newborn::assert_whole_or_absent(&home, &id, &sources, done, &told);
         } else {
-            client.wait_without_reading();
+            (id, holds) = settled(&home, &id, &holds, &operation.after, done, &told);
         }
-        (id, holds) = settled(&home, &id, &expected, &told);
     }
     home.ok(&["delete", "alpha"]);
 }
 
-/// Kills the supervisor (1) or the VMM (2) of a workspace, if it has one.
-fn kill(home: &Workspaces, id: &str, victim: u64) {
-    let Some((supervisor, vm)) = home.try_processes(id) else {
-        return;
-    };
-    let pid = match victim {
-        1 => i32::try_from(supervisor).unwrap(),
-        2 => match vm.first() {
-            Some(vmm) => vmm.pid(),
-            None => return,
-        },
-        _ => return,
-    };
-    let _gone_already = kill_process(Pid::from_raw(pid).unwrap(), Signal::KILL);
+/// Begins an operation and kills somebody at that moment. Whether the operation was reported as done.
+fn interrupt(home: &Workspaces, id: &str, operation: &Operation, victim: Victim, moment: Duration) -> bool {
+    let words: Vec<&str> = operation.words.iter().map(String::as_str).collect();
+    let mut client = home.start(&words);
+    // The moment is what is tested, so this is no wait for anything.
+    std::thread::sleep(moment);
+    let has_ended = client.has_ended();
+    match (victim, operation.after == After::Made) {
+        (Victim::Client, _) => {}
+        (_, true) => victim.kill_among(&client.descendants()),
+        (_, false) => victim.kill(home, id),
+    }
+    if victim == Victim::Client && !has_ended {
+        client.kill();
+        return false;
+    }
+    client.wait_without_reading() == Some(0)
 }
 
-/// Waits until nobody works on the workspace, looks at what it holds, and makes another if it is gone.
-fn settled(home: &Workspaces, id: &str, expected: &Expected, told: &str) -> (String, String) {
-    let deadline = Instant::now() + Duration::from_secs(120);
-    let state = loop {
+/// Waits until nobody works on a workspace: its state, or the code with which it is refused.
+fn state(home: &Workspaces, id: &str, told: &str) -> String {
+    let deadline = Instant::now() + SETTLED_WITHIN;
+    loop {
         let (status, object) = home.json(&["status", id]);
-        let state = match (status, &object["state"]) {
-            (0, Value::String(state)) => state.clone(),
-            _ => object["error"]["code"].as_str().unwrap().to_owned(),
+        let state = match status {
+            0 => &object["state"],
+            _ => &object["error"]["code"],
         };
-        if ["started", "stopped", "workspace-not-found"].contains(&state.as_str()) {
-            break state;
+        let state = state.as_str().unwrap();
+        if ["started", "stopped", "workspace-not-found"].contains(&state) {
+            return state.to_owned();
         }
         assert!(Instant::now() < deadline, "{told}: {object:#}");
         std::thread::sleep(Duration::from_millis(20));
-    };
-    if state == "workspace-not-found" {
-        assert_eq!(expected.after, "deleted", "{told}");
-        assert!(
-            process::all_gone(&process::holding(&home.dir(id)), gone_within()),
-            "{told}"
-        );
-        return (home.create(&["--name", "alpha"]), String::new());
     }
+}
+
+/// Waits until nobody works on the workspace, looks at what it holds, and makes another if it is gone.
+fn settled(
+    home: &Workspaces,
+    id: &str,
+    before: &Content,
+    after: &After,
+    done: bool,
+    told: &str,
+) -> (String, Content) {
+    if state(home, id, told) == "workspace-not-found" {
+        assert_eq!(*after, After::Gone, "{told}");
+        assert_nobody_in(home, id, told);
+        return (home.create(&["--name", "alpha"]), Content::default());
+    }
+    assert!(
+        !(done && *after == After::Gone),
+        "{told}: it was reported as deleted"
+    );
     if home.try_processes(id).is_none() {
-        let left = process::holding(&home.dir(id));
-        assert!(process::all_gone(&left, gone_within()), "{told}: {left:?}");
+        assert_nobody_in(home, id, told);
     }
-    // What an exec that was cut off wrote may be in the guest's memory only: it is synced, to be there whatever happens
-    // next.
-    let found = loop {
+    let found = look(home, id, content::LOOK, told);
+    let found = Content::read(&found);
+    let is_after = matches!(after, After::Holds(content) if *content == found);
+    let fits = is_after || (found == *before && !done);
+    assert!(fits, "{told}; done: {done}; it holds {found:?}");
+    (id.to_owned(), found)
+}
+
+fn assert_nobody_in(home: &Workspaces, id: &str, told: &str) {
+    let left = process::holding(&home.dir(id));
+    assert!(process::all_gone(&left, gone_within()), "{told}: {left:?}");
+}
+
+/// What a command prints in a workspace that nobody works on, and whose VM may have been killed just now.
+fn look(home: &Workspaces, id: &str, script: &str, told: &str) -> String {
+    let deadline = Instant::now() + SETTLED_WITHIN;
+    loop {
         home.ok(&["start", id]);
-        let words = [
-            "exec",
-            id,
-            "--timeout-seconds",
-            "600",
-            "--",
-            "cat /root/f 2>/dev/null; sync",
-        ];
-        let (status, object) = home.json(&words);
+        let (status, object) = home.json(&["exec", id, "--timeout-seconds", "600", "--", script]);
         if status == 0 {
-            break object["stdout"].as_str().unwrap().trim_end().to_owned();
+            return object["stdout"].as_str().unwrap().to_owned();
         }
-        // That the VM was killed just now is found out by whoever uses it.
+        // That the VM was killed is found out by whoever uses it.
         assert_eq!(object["error"]["code"], "guest-lost", "{told}: {object:#}");
         assert!(
             object["error"]["hint"].is_string() && Instant::now() < deadline,
             "{told}: {object:#}"
         );
-    };
-    let fits = found == expected.before || (found == expected.after && expected.after != "deleted");
-    assert!(fits, "{told}: it holds {found:?}");
-    (id.to_owned(), found)
+    }
 }

@@ -316,6 +316,13 @@ impl Running {
         kib.parse::<u64>().unwrap() << 10
     }
 
+    /// How much it has read by system calls, from files or from others, in bytes; `None` once it has ended.
+    pub(crate) fn read_bytes(&self) -> Option<u64> {
+        let io = fs::read_to_string(format!("/proc/{}/io", self.child.0.id())).ok()?;
+        let line = io.lines().find_map(|line| line.strip_prefix("rchar: "));
+        line?.parse().ok()
+    }
+
     /// Stops reading standard output.
     pub(crate) fn leave(mut self) -> Ended {
         drop(self.stdout);

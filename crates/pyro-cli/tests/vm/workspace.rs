@@ -15,6 +15,7 @@ use crate::support::{Ended, Home, Running, gone_within, names};
 use crate::tier::Tier;
 
 /// A home whose workspaces go with it.
+#[derive(Debug)]
 pub(crate) struct Workspaces(Home);
 
 impl Workspaces {
@@ -399,6 +400,8 @@ fn a_record_that_cannot_be_read_is_the_trouble_of_one() {
     assert_eq!(damaged["state"], "damaged");
     home.refused(&["status", &id], "state-damaged");
     home.refused(&["exec", &id, "--", "true"], "state-damaged");
+    let made = home.create(&["--name", "made"]);
+    assert_eq!(home.ok(&["delete", &made])["deleted"], true);
     fs::write(
         &record,
         String::from_utf8(text)

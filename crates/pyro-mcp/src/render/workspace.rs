@@ -25,6 +25,7 @@ pub(crate) fn write_workspace(done: &str, object: &Value) -> String {
     };
     say("environment", fields.text("environment").into_owned());
     say("size", size(fields));
+    say("network", fields.text("network_policy").into_owned());
     say("tree", tree(fields));
     say("commands", commands(fields));
     if fields.number("reset_count") > 0 {
@@ -192,6 +193,7 @@ mod tests {
             "ttl_seconds": 3600, "created_at": "2026-11-01T10:00:00.000Z",
             "last_activity_at": "2026-11-01T10:05:00.000Z", "expires_at": "2026-11-01T11:05:00.000Z",
             "state": "started", "stop_reason": null, "last_error": null, "workspace_path": "/workspace",
+            "network_policy": "off",
             "workspace_seed": {
                 "mode": "directory", "seed_path": "src", "entry_count": 12, "bytes_written": 3456, "ignored_count": 2,
                 "skipped": [{"path": "pipe", "reason": "fifo"}],
@@ -212,6 +214,7 @@ mod tests {
             "created · workspace 3f2a91c0d4e5 (alpha) · started · emulated/qemu\n\
              environment: debian:12\n\
              size: 1 CPU, 1024 MiB memory, 10 GiB disk, 123,456 bytes of it used\n\
+             network: off\n\
              tree: /workspace from src: 12 entries, 3,456 bytes, 2 left out as Git ignores them\n\
              commands: 1 since the reset, 5 in all; last #5 exit 2 in 1.2 s: make\n\
              resets: 1, last 2026-11-01T10:04:00.000Z\n\

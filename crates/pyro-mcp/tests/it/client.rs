@@ -57,7 +57,21 @@ pub(crate) fn server(arguments: &[&str], home: &Path) -> Command {
 impl Client {
     /// Starts `pyro mcp serve` with a state directory of its own.
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        let home = TempDir::new().unwrap();
+        Self::start_in(TempDir::new().unwrap(), arguments)
+    }
+
+    /// Ends the server, and opens a session with another one on the same state.
+    pub(crate) fn restart(mut self, arguments: &[&str]) -> Self {
+        self.close_input();
+        let status = self.exit_status(Duration::from_secs(2));
+        assert!(status.is_some_and(|status| status.success()), "{status:?}");
+        let home = std::mem::replace(&mut self.home, TempDir::new().unwrap());
+        let mut client = Self::start_in(home, arguments);
+        client.initialize();
+        client
+    }
+
+    fn start_in(home: TempDir, arguments: &[&str]) -> Self {
         let mut child = server(arguments, home.path()).spawn().unwrap();
         let (sender, lines) = channel();
         let output = BufReader::new(child.stdout.take().unwrap());
@@ -81,15 +95,19 @@ impl Client {
     /// Starts a server and opens a session by the handshake.
     pub(crate) fn open(arguments: &[&str]) -> Self {
         let mut client = Self::start(arguments);
-        let id = client.request(
+        client.initialize();
+        client
+    }
+
+    fn initialize(&mut self) {
+        let id = self.request(
             "initialize",
             json!({
                 "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "test", "version": "0"},
             }),
         );
-        assert_eq!(client.answer(id)["result"]["serverInfo"]["name"], "pyro");
-        client.notify("notifications/initialized", json!({}));
-        client
+        assert_eq!(self.answer(id)["result"]["serverInfo"]["name"], "pyro");
+        self.notify("notifications/initialized", json!({}));
     }
 
     pub(crate) fn write_line(&mut self, line: &str) {
@@ -121,8 +139,27 @@ impl Client {
 
     /// Calls `vm_run` and waits for its result.
     pub(crate) fn run(&mut self, arguments: Value) -> Value {
-        let id = self.request("tools/call", json!({"name": "vm_run", "arguments": arguments}));
+        self.call("vm_run", arguments)
+    }
+
+    /// Calls a tool and waits for its result.
+    pub(crate) fn call(&mut self, tool: &str, arguments: Value) -> Value {
+        let id = self.request("tools/call", json!({"name": tool, "arguments": arguments}));
         self.answer(id)["result"].clone()
+    }
+
+    /// Calls a tool that does its job.
+    pub(crate) fn done(&mut self, tool: &str, arguments: Value) -> Value {
+        let result = self.call(tool, arguments);
+        assert_eq!(result["isError"], false, "{tool}: {}", text(&result));
+        result
+    }
+
+    /// Calls a tool that cannot do its job; returns what it says.
+    pub(crate) fn refused(&mut self, tool: &str, arguments: Value) -> String {
+        let result = self.call(tool, arguments);
+        assert_eq!(result["isError"], true, "{tool}: {result}");
+        text(&result).to_owned()
     }
 
     /// Waits for the answer to a request.
@@ -179,6 +216,38 @@ impl Client {
         processes
     }
 
+    /// The processes of a workspace: its supervisor, as that says itself, and its VM. None if it has not started.
+    pub(crate) fn workspace_processes(&self, id: &str) -> Vec<Identity> {
+        let file = self.home.path().join("workspaces").join(id).join("live.json");
+        let live: Value = std::fs::read(file)
+            .ok()
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+            .unwrap_or_default();
+        match live["supervisor"]["pid"].as_u64() {
+            Some(pid) => all_of(pid.try_into().unwrap(), self.home.path())
+                .into_iter()
+                .filter(|process| process.pid() != self.child.id())
+                .collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// Workspaces outlive their server, but not a test that failed before it deleted them.
+    fn delete_workspaces(&self) {
+        let Ok(entries) = std::fs::read_dir(self.home.path().join("workspaces")) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            // What else is there is no workspace, and refused as one.
+            Command::new(required("PYRO_TEST_BIN"))
+                .args(["-q", "workspace", "delete"])
+                .arg(entry.file_name())
+                .envs(places(self.home.path()))
+                .output()
+                .ok();
+        }
+    }
+
     pub(crate) fn close_input(&mut self) {
         self.input = None;
     }
@@ -207,6 +276,7 @@ impl Drop for Client {
             self.child.kill().ok();
             self.child.wait().ok();
         }
+        self.delete_workspaces();
     }
 }
 

@@ -22,13 +22,31 @@ fn python(variable: &str) {
     let output = run(Command::new(required(variable))
         .arg(scripts().join("python_client.py"))
         .arg(required("PYRO_TEST_BIN"))
-        .args(["mcp", "serve"]));
-    let (told, complained) = (
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr),
-    );
-    assert!(output.status.success(), "{told}\n{complained}");
+        .args(["mcp", "serve", "--profile", "vm-run"]));
+    let told = succeeded(&output);
     assert!(told.contains("ok: git --version"), "{told}");
+}
+
+/// Runs a flow through workspaces; all of its checks hold.
+pub(crate) fn flow(name: &str) {
+    let output = run(Command::new(required("PYRO_TEST_PYTHON"))
+        .arg(scripts().join("workspace_flows.py"))
+        .arg(name)
+        .arg(required("PYRO_TEST_BIN"))
+        .args(["mcp", "serve", "--profile", "workspace-core"]));
+    let told = succeeded(&output);
+    assert!(
+        told.contains("ok: it is deleted") || told.contains("ok: neither is listed"),
+        "{told}"
+    );
+}
+
+/// What a script printed that found nothing to complain about.
+fn succeeded(output: &Output) -> String {
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}\n{complained}");
+    told
 }
 
 #[test]
@@ -67,17 +85,22 @@ fn result(output: &Output) -> Value {
 
 #[test]
 fn the_inspector_finds_nothing_to_complain_about() {
-    for structured in ["auto", "all"] {
+    for (profile, structured) in [
+        ("vm-run", "auto"),
+        ("vm-run", "all"),
+        ("workspace-core", "auto"),
+        ("workspace-full", "all"),
+    ] {
         let output = inspect(
             &["--method", "tools/list", "--strict"],
-            &["--structured", structured],
+            &["--profile", profile, "--structured", structured],
         );
         let complaints = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{complaints}");
         for word in ["Warning", "warning", "Error", "error:"] {
             assert!(
                 !complaints.contains(word),
-                "--structured {structured}: {complaints}"
+                "{profile} --structured {structured}: {complaints}"
             );
         }
     }

@@ -18,7 +18,9 @@
 mod client;
 mod clients;
 mod ending;
+mod flow;
 mod hostile;
 mod process;
 mod protocol;
 mod run;
+mod workspace;

@@ -7,17 +7,37 @@ use serde_json::{Value, json};
 use crate::client::{Client, text};
 
 #[test]
-fn exactly_vm_run_is_listed_and_as_frozen() {
-    let frozen = include_str!("../frozen/vm-run.auto.json");
-    let mut frozen: Value = serde_json::from_str(frozen).unwrap();
-    for arguments in [&[][..], &["--profile", "vm-run"]] {
+fn every_profile_lists_its_tools_as_frozen_and_the_full_one_is_the_default() {
+    let full = include_str!("../frozen/workspace-full.auto.json");
+    for (arguments, frozen) in [
+        (
+            &["--profile", "vm-run"][..],
+            include_str!("../frozen/vm-run.auto.json"),
+        ),
+        (
+            &["--profile", "workspace-core"],
+            include_str!("../frozen/workspace-core.auto.json"),
+        ),
+        (&["--profile", "workspace-full"], full),
+        (&[], full),
+    ] {
+        let mut frozen: Value = serde_json::from_str(frozen).unwrap();
         let mut client = Client::open(arguments);
         let id = client.request("tools/list", json!({}));
         let listed = client.answer(id)["result"]["tools"].clone();
-        // The most memory is the host's.
-        let most = "/0/inputSchema/properties/mem_mib/maximum";
-        *frozen.pointer_mut(most).unwrap() = listed.pointer(most).unwrap().clone();
-        assert_eq!(listed, frozen);
+        for (frozen, listed) in frozen
+            .as_array_mut()
+            .unwrap()
+            .iter_mut()
+            .zip(listed.as_array().unwrap())
+        {
+            // The most memory is the host's.
+            let most = "/inputSchema/properties/mem_mib/maximum";
+            if let (Some(frozen), Some(listed)) = (frozen.pointer_mut(most), listed.pointer(most)) {
+                *frozen = listed.clone();
+            }
+        }
+        assert_eq!(listed, frozen, "{arguments:?}");
     }
 }
 
@@ -40,7 +60,7 @@ fn the_default_environment_can_be_chosen() {
 
 #[test]
 fn bad_arguments_are_results_and_an_unknown_tool_is_an_error() {
-    let mut client = Client::open(&[]);
+    let mut client = Client::open(&["--profile", "vm-run"]);
     let unknown = client.run(json!({"command": "true", "foo": 1}));
     assert_eq!(unknown["isError"], true);
     assert!(
@@ -100,7 +120,7 @@ fn a_client_that_asks_and_closes_at_once_gets_its_answers() {
 
 #[test]
 fn an_unknown_profile_is_a_usage_error() {
-    let mut client = Client::start(&["--profile", "workspace-core"]);
+    let mut client = Client::start(&["--profile", "workspace"]);
     assert_eq!(
         client.exit_status(Duration::from_secs(10)).unwrap().code(),
         Some(2)

@@ -8,6 +8,7 @@ mod file;
 mod owner;
 mod rule;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
@@ -116,6 +117,22 @@ impl Admission {
             home: self.home.clone(),
             vm_id,
         })
+    }
+}
+
+impl Admission {
+    /// Checks that there is space for a VM's disk to grow by so much, before anything is written. Reserves nothing.
+    ///
+    /// # Errors
+    /// [`AdmissionError::Lack`] with the amounts; else what kept it from being decided.
+    pub(crate) fn check_disk(&self, disk_bytes: u64) -> Result<(), AdmissionError> {
+        let mut entries = reservations(&self.home).unwrap_or_default();
+        entries.retain(Entry::is_live);
+        let need = Need {
+            mem_bytes: 0,
+            disk_bytes,
+        };
+        rule::admit(need, &host(&self.home)?, &entries, &BTreeMap::new()).map_err(AdmissionError::Lack)
     }
 }
 

@@ -1,25 +1,21 @@
 //! What earlier runs left behind: VMs without owner, partial downloads, unfinished templates, unpublished files.
 
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::path::PathBuf;
 
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::finding::{pass, warn};
-use crate::admission::{self, Entry};
+use crate::admission;
 use crate::dirs;
-use crate::id::VmId;
 use crate::leftover::{self, GIVEN_UP, older_than};
 use crate::object::DoctorCheck;
 use crate::settings::Settings;
 use crate::template::{self, TemplateStore};
 use crate::vmm::cgroup;
-use crate::workspace::Store;
+use crate::workspace::{Kind, Store, overdue};
 
 const ID: &str = "leftovers";
-
-/// A VM's directory may be older than its reservation by the time that a start takes.
-const STARTING: Duration = Duration::from_secs(60);
 
 /// Looks for what nobody uses any more. Removes nothing.
 pub(super) fn look(settings: &Settings) -> (DoctorCheck, Value) {
@@ -27,9 +23,16 @@ pub(super) fn look(settings: &Settings) -> (DoctorCheck, Value) {
         Ok(entries) => (entries, None),
         Err(_) => (Vec::new(), Some(settings.home.join("admission.json"))),
     };
-    let workspaces_damaged = damaged_workspaces(settings);
-    let (live, dead): (Vec<_>, Vec<_>) = reservations.into_iter().partition(Entry::is_live);
-    let orphans = orphans(&settings.home.join("vms"), &live);
+    let dead: Vec<_> = reservations
+        .into_iter()
+        .filter(|entry| !entry.is_live())
+        .collect();
+    let [workspaces, vms] = [Kind::Workspace, Kind::Vm].map(|kind| Store::of(kind, &settings.home));
+    let unreadable: Vec<PathBuf> = [&workspaces, &vms]
+        .into_iter()
+        .flat_map(damaged_records)
+        .collect();
+    let expired = expired(&vms);
     let cache = &settings.cache_dir;
     let mut downloads = older_than(&cache.join("downloads").join("partial"), GIVEN_UP, |_| true);
     downloads.extend(older_than(&cache.join("installs"), GIVEN_UP, |name| {
@@ -37,25 +40,21 @@ pub(super) fn look(settings: &Settings) -> (DoctorCheck, Value) {
     }));
     downloads.extend(older_than(cache, GIVEN_UP, |name| name.starts_with(".packages-")));
     let mut files = leftover::unpublished_files(settings);
-    let workspaces = Store::new(&settings.home);
     files.extend(workspaces.leftovers());
+    files.extend(vms.leftovers());
     let templates = template::leftovers(&TemplateStore::new(cache));
     let cgroups = cgroup::leftovers();
     let value = json!({
         "dead_reservations": dead.iter().map(|entry| &entry.vm_id).collect::<Vec<_>>(),
-        "ownerless_vms": orphans,
+        "ownerless_vms": expired,
         "abandoned_downloads": downloads,
         "abandoned_files": files,
         "abandoned_templates": templates,
         "ownerless_cgroups": cgroups,
-        "damaged_records": damaged.iter().chain(&workspaces_damaged).collect::<Vec<_>>(),
+        "damaged_records": damaged.iter().chain(&unreadable).collect::<Vec<_>>(),
     });
-    let paths: Vec<_> = orphans
-        .into_iter()
-        .chain(damaged)
-        .chain(workspaces_damaged)
-        .collect();
-    let prunable = files.len() + templates.len();
+    let paths: Vec<_> = damaged.into_iter().chain(unreadable).collect();
+    let prunable = files.len() + templates.len() + expired.len();
     let passing = Passing {
         reservations: dead.len(),
         cgroups: cgroups.len(),
@@ -89,8 +88,11 @@ fn judge(paths: &[PathBuf], downloads: usize, prunable: usize, passing: Passing)
     if prunable > 0 {
         return warn(
             ID,
-            format!("{} that nobody finished", count(prunable, "file or template")),
-            "remove what nobody finishes: `pyro prune --yes`",
+            format!(
+                "{} that nobody finished or came back to",
+                count(prunable, "file, template or VM")
+            ),
+            "remove what nobody finishes or comes back to: `pyro prune --yes`",
         );
     }
     let kinds = [(passing.reservations, "reservation"), (passing.cgroups, "cgroup")];
@@ -118,27 +120,30 @@ fn count(number: usize, thing: &str) -> String {
     }
 }
 
-/// The directories of workspaces whose records cannot be read.
-fn damaged_workspaces(settings: &Settings) -> Vec<PathBuf> {
-    let store = Store::new(&settings.home);
+/// The directories of workspaces or VMs whose records cannot be read.
+fn damaged_records(store: &Store) -> Vec<PathBuf> {
     let found = store.all().unwrap_or_default();
     let damaged = found.into_iter().filter(|found| found.record.is_err());
     damaged.map(|found| store.dir(found.id)).collect()
 }
 
-/// The directories of VMs that no living process holds.
-fn orphans(vms: &Path, live: &[Entry]) -> Vec<PathBuf> {
-    let held = |name: &str| live.iter().any(|entry| entry.vm_id == name);
-    older_than(vms, STARTING, |name| name.parse::<VmId>().is_ok() && !held(name))
+/// The directories of VMs whose time is over and that no supervisor removes.
+fn expired(store: &Store) -> Vec<PathBuf> {
+    let now = Timestamp::now();
+    let found = store.all().unwrap_or_default().into_iter();
+    let expired = found.filter(|found| overdue(found, now).is_some());
+    expired.map(|found| store.dir(found.id)).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs::{File, FileTimes};
-    use std::time::SystemTime;
+    use std::path::Path;
+    use std::time::{Duration, SystemTime};
 
     use super::*;
     use crate::object::Status;
+    use crate::workspace::vm_record;
 
     fn age(path: &Path, age: Duration) {
         let times = FileTimes::new().set_modified(SystemTime::now() - age);
@@ -146,31 +151,44 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_old_and_not_held_is_left_over() {
+    fn only_a_download_that_is_old_is_left_over() {
         let base = tempfile::tempdir().unwrap();
         let settings = Settings::new(base.path().join("home"), base.path().join("cache"));
         assert_eq!(look(&settings).0.status, Status::Pass);
-        let vms = settings.home.join("vms");
         let partial = settings.cache_dir.join("downloads").join("partial");
-        for dir in [
-            vms.join("0123456789ab"),
-            vms.join("abcdefabcdef"),
-            partial.clone(),
-        ] {
-            std::fs::create_dir_all(dir).unwrap();
-        }
+        std::fs::create_dir_all(&partial).unwrap();
         let blobs = ["old", "new"].map(|name| partial.join(name));
         for blob in &blobs {
             std::fs::write(blob, "").unwrap();
         }
         assert_eq!(look(&settings).0.status, Status::Pass);
-        age(&vms.join("0123456789ab"), 2 * STARTING);
         age(&blobs[0], 2 * GIVEN_UP);
         let (check, value) = look(&settings);
         assert_eq!(check.status, Status::Warn);
         assert!(check.summary.starts_with("1 download"), "{}", check.summary);
-        assert_eq!(value["ownerless_vms"], json!([vms.join("0123456789ab")]));
         assert_eq!(value["abandoned_downloads"], json!([blobs[0]]));
+    }
+
+    #[test]
+    fn a_vm_whose_time_is_over_is_for_prune_and_one_without_record_is_named() {
+        let base = tempfile::tempdir().unwrap();
+        let settings = Settings::new(base.path().join("home"), base.path().join("cache"));
+        let store = Store::of(Kind::Vm, &settings.home);
+        let [kept, expired] = ["0123456789ab", "abcdefabcdef"].map(|id| id.parse().unwrap());
+        for (id, age) in [(kept, 0), (expired, 61)] {
+            store
+                .create(&vm_record(id, Timestamp::now() - Duration::from_secs(age)))
+                .unwrap();
+        }
+        let (check, value) = look(&settings);
+        assert_eq!(value["ownerless_vms"], json!([store.dir(expired)]));
+        assert_eq!(check.status, Status::Warn);
+        assert!(check.fix.unwrap().contains("`pyro prune --yes`"));
+
+        std::fs::remove_file(store.dir(kept).join("record.json")).unwrap();
+        let (check, value) = look(&settings);
+        assert_eq!(value["damaged_records"], json!([store.dir(kept)]));
+        assert!(check.fix.unwrap().contains(kept.as_str()));
     }
 
     #[test]

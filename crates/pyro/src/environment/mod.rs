@@ -26,7 +26,7 @@ use self::store::Store;
 use crate::Pyro;
 use crate::error::Result;
 use crate::object::{EnvironmentInfo, EnvironmentList, EnvironmentOrigin, PruneReport};
-use crate::workspace::Store as Workspaces;
+use crate::workspace::{Kind, Store as Records};
 
 /// The environments of one [`Pyro`].
 #[derive(Debug, Clone)]
@@ -264,7 +264,9 @@ impl Environments {
     /// # Errors
     /// `host-io` if the cache cannot be changed.
     pub fn prune(&self, scope: PruneScope, dry_run: bool) -> Result<PruneReport> {
-        let used = Workspaces::new(&self.pyro.settings().home).environment_digests()?;
+        let home = &self.pyro.settings().home;
+        let mut used = Records::new(home).environment_digests()?;
+        used.extend(Records::of(Kind::Vm, home).environment_digests()?);
         Ok(prune::prune(&self.store, scope, &used, dry_run)?)
     }
 

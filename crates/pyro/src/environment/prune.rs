@@ -35,7 +35,9 @@ pub(super) fn prune(
             .map(|name| name.to_string_lossy().into_owned())
             .unwrap_or_default();
         if used.contains(&format!("sha256:{label}")) {
-            report.kept.push(format!("{label}: a workspace starts from it"));
+            report
+                .kept
+                .push(format!("{label}: a workspace or a VM starts from it"));
             continue;
         }
         let superseded = !wanted.contains(&label);

@@ -69,6 +69,7 @@ impl Diagnosis for GuestError {
                 Ok(FaultKind::WrongFileType) => ErrorCode::WrongFileType,
                 Ok(FaultKind::Conflict) => ErrorCode::Busy,
                 Ok(FaultKind::NoSpace) => ErrorCode::InsufficientResources,
+                Ok(FaultKind::DiskFailed) => ErrorCode::HostIo,
                 Ok(FaultKind::Internal) | Err(_) => ErrorCode::Internal,
             },
         }
@@ -96,7 +97,14 @@ impl Diagnosis for GuestError {
                 Some("reinstall pyro, so that program and agent are of one version".into())
             }
             ErrorCode::BootFailed => Some("see `pyro doctor --environment` for the image".into()),
-            _ => None,
+            ErrorCode::HostIo => Some(
+                "the host refused what the guest wrote: free space where PYRO_HOME is, then stop and start the workspace"
+                    .into(),
+            ),
+            ErrorCode::GuestLost => {
+                Some("try again: a workspace keeps its disk, and the next operation starts it".into())
+            }
+            _ => Some("report it, with what `pyro doctor` says".into()),
         }
     }
 }

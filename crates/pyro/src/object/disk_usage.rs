@@ -20,6 +20,8 @@ pub struct DiskUsage {
     pub downloads: Vec<UsageItem>,
     /// Workspaces; this version has none.
     pub workspaces: Vec<UsageItem>,
+    /// One-shot VMs that were created and are not gone.
+    pub vms: Vec<UsageItem>,
     /// Snapshots of workspaces; this version has none.
     pub snapshots: Vec<UsageItem>,
     /// Logs of workspaces; this version has none.
@@ -45,13 +47,14 @@ pub struct UsageItem {
 
 impl DiskUsage {
     /// All lists, each with its name.
-    pub fn lists(&self) -> [(&'static str, &[UsageItem]); 7] {
+    pub fn lists(&self) -> [(&'static str, &[UsageItem]); 8] {
         [
             ("environments", &self.environments),
             ("templates", &self.templates),
             ("disks", &self.disks),
             ("downloads", &self.downloads),
             ("workspaces", &self.workspaces),
+            ("vms", &self.vms),
             ("snapshots", &self.snapshots),
             ("logs", &self.logs),
         ]

@@ -11,6 +11,7 @@ mod guest_use;
 mod prepare;
 mod prune;
 mod transfer;
+mod vm;
 mod vm_exec;
 mod workspace;
 
@@ -31,13 +32,14 @@ pub use prune::{KeptItem, PruneKind, PrunedItem, Pruning};
 pub use transfer::{
     OriginKind, SeedMode, SkippedFile, SyncReport, WorkspaceExport, WorkspaceSeed, WorkspaceSync,
 };
+pub use vm::{Reap, VmDeletion, VmInfo, VmNetwork, VmSummary};
 pub use vm_exec::{Cleanup, CleanupReason, ExecOutcome, StreamInfo, TextEncoding, VmExec};
 pub use workspace::{
     LastCommand, LogEntry, WorkspaceDeletion, WorkspaceExec, WorkspaceInfo, WorkspaceList, WorkspaceLogs,
     WorkspaceReset, WorkspaceSummary,
 };
 
-pub use crate::workspace::{State as WorkspaceState, StopReason};
+pub use crate::workspace::{State as WorkspaceState, State as VmState, StopReason};
 
 use serde::{Deserialize, Serialize};
 

@@ -67,4 +67,6 @@ pub enum PruneKind {
     Cgroup,
     /// A workspace that is stopped.
     Workspace,
+    /// A one-shot VM whose time is over.
+    Vm,
 }

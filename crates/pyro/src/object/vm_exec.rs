@@ -138,4 +138,8 @@ pub enum CleanupReason {
     PostExecCleanup,
     /// The run failed.
     RunVmErrorCleanup,
+    /// Somebody asked for it.
+    ExplicitDelete,
+    /// Nobody used it for its time to live.
+    Expired,
 }

@@ -48,6 +48,8 @@ pub struct WorkspaceInfo {
     pub stop_reason: Option<StopReason>,
     /// What went wrong last.
     pub last_error: Option<String>,
+    /// What its guest may reach; `off` is nothing.
+    pub network_policy: String,
     /// Where its tree is in the guest.
     pub workspace_path: String,
     /// What its tree began with.

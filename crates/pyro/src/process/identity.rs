@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
 /// A process, told from every other of this boot of the host.
@@ -27,6 +28,25 @@ impl ProcessIdentity {
     /// Whether it still lives.
     pub(crate) fn is_live(self) -> bool {
         start_time(self.pid) == Some(self.start)
+    }
+
+    /// Kills it, and no process that has its id by now.
+    ///
+    /// # Errors
+    /// If it is another user's. One that is gone is no error.
+    pub(crate) fn kill(self) -> io::Result<()> {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        let Some(handle) = pid.and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok()) else {
+            return Ok(());
+        };
+        // What was opened is the process that is found now, or the one that had the id before.
+        if !self.is_live() {
+            return Ok(());
+        }
+        match pidfd_send_signal(&handle, Signal::KILL) {
+            Err(error) if error != rustix::io::Errno::SRCH => Err(error.into()),
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 }
 
@@ -72,6 +92,23 @@ mod tests {
     fn a_process_that_only_waits_to_be_reaped_is_dead() {
         assert_eq!(parse_stat(&stat("pyro", "Z")), None);
         assert_eq!(parse_stat(&stat("pyro", "R")), Some(98_765));
+    }
+
+    #[test]
+    fn only_the_process_that_is_meant_is_killed() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        let start = start_time(child.id()).unwrap();
+        let pid = child.id();
+        let earlier = ProcessIdentity {
+            pid,
+            start: start - 1,
+        };
+        earlier.kill().unwrap();
+        assert!(child.try_wait().unwrap().is_none());
+        let meant = ProcessIdentity { pid, start };
+        meant.kill().unwrap();
+        child.wait().unwrap();
+        meant.kill().unwrap();
     }
 
     #[test]

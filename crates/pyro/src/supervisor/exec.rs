@@ -68,6 +68,10 @@ pub(super) async fn serve(
     if supervisor.is_ending.get() {
         return super::fail(&mut stream, &supervisor.busy().into()).await;
     }
+    let _last_use = match supervisor.spend() {
+        Ok(last_use) => last_use,
+        Err(error) => return super::fail(&mut stream, &error).await,
+    };
     let began = match supervisor.begin_command(&request) {
         Ok(began) => began,
         Err(error) => return super::fail(&mut stream, &error).await,
@@ -230,10 +234,10 @@ async fn follow(
         take(&mut keeper, &mut client, stream, bytes, &mut problem).await;
     }
     client.reader.abort();
-    let streams = keeper.finish().unwrap_or_else(|error| {
+    let (streams, put) = keeper.finish();
+    if let Err(error) = put {
         problem.get_or_insert_with(|| unkept(&error));
-        KeptStreams::default()
-    });
+    }
     // What a guest that is being ended refuses, it refuses for that reason, whatever it says.
     let end = end.or_else(|error| {
         if supervisor.is_ending.get() && error.code() != ErrorCode::GuestLost {
@@ -242,7 +246,7 @@ async fn follow(
             Err(error)
         }
     });
-    let full = supervisor.warn_of_full_disk();
+    let full = supervisor.watch_host_disk();
     let answer = match conclude(end, streams, full.or(problem)) {
         Ok(end) => {
             supervisor.end_command(sequence, end.outcome, end.exit_code, end.duration_ms, streams);

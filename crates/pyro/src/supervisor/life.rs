@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::machine::{self, DiskIs};
+use super::machine::{self, DiskIs, RunningVm};
 use super::{Supervisor, moving};
 use crate::error::Result;
 use crate::vm::FollowedVm as _;
-use crate::workspace::{DISK, Record, State, StopReason, WorkspaceError, stopped};
+use crate::workspace::{DISK, Kind, Record, State, StopReason, WorkspaceError, ends_for_good, stopped};
 
 /// How long a guest may take to end by itself before its VM is killed.
 const POWER_OFF: Duration = Duration::from_secs(20);
@@ -14,8 +14,8 @@ const POWER_OFF: Duration = Duration::from_secs(20);
 /// How long commands whose VM was ended may take to be recorded.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
 
-/// The disk that takes the place of the one in use.
-const NEW_DISK: &str = "disk.new";
+/// The disk that takes the place of the one before.
+pub(super) const NEW_DISK: &str = "disk.new";
 
 /// Why and how a workspace's VM is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +51,20 @@ impl Ending {
     }
 }
 
+/// The command that a one-shot VM is there for. Dropping it ends the VM.
+#[derive(Debug)]
+pub(super) struct LastUse<'a>(&'a Supervisor);
+
+impl Drop for LastUse<'_> {
+    fn drop(&mut self) {
+        self.0.ending.send_if_modified(|ending| {
+            let is_first = ending.is_none();
+            ending.get_or_insert(Ending::asked(true));
+            is_first
+        });
+    }
+}
+
 impl Supervisor {
     /// Ends a command: with a grace it hears an interrupt first.
     pub(super) fn end_command_early(&self, sequence: u64, grace_ms: Option<u64>) {
@@ -62,18 +76,25 @@ impl Supervisor {
         }
     }
 
-    /// Ends the VM and records it.
+    /// Ends the VM and records it, or removes what there is of a one-shot VM that is not to stay.
     pub(super) async fn end(&self, ending: Ending) {
         self.is_ending.set(true);
+        let record = self.store.read(self.id);
+        let is_for_good = record.is_ok_and(|record| ends_for_good(&record, ending.reason));
         let moved = self.store.update(self.id, |record| {
-            moving(record, State::Stopping)?;
+            let state = if is_for_good {
+                State::Deleting
+            } else {
+                State::Stopping
+            };
+            moving(record, state)?;
             record.stop_reason = Some(ending.reason);
             Ok(())
         });
         if let Err(error) = moved {
             tracing::error!(%error, "that the workspace is being stopped was not recorded");
         }
-        if ending.is_gentle {
+        if ending.is_gentle && !is_for_good {
             self.power_off().await;
         }
         let vm = self.vm.take();
@@ -81,11 +102,16 @@ impl Supervisor {
             vm.kept.kill().await;
         }
         self.all_commands_recorded().await;
-        drop(self.recorder.borrow().sync());
+        if is_for_good {
+            self.remove(ending.reason);
+            return;
+        }
+        drop(self.recorder.borrow_mut().sync());
         self.activity.close();
         let last_activity_at = self.activity.last_at();
         let recorded = self.store.update(self.id, |record| {
             stopped(record, ending.reason);
+            self.note_full_disk(record);
             record.last_activity_at = last_activity_at;
             Ok(())
         });
@@ -93,6 +119,37 @@ impl Supervisor {
             // Whoever finds it next sees that nobody moves it any more.
             tracing::error!(%error, "that the workspace is stopped was not recorded");
         }
+    }
+
+    /// Removes a one-shot VM with all that it has.
+    fn remove(&self, reason: StopReason) {
+        self.activity.close();
+        let removed = match reason {
+            StopReason::TtlExpired => self.store.remove_expired(self.id, jiff::Timestamp::now()),
+            _ => self.store.remove(self.id),
+        };
+        if let Err(error) = removed {
+            // Whoever finds it next sees that nobody removes it any more.
+            tracing::error!(%error, "the VM was not removed");
+        }
+    }
+
+    /// Notes that the one command of a one-shot VM begins; whatever comes of it, the VM goes with what is returned.
+    ///
+    /// # Errors
+    /// If it had its command, or that cannot be noted.
+    pub(super) fn spend(&self) -> Result<Option<LastUse<'_>>> {
+        if self.store.kind() != Kind::Vm {
+            return Ok(None);
+        }
+        self.store.update(self.id, |record| {
+            if record.is_spent {
+                return Err(WorkspaceError::Spent { id: self.id });
+            }
+            record.is_spent = true;
+            Ok(())
+        })?;
+        Ok(Some(LastUse(self)))
     }
 
     /// Lets the guest write its disk and end; commands that run are told to end, and then do.
@@ -138,6 +195,8 @@ impl Supervisor {
             record.mover = None;
             if replaced.is_ok() {
                 record.generation += 1;
+                record.last_error = None;
+                self.host_disk_was_full.set(false);
                 record.last_reset_at = Some(last_reset_at);
                 self.generation.set(record.generation);
             }
@@ -148,16 +207,12 @@ impl Supervisor {
         Ok(())
     }
 
-    async fn replace_vm(&self, record: &Record) -> Result<()> {
+    /// Starts a VM on a disk as it was in the beginning, and then puts that disk in the place of the one there is. If it
+    /// fails, nothing has changed.
+    pub(super) async fn start_anew(&self, record: &Record) -> Result<RunningVm> {
         let (disk, new_disk) = (self.dir.join(DISK), self.dir.join(NEW_DISK));
-        let started = machine::start(
-            &self.pyro,
-            record,
-            &self.environment,
-            &self.dir,
-            (NEW_DISK, DiskIs::New),
-        )
-        .await;
+        let place = (NEW_DISK, DiskIs::New);
+        let started = machine::start(&self.pyro, record, &self.environment, &self.dir, place).await;
         let started = match started {
             Ok(vm) => vm,
             Err(error) => {
@@ -174,6 +229,11 @@ impl Supervisor {
             };
             return Err(error.into());
         }
+        Ok(started)
+    }
+
+    async fn replace_vm(&self, record: &Record) -> Result<()> {
+        let started = self.start_anew(record).await?;
         self.activity.set_vm(started.facts.clone());
         let old = self.vm.replace(Some(started));
         self.vm_changed.notify_waiters();

@@ -8,6 +8,7 @@ use pyro_proto::file::WorkspaceTree;
 
 use crate::Pyro;
 use crate::admission::{Admission, Need, Reservation};
+use crate::command::millis;
 use crate::dirs::CacheDir;
 use crate::environment::BootableEnvironment;
 use crate::error::Result;
@@ -19,10 +20,10 @@ use crate::resources::Resources;
 use crate::runtime::Runtime;
 use crate::start::{Clock, OwnDisk, StartedVm, Starter, VM_OVERHEAD_BYTES};
 use crate::vm::{Kept, Tenant};
-use crate::workspace::{Record, SEED, VmFacts, WorkspaceError};
+use crate::workspace::{Kind, Record, SEED, VmFacts, WorkspaceError};
 
 /// What a fresh disk grows by before a command writes anything, in bytes.
-const DISK_GROWTH_BYTES: u64 = 64 << 20;
+pub(crate) const DISK_GROWTH_BYTES: u64 = 64 << 20;
 
 /// A VM that runs, with what it holds. Dropping it kills the VM.
 #[derive(Debug)]
@@ -60,8 +61,11 @@ pub(super) async fn start(
     let cache = CacheDir::open(&settings.cache_dir)?;
     runtime.verify(cache.path())?;
     let choice = isolation::choose(settings, record.isolation)?;
-    // Each start is a VM of its own: two of them may run for a moment while one takes the place of the other.
-    let vm_id = VmId::random();
+    let vm_id = match record.kind {
+        // Each start is a VM of its own: two of them may run for a moment while one takes the place of the other.
+        Kind::Workspace => VmId::random(),
+        Kind::Vm => record.workspace_id,
+    };
     let need = Need {
         mem_bytes: (u64::from(resources.mem_mib()) << 20) + VM_OVERHEAD_BYTES,
         disk_bytes: DISK_GROWTH_BYTES,
@@ -79,7 +83,7 @@ pub(super) async fn start(
             DiskIs::New => OwnDisk::New(&disk),
             DiskIs::Old => OwnDisk::Old(&disk),
         },
-        tenant: Some(Tenant {
+        tenant: (record.kind == Kind::Workspace).then(|| Tenant {
             id: record.workspace_id,
             tree: WorkspaceTree {
                 seeded: seed.is_some(),
@@ -162,6 +166,7 @@ async fn facts_of(started: &mut StartedVm, clock: Clock) -> VmFacts {
         isolation: started.isolation,
         vmm: machine.vmm,
         execution_mode: machine.execution_mode,
+        boot_ms: millis(started.vm.timing().boot()),
         metadata,
         warnings,
     }

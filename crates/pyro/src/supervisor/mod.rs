@@ -1,4 +1,4 @@
-//! The process that owns the VM of a running workspace.
+//! The process that owns the VM of a running workspace, or a one-shot VM that was made ahead of its command.
 //!
 //! It alone holds the VMM, the connection to the agent and the clock of the time to live, and it alone changes the record
 //! while the VM runs. Everybody else asks it over a unix socket in the workspace's directory. It outlives every client;
@@ -32,6 +32,7 @@ use tokio::task::LocalSet;
 use self::activity::Activity;
 pub(crate) use self::api::{Answer, Call, CommandEnd, Hello, VERSION};
 use self::life::Ending;
+pub(crate) use self::machine::DISK_GROWTH_BYTES;
 use self::machine::{DiskIs, RunningVm};
 pub(crate) use self::order::{Order, Report, Task};
 pub(crate) use self::wire::{Frame, receive, send};
@@ -73,6 +74,8 @@ struct Supervisor {
     /// Nothing begins any more.
     is_ending: Cell<bool>,
     over: watch::Sender<bool>,
+    /// Whether the guest may have failed to write since its VM was started.
+    host_disk_was_full: Cell<bool>,
 }
 
 /// The order of a supervisor is not one.
@@ -160,7 +163,7 @@ async fn closed(input: &File) {
 
 async fn begin(order: &Order) -> Result<(Rc<Supervisor>, UnixListener)> {
     let pyro = Pyro::open(order.settings());
-    let store = Store::new(&pyro.settings().home);
+    let store = Store::of(order.kind, &pyro.settings().home);
     let id = order.workspace_id;
     let dir = store.dir(id);
     let own = ProcessIdentity::own().map_err(|source| WorkspaceError::Io {
@@ -194,6 +197,7 @@ async fn begin(order: &Order) -> Result<(Rc<Supervisor>, UnixListener)> {
         ending: watch::Sender::new(None),
         is_ending: Cell::new(false),
         over: watch::Sender::new(false),
+        host_disk_was_full: Cell::new(false),
         environment,
         pyro,
         store,
@@ -228,11 +232,11 @@ impl Supervisor {
 
     /// Starts the first VM, and records that the workspace is started.
     async fn start(&self, task: Task, record: &Record) -> Result<()> {
-        let disk_is = match task {
-            Task::Create | Task::Reset => DiskIs::New,
-            Task::Start => DiskIs::Old,
+        let vm = match task {
+            Task::Reset => self.start_anew(record).await?,
+            Task::Create => self.start_on((DISK, DiskIs::New), record).await?,
+            Task::Start => self.start_on((DISK, DiskIs::Old), record).await?,
         };
-        let vm = machine::start(&self.pyro, record, &self.environment, &self.dir, (DISK, disk_is)).await?;
         self.activity.set_vm(vm.facts.clone());
         self.vm.replace(Some(vm));
         let last_activity_at = self.activity.last_at();
@@ -253,6 +257,10 @@ impl Supervisor {
             self.record_reset();
         }
         Ok(())
+    }
+
+    async fn start_on(&self, disk: (&str, DiskIs), record: &Record) -> Result<RunningVm> {
+        machine::start(&self.pyro, record, &self.environment, &self.dir, disk).await
     }
 
     fn record_reset(&self) {

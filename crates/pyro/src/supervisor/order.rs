@@ -7,10 +7,14 @@ use serde::{Deserialize, Serialize};
 use super::api::RemoteError;
 use crate::id::WorkspaceId;
 use crate::settings::Settings;
+use crate::workspace::Kind;
 
 /// One line of JSON.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
+    /// Absent in orders of builds that knew only workspaces.
+    #[serde(default)]
+    pub(crate) kind: Kind,
     pub(crate) workspace_id: WorkspaceId,
     pub(crate) task: Task,
     home: PathBuf,
@@ -24,7 +28,7 @@ pub(crate) struct Order {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Task {
-    /// Make the disk and the first VM of a workspace that is being created.
+    /// Make the disk and the first VM of a workspace that is being created, or of a VM that was.
     Create,
     /// Start a VM on the disk that is there.
     Start,
@@ -44,8 +48,9 @@ pub(crate) enum Report {
 
 impl Order {
     /// An order for a supervisor that sees the world as this process does.
-    pub(crate) fn new(settings: &Settings, workspace_id: WorkspaceId, task: Task) -> Self {
+    pub(crate) fn new(settings: &Settings, (kind, workspace_id): (Kind, WorkspaceId), task: Task) -> Self {
         Self {
+            kind,
             workspace_id,
             task,
             home: settings.home.clone(),

@@ -38,14 +38,16 @@ pub(super) async fn serve(supervisor: &Rc<Supervisor>, verb: &str, mut stream: U
     };
     wire::send(&mut stream, &Frame::json(&Answer::Done)).await?;
     let (to_client, from_client) = over_socket(stream);
-    let asks = Box::pin(pass_on(from_client, to_agent));
+    let asks = Box::pin(ask_on(from_client, to_agent));
     let answers = Box::pin(pass_on(from_agent, to_client));
-    tokio::select! {
+    let passed = tokio::select! {
         // Whatever the client still has to say, the agent does not hear it.
         answered = answers => answered,
-        failed = never_if_done(asks) => failed,
-    }
-    .map_err(io::Error::other)
+        gone = asks => Err(gone),
+    };
+    // What it was refused may have this cause.
+    supervisor.watch_host_disk();
+    passed.map_err(io::Error::other)
 }
 
 impl Supervisor {
@@ -71,10 +73,25 @@ async fn pass_on(mut from: CallReceiver, mut to: CallSender) -> Result<(), Guest
     to.finish()
 }
 
-/// The end of what is asked is not the end of the call: only a failure is.
-async fn never_if_done(asks: impl Future<Output = Result<(), GuestError>>) -> Result<(), GuestError> {
-    match asks.await {
-        Ok(()) => std::future::pending().await,
-        failed => failed,
+/// Passes on what is asked, for as long as the agent takes it. Ends only if the client goes away: an agent that takes no
+/// more has said why, and the answers end the call.
+async fn ask_on(mut from_client: CallReceiver, mut to_agent: CallSender) -> GuestError {
+    loop {
+        match from_client.next_frames().await {
+            Ok(Some(frames)) => {
+                if to_agent.send_frames(frames).await.is_err() {
+                    break;
+                }
+            }
+            Ok(None) => {
+                // A connection that broke is seen by whoever hears the answers.
+                let _broken = to_agent.finish();
+                break;
+            }
+            Err(gone) => return gone,
+        }
     }
+    // The stream is not to be reset before the answers are heard.
+    let _to_agent = to_agent;
+    std::future::pending().await
 }

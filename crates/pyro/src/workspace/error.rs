@@ -2,12 +2,14 @@
 
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
+use super::kind::Kind;
 use super::record::State;
 use crate::dirs::DirError;
 use crate::error::{Diagnosis, ErrorCode};
-use crate::id::{WorkspaceId, WorkspaceName};
+use crate::id::{VmId, WorkspaceId, WorkspaceName};
 
 /// An operation on a workspace that cannot be done.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +21,20 @@ pub(crate) enum WorkspaceError {
         given: String,
         /// How many others there are.
         others: usize,
+    },
+    /// There is no such one-shot VM.
+    #[error("{}", no_vm(*id, *expired_at, Timestamp::now()))]
+    VmNotFound {
+        /// What was asked for.
+        id: VmId,
+        /// When its time was over, if that is why.
+        expired_at: Option<Timestamp>,
+    },
+    /// A one-shot VM has its command.
+    #[error("the VM `{id}` had its command already")]
+    Spent {
+        /// The VM.
+        id: VmId,
     },
     /// Another workspace has the name.
     #[error("a workspace `{name}` exists")]
@@ -51,8 +67,10 @@ pub(crate) enum WorkspaceError {
     /// Its record cannot be read.
     #[error("the record of `{id}` is damaged: {problem}")]
     Damaged {
-        /// The workspace.
+        /// The workspace or VM.
         id: WorkspaceId,
+        /// Which of them.
+        kind: Kind,
         /// What is wrong with it.
         problem: String,
     },
@@ -96,8 +114,9 @@ impl Diagnosis for WorkspaceError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::NotFound { .. } => ErrorCode::WorkspaceNotFound,
+            Self::VmNotFound { .. } => ErrorCode::VmNotFound,
             Self::NameTaken { .. } => ErrorCode::NameTaken,
-            Self::State { .. } => ErrorCode::InvalidState,
+            Self::Spent { .. } | Self::State { .. } => ErrorCode::InvalidState,
             Self::Busy { .. } => ErrorCode::Busy,
             Self::Damaged { .. } => ErrorCode::StateDamaged,
             Self::Newer { .. } => ErrorCode::VersionMismatch,
@@ -113,12 +132,16 @@ impl Diagnosis for WorkspaceError {
             Self::NotFound { others: 0, .. } => "there is none; `pyro workspace create` makes one".to_owned(),
             Self::NotFound { others: 1, .. } => "`pyro workspace list` shows 1 other".to_owned(),
             Self::NotFound { others, .. } => format!("`pyro workspace list` shows {others} others"),
+            Self::VmNotFound { expired_at: None, .. } => "`vm_create` makes one".to_owned(),
+            Self::VmNotFound { .. } => "create another, with a larger `ttl_seconds`".to_owned(),
+            Self::Spent { .. } => "a VM is for one command; `vm_create` makes another".to_owned(),
             Self::NameTaken { holder, .. } => format!("choose another or delete `{holder}`"),
             Self::State { hint, .. } => hint.clone(),
             Self::Busy { .. } => "try again; nothing was changed".to_owned(),
-            Self::Damaged { id, .. } => {
-                format!("others are unaffected; `pyro workspace delete {id}` removes it")
-            }
+            Self::Damaged { id, kind, .. } => match kind {
+                Kind::Workspace => format!("others are unaffected; `pyro workspace delete {id}` removes it"),
+                Kind::Vm => format!("others are unaffected; `vm_delete` of `{id}` removes it"),
+            },
             Self::Newer { .. } => "use the pyro that made it".to_owned(),
             Self::NoCommand { last: 0, .. } => "no command ran in it yet".to_owned(),
             Self::NoCommand { last, .. } => format!("its commands are 1 to {last}; `pyro workspace logs`"),
@@ -132,11 +155,34 @@ impl Diagnosis for WorkspaceError {
     }
 
     fn details(&self) -> Option<Map<String, Value>> {
-        let Self::NoCommand { .. } = self else {
-            return None;
+        let (name, value) = match self {
+            Self::NoCommand { .. } => ("kind", json!("command")),
+            Self::VmNotFound { expired_at, .. } => {
+                ("reason", json!(expired_at.map_or("unknown", |_| "expired")))
+            }
+            _ => return None,
         };
-        Some([("kind".to_owned(), json!("command"))].into_iter().collect())
+        Some([(name.to_owned(), value)].into_iter().collect())
     }
+}
+
+impl WorkspaceError {
+    /// Whether what was asked for is not there.
+    pub(crate) fn is_absence(&self) -> bool {
+        matches!(self, Self::NotFound { .. } | Self::VmNotFound { .. })
+    }
+}
+
+fn no_vm(id: VmId, expired_at: Option<Timestamp>, now: Timestamp) -> String {
+    let Some(expired_at) = expired_at else {
+        return format!("no VM `{id}`");
+    };
+    let ago = match now.duration_since(expired_at).as_secs().max(0) {
+        seconds @ ..120 => format!("{seconds} s"),
+        seconds @ ..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    };
+    format!("VM `{id}` expired {ago} ago")
 }
 
 /// Makes an error of an operation on a file.
@@ -146,4 +192,26 @@ pub(super) fn io_error(
 ) -> impl FnOnce(std::io::Error) -> WorkspaceError {
     let path = path.into();
     move |source| WorkspaceError::Io { action, path, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vm_that_expired_says_so() {
+        let id = "3f2a91c0d4e5".parse().unwrap();
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let said = |seconds| no_vm(id, Some(at(0)), at(seconds));
+        assert_eq!(said(-5), "VM `3f2a91c0d4e5` expired 0 s ago");
+        assert_eq!(said(240), "VM `3f2a91c0d4e5` expired 4 min ago");
+        assert_eq!(said(90_000), "VM `3f2a91c0d4e5` expired 25 h ago");
+        assert_eq!(no_vm(id, None, at(0)), "no VM `3f2a91c0d4e5`");
+        let reason =
+            |expired_at| WorkspaceError::VmNotFound { id, expired_at }.details().unwrap()["reason"].clone();
+        assert_eq!(
+            (reason(Some(at(0))), reason(None)),
+            (json!("expired"), json!("unknown"))
+        );
+    }
 }

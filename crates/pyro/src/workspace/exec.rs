@@ -29,7 +29,7 @@ use crate::supervisor::{Answer, Call, CommandEnd, Frame, receive, send};
 /// Where a workspace's tree is in the guest.
 pub(crate) use crate::TREE;
 
-/// A command for a workspace, with everything about it that can be chosen.
+/// A command for a workspace, or for a one-shot VM that was created, with everything about it that can be chosen.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ExecRequest {
@@ -37,7 +37,7 @@ pub struct ExecRequest {
     pub command: Command,
     /// How long it may run; `None` is without limit.
     pub timeout: Option<Duration>,
-    /// The working directory; `/workspace` if absent.
+    /// The working directory; `/workspace` if absent, in a one-shot VM the image's.
     pub cwd: Option<String>,
     /// Variables on top of the image's.
     pub env: Vec<(String, OsString)>,
@@ -87,6 +87,7 @@ impl ExecRequest {
 pub(super) struct Place<'a> {
     pub(super) id: WorkspaceId,
     pub(super) dir: &'a Path,
+    /// The image's, with the working directory of this place.
     pub(super) defaults: ImageDefaults,
     pub(super) output_limit: u64,
     pub(super) auto_started: bool,
@@ -120,11 +121,12 @@ impl<E: Into<Error>> From<E> for NotBegun {
 
 /// Has the supervisor begin a command.
 pub(super) async fn begin(place: &Place<'_>, request: &ExecRequest) -> Result<Begun, NotBegun> {
-    let mut defaults = place.defaults.clone();
-    TREE.clone_into(&mut defaults.working_dir);
-    let exec = request.wanted().to_exec(&defaults);
+    let exec = request.wanted().to_exec(&place.defaults);
     let command = request.command.to_string();
-    let cwd = request.cwd.clone().unwrap_or_else(|| TREE.to_owned());
+    let cwd = request
+        .cwd
+        .clone()
+        .unwrap_or_else(|| place.defaults.working_dir.clone());
     let announced = Call::Exec {
         command: command.clone(),
         cwd: cwd.clone(),

@@ -10,9 +10,10 @@ use tokio::time::Instant;
 use super::call;
 use super::content::TreeBefore;
 use super::error::WorkspaceError;
-use super::exec::{self, ExecRequest, NotBegun, Place};
+use super::exec::{self, ExecRequest, NotBegun, Place, TREE};
 use super::history::History;
 use super::info;
+use super::kind::Kind;
 use super::launch::launch;
 use super::live::Live;
 use super::logs::{self, LogsRequest};
@@ -21,15 +22,16 @@ use super::seed;
 use super::state::starts_by_itself;
 use super::store::{Found, LifeLock, Store};
 use crate::Pyro;
+use crate::admission::Admission;
 use crate::argument::{self, InvalidArgument};
-use crate::environment::OnProgress;
+use crate::environment::{ImageDefaults, OnProgress};
 use crate::error::Result;
 use crate::id::{WorkspaceId, WorkspaceName, WorkspaceRef};
 use crate::isolation::IsolationFloor;
 use crate::object::{WorkspaceDeletion, WorkspaceExec, WorkspaceInfo, WorkspaceLogs, WorkspaceSummary};
 use crate::resources::Resources;
 use crate::run::Run;
-use crate::supervisor::{Call, Task};
+use crate::supervisor::{Call, DISK_GROWTH_BYTES, Task};
 
 /// How long an operation waits for another that excludes it.
 pub(super) const EXCLUSION_BOUND: Duration = Duration::from_secs(30);
@@ -127,6 +129,7 @@ impl Pyro {
         check_labels(&request.labels)?;
         argument::in_range("ttl_seconds", request.ttl.as_secs(), &argument::TTL_SECONDS)?;
         crate::dirs::StateDir::open(&self.settings().home)?;
+        check_room(self)?;
         let workspace = Workspace::new(self, WorkspaceId::random());
         let record = new_record(self, workspace.id, request)?;
         let dir = workspace.store.create(&record)?;
@@ -147,8 +150,8 @@ impl Pyro {
             record.warnings = warnings;
             Ok(())
         })?;
-        launch(self, workspace.id, &dir, Task::Create).await?;
-        std::mem::forget(undo);
+        launch(self, (workspace.store.kind(), workspace.id), &dir, Task::Create).await?;
+        undo.give_up();
         Ok(workspace)
     }
 
@@ -194,8 +197,20 @@ impl Pyro {
     }
 }
 
+/// Checks that a VM's disk has room, before that is recorded for which there may be no room either.
+fn check_room(pyro: &Pyro) -> Result<()> {
+    Ok(Admission::new(&pyro.settings().home).check_disk(DISK_GROWTH_BYTES)?)
+}
+
 /// Removes a workspace that was not made.
-struct Undo<'a>(&'a Workspace);
+pub(super) struct Undo<'a>(pub(super) &'a Workspace);
+
+impl Undo<'_> {
+    /// It was made.
+    pub(super) fn give_up(self) {
+        std::mem::forget(self);
+    }
+}
 
 impl Drop for Undo<'_> {
     fn drop(&mut self) {
@@ -211,6 +226,7 @@ fn new_record(pyro: &Pyro, id: WorkspaceId, request: &CreateRequest) -> Result<R
     let settings = pyro.settings();
     Ok(Record {
         format: FORMAT,
+        kind: Kind::Workspace,
         workspace_id: id,
         name: request.name.clone(),
         labels: request.labels.clone(),
@@ -235,6 +251,7 @@ fn new_record(pyro: &Pyro, id: WorkspaceId, request: &CreateRequest) -> Result<R
         last_reset_at: None,
         seed: None,
         warnings: Vec::new(),
+        is_spent: false,
     })
 }
 
@@ -266,11 +283,24 @@ fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), InvalidArgument
 
 impl Workspace {
     fn new(pyro: &Pyro, id: WorkspaceId) -> Self {
+        Self::of(Kind::Workspace, pyro, id)
+    }
+
+    /// What is kept like a workspace.
+    pub(super) fn of(kind: Kind, pyro: &Pyro, id: WorkspaceId) -> Self {
         Self {
             pyro: pyro.clone(),
-            store: Store::new(&pyro.settings().home),
+            store: Store::of(kind, &pyro.settings().home),
             id,
         }
+    }
+
+    pub(super) fn pyro(&self) -> &Pyro {
+        &self.pyro
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
     }
 
     /// Its id.
@@ -391,7 +421,10 @@ impl Workspace {
         Ok(Place {
             id: self.id,
             dir,
-            defaults: environment.defaults,
+            defaults: ImageDefaults {
+                working_dir: TREE.to_owned(),
+                ..environment.defaults
+            },
             output_limit: request
                 .output_limit
                 .unwrap_or_else(|| self.pyro.settings().output_limit),
@@ -426,7 +459,7 @@ impl Workspace {
         self.status()
     }
 
-    async fn start_if_stopped(&self) -> Result<()> {
+    pub(super) async fn start_if_stopped(&self) -> Result<()> {
         let _life = self.life().await?;
         let record = self.stopped_or_started().await?;
         if record.state == State::Started {
@@ -435,25 +468,30 @@ impl Workspace {
         self.start_stopped(Task::Start, &record).await
     }
 
-    /// Starts a supervisor for a workspace that is stopped, while nobody else may.
+    /// Starts a supervisor for a workspace that is stopped, or a VM that was never started, while nobody else may.
     async fn start_stopped(&self, task: Task, record: &Record) -> Result<()> {
         let state = if task == Task::Reset {
             State::Resetting
         } else {
             State::Starting
         };
-        let before = record.stop_reason;
+        check_room(&self.pyro)?;
+        let task = match record.state {
+            State::Created => Task::Create,
+            _ => task,
+        };
+        let mut back = Back {
+            workspace: self,
+            passing: state,
+            before: (record.state, record.stop_reason),
+            error: None,
+        };
         self.move_to(state)?;
-        let launched = launch(&self.pyro, self.id, &self.dir(), task).await;
-        if let Err(error) = &launched {
-            let message = error.message();
-            self.store.update(self.id, |record| {
-                record.state = State::Stopped;
-                record.stop_reason = before;
-                record.mover = None;
-                record.last_error = Some(message);
-                Ok(())
-            })?;
+        let of = (self.store.kind(), self.id);
+        let launched = launch(&self.pyro, of, &self.dir(), task).await;
+        match &launched {
+            Ok(()) => std::mem::forget(back),
+            Err(error) => back.error = Some(error.message()),
         }
         launched
     }
@@ -489,6 +527,7 @@ impl Workspace {
         let life = self.life().await?;
         let record = self.stopped_or_started().await?;
         if record.state == State::Started {
+            check_room(&self.pyro)?;
             call::call(&self.dir(), Call::Reset).await?;
         } else {
             self.start_stopped(Task::Reset, &record).await?;
@@ -506,8 +545,11 @@ impl Workspace {
     pub async fn delete(&self) -> Result<WorkspaceDeletion> {
         let life = self.life().await?;
         let found = self.store.find(self.id)?;
-        if found.record.is_ok() {
-            self.move_to(State::Deleting)?;
+        if found.record.is_ok()
+            && let Err(error) = self.move_to(State::Deleting)
+        {
+            // A full disk is no reason to keep what fills it.
+            tracing::warn!(%error, "that a workspace is being deleted was not recorded");
         }
         if let Some(live) = found.live {
             // One that went away meanwhile is as good as ended.
@@ -585,6 +627,31 @@ impl Workspace {
     }
 }
 
+/// Moves a workspace back to the state that it had, should it not be started: also if nobody waits for that any more.
+struct Back<'a> {
+    workspace: &'a Workspace,
+    passing: State,
+    before: (State, Option<StopReason>),
+    error: Option<String>,
+}
+
+impl Drop for Back<'_> {
+    fn drop(&mut self) {
+        let moved = self.workspace.store.update(self.workspace.id, |record| {
+            // The supervisor may have come to its end of it nevertheless.
+            if record.state == self.passing {
+                (record.state, record.stop_reason) = self.before;
+                record.mover = None;
+                record.last_error = self.error.take().or(record.last_error.take());
+            }
+            Ok(())
+        });
+        if let Err(error) = moved {
+            tracing::warn!(%error, "a workspace that was not started is not settled yet");
+        }
+    }
+}
+
 /// Waits until a supervisor that has nothing more to do has ended.
 async fn gone(live: &Live) {
     let deadline = Instant::now() + LAST_MOMENTS;
@@ -593,7 +660,7 @@ async fn gone(live: &Live) {
     }
 }
 
-fn busy(record: &Record) -> WorkspaceError {
+pub(super) fn busy(record: &Record) -> WorkspaceError {
     let since = record
         .mover
         .as_ref()

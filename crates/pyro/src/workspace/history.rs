@@ -127,6 +127,8 @@ impl History {
 pub(crate) struct Recorder {
     path: PathBuf,
     file: File,
+    /// Lines that could not be written at their time.
+    owed: Vec<u8>,
 }
 
 impl Recorder {
@@ -143,7 +145,8 @@ impl Recorder {
             .open(&path)?;
         // A torn last line must not swallow the next one.
         file.write_all(b"\n")?;
-        Ok(Self { path, file })
+        let owed = Vec::new();
+        Ok(Self { path, file, owed })
     }
 
     /// A command begins.
@@ -157,9 +160,14 @@ impl Recorder {
     /// A command ended.
     ///
     /// # Errors
-    /// If the file system refuses.
+    /// If the file system refuses; it is written with whatever can be written next.
     pub(crate) fn ended(&mut self, sequence: u64, ended: Ended) -> io::Result<()> {
-        self.add(&Line::Ended(EndedLine { sequence, ended }))
+        let line = Line::Ended(EndedLine { sequence, ended });
+        let added = self.add(&line);
+        if added.is_err() {
+            self.owed.extend(encode(&line)?);
+        }
+        added
     }
 
     /// A generation begins.
@@ -176,18 +184,35 @@ impl Recorder {
     ///
     /// # Errors
     /// If the file system refuses.
-    pub(crate) fn sync(&self) -> io::Result<()> {
+    pub(crate) fn sync(&mut self) -> io::Result<()> {
+        self.write(&[])?;
         self.file.sync_data()
     }
 
     fn add(&mut self, line: &Line) -> io::Result<()> {
-        let mut bytes = serde_json::to_vec(line)?;
-        bytes.push(b'\n');
-        // In one piece: a reader sees all of it or nothing.
-        self.file
-            .write_all(&bytes)
-            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.path.display())))
+        self.write(&encode(line)?)
     }
+
+    /// Writes what is owed and more. If that fails, the file is as before.
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        let whole = self.file.metadata()?.len();
+        let bytes = [self.owed.as_slice(), line].concat();
+        // In one piece: a reader sees all of it or nothing.
+        if let Err(error) = self.file.write_all(&bytes) {
+            // What was torn would swallow the next line.
+            self.file.set_len(whole)?;
+            let told = format!("{}: {error}", self.path.display());
+            return Err(io::Error::new(error.kind(), told));
+        }
+        self.owed.clear();
+        Ok(())
+    }
+}
+
+fn encode(line: &Line) -> io::Result<Vec<u8>> {
+    let mut bytes = serde_json::to_vec(line)?;
+    bytes.push(b'\n');
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::object::{
     ExecOutcome, ExecutionMode, LastCommand, WorkspaceDeletion, WorkspaceInfo, WorkspaceReset,
     WorkspaceSummary,
 };
+use crate::space;
 
 /// What a workspace is called in messages: its name, else its id.
 pub(super) fn shown(record: &Record) -> String {
@@ -33,7 +34,7 @@ pub(super) fn time(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
-fn last_activity(record: &Record, live: Option<&Live>) -> Timestamp {
+pub(super) fn last_activity(record: &Record, live: Option<&Live>) -> Timestamp {
     let of_live = live.map(|live| live.last_activity_at);
     of_live
         .unwrap_or(record.last_activity_at)
@@ -46,7 +47,14 @@ fn expires(record: &Record, live: Option<&Live>) -> Option<String> {
     live.last_activity_at.checked_add(ttl).ok().map(time)
 }
 
-fn warnings(record: &Record, vm: Option<&VmFacts>) -> Vec<String> {
+/// What went wrong last; while the host's disk is full, that cannot be recorded.
+fn last_error(store: &Store, record: &Record, live: Option<&Live>) -> Option<String> {
+    let is_full = || live.is_some() && space::is_full(&store.dir(record.workspace_id));
+    let recorded = record.last_error.clone();
+    recorded.or_else(|| is_full().then(|| space::FULL.to_owned()))
+}
+
+pub(super) fn warnings(record: &Record, vm: Option<&VmFacts>) -> Vec<String> {
     let of_vm = vm.map_or(&[][..], |vm| &vm.warnings);
     record.warnings.iter().chain(of_vm).cloned().collect()
 }
@@ -93,7 +101,8 @@ pub(super) fn describe(store: &Store, found: Found) -> Result<WorkspaceInfo> {
         expires_at: expires(&record, live.as_ref()),
         state: record.state,
         stop_reason: record.stop_reason,
-        last_error: record.last_error.clone(),
+        last_error: last_error(store, &record, live.as_ref()),
+        network_policy: "off".to_owned(),
         workspace_path: TREE.to_owned(),
         workspace_seed: record.seed.clone().unwrap_or_else(seed::none),
         command_count: history.count_in(record.generation),
@@ -129,7 +138,7 @@ pub(super) fn summary(store: &Store, found: &Found) -> WorkspaceSummary {
         last_activity_at: Some(time(last_activity(record, live))),
         expires_at: expires(record, live),
         command_count,
-        last_error: record.last_error.clone(),
+        last_error: last_error(store, record, live),
     }
 }
 

@@ -70,6 +70,8 @@ struct Ring {
     file: Option<File>,
     head: u64,
     total: u64,
+    /// How many of the first bytes are in the file, once it took no more.
+    whole: Option<u64>,
 }
 
 impl OutputKeeper {
@@ -80,6 +82,7 @@ impl OutputKeeper {
             file: None,
             head: 0,
             total: 0,
+            whole: None,
         };
         Self {
             half: limit / 2,
@@ -90,20 +93,17 @@ impl OutputKeeper {
     /// Takes more output.
     ///
     /// # Errors
-    /// If the file system refuses; the bytes are counted all the same.
+    /// If the file system refuses; the bytes are counted all the same, and from then on no more of the stream is kept.
     pub(crate) fn push(&mut self, stream: Stream, bytes: &[u8]) -> io::Result<()> {
         let room = self.half - self.streams.iter().map(|ring| ring.head).sum::<u64>();
         self.streams[stream as usize].push(bytes, room, self.half)
     }
 
-    /// Puts the files in order, and says what they hold.
-    ///
-    /// # Errors
-    /// If the file system refuses.
-    pub(crate) fn finish(self) -> io::Result<KeptStreams> {
+    /// Puts the files in order, and says what they hold, and what the file system refused at that.
+    pub(crate) fn finish(self) -> (KeptStreams, io::Result<()>) {
         let half = self.half;
         let [stdout, stderr] = self.streams;
-        let tails = [&stdout, &stderr].map(|ring| (ring.total - ring.head).min(half));
+        let tails = [&stdout, &stderr].map(|ring| ring.tail(half));
         let excess = (tails[0] + tails[1]).saturating_sub(half);
         // The longer tail gives way, so that a chatty stream does not push out a terse one.
         let (first, second) = if tails[0] >= tails[1] {
@@ -111,15 +111,38 @@ impl OutputKeeper {
         } else {
             (tails[0], tails[1] - excess.min(tails[1]))
         };
-        Ok(KeptStreams {
-            stdout: stdout.finish(first, half)?,
-            stderr: stderr.finish(second, half)?,
-        })
+        let (stdout, first_put) = stdout.finish(first, half);
+        let (stderr, second_put) = stderr.finish(second, half);
+        (KeptStreams { stdout, stderr }, first_put.and(second_put))
     }
 }
 
 impl Ring {
-    fn push(&mut self, mut bytes: &[u8], room: u64, half: u64) -> io::Result<()> {
+    fn push(&mut self, bytes: &[u8], room: u64, half: u64) -> io::Result<()> {
+        let total = self.total + bytes.len() as u64;
+        if self.whole.is_none() {
+            let before = self.total.min(self.head);
+            let taken = self.take(bytes, room, half);
+            if taken.is_err() {
+                // What is behind it is in no order.
+                self.whole = Some(before);
+                self.total = total;
+            }
+            return taken;
+        }
+        self.total = total;
+        Ok(())
+    }
+
+    /// How many bytes are kept behind the head.
+    fn tail(&self, half: u64) -> u64 {
+        match self.whole {
+            Some(_) => 0,
+            None => (self.total - self.head).min(half),
+        }
+    }
+
+    fn take(&mut self, mut bytes: &[u8], room: u64, half: u64) -> io::Result<()> {
         // Once something went to the tail, the head is closed: bytes stay in order.
         let room = if self.total == self.head { room } else { 0 };
         let to_head = bytes.len().min(usize::try_from(room).unwrap_or(usize::MAX));
@@ -155,28 +178,45 @@ impl Ring {
         Ok(self.file.insert(file))
     }
 
-    fn finish(self, tail: u64, half: u64) -> io::Result<KeptStream> {
-        let kept = KeptStream {
+    fn finish(self, tail: u64, half: u64) -> (KeptStream, io::Result<()>) {
+        let only_head = KeptStream {
             total: self.total,
-            head: self.head,
-            tail,
+            head: self.whole.unwrap_or(self.head),
+            tail: 0,
         };
-        let Some(file) = &self.file else {
-            return Ok(kept);
+        match self.put_in_order(tail, half) {
+            Ok(()) => (KeptStream { tail, ..only_head }, Ok(())),
+            Err(error) => (only_head, Err(error)),
+        }
+    }
+
+    /// Puts the last `tail` bytes behind the head.
+    fn put_in_order(&self, tail: u64, half: u64) -> io::Result<()> {
+        let Some(file) = self.file.as_ref().filter(|_| self.whole.is_none()) else {
+            return Ok(());
         };
         if tail == self.total - self.head {
-            return Ok(kept);
+            return Ok(());
         }
-        // The last `tail` bytes of the ring, in their order, behind the head of a new file.
         let draft = self.path.with_extension("new");
-        let ordered = create(&draft)?;
+        let put = self
+            .write_in_order(file, &draft, tail, half)
+            .and_then(|()| std::fs::rename(&draft, &self.path));
+        if put.is_err() {
+            // The failure at hand matters more than one to clean up after it.
+            drop(std::fs::remove_file(draft));
+        }
+        put
+    }
+
+    /// Writes the head to a new file, and behind it the last `tail` bytes of the ring, in their order.
+    fn write_in_order(&self, file: &File, draft: &Path, tail: u64, half: u64) -> io::Result<()> {
+        let ordered = create(draft)?;
         copy(file, 0, &ordered, 0, self.head)?;
         let beginning = (self.total - self.head - tail) % half.max(1);
         let first = tail.min(half - beginning);
         copy(file, self.head + beginning, &ordered, self.head, first)?;
-        copy(file, self.head, &ordered, self.head + first, tail - first)?;
-        std::fs::rename(draft, &self.path)?;
-        Ok(kept)
+        copy(file, self.head, &ordered, self.head + first, tail - first)
     }
 }
 
@@ -213,7 +253,8 @@ mod tests {
         for (stream, bytes) in pushes {
             keeper.push(*stream, bytes).unwrap();
         }
-        let kept = keeper.finish().unwrap();
+        let (kept, put) = keeper.finish();
+        put.unwrap();
         let text = |stream| {
             let bytes = std::fs::read(path(dir.path(), 1, stream)).unwrap_or_default();
             let stored = usize::try_from(kept.of(stream).stored()).unwrap();
@@ -262,6 +303,27 @@ mod tests {
         );
         assert_eq!((stderr.as_str(), stdout.as_str()), ("no", "xxxxyy"));
         assert_eq!(kept.stdout.total, 2000);
+    }
+
+    #[test]
+    fn what_the_file_system_refuses_is_counted_and_the_rest_reads_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut keeper = OutputKeeper::new(dir.path(), 1, 100);
+        keeper.push(Stream::Stdout, b"whole ").unwrap();
+        // As on a disk that takes no more.
+        let path = path(dir.path(), 1, Stream::Stdout);
+        keeper.streams[0].file = Some(File::open(&path).unwrap());
+        keeper.push(Stream::Stdout, b"torn").unwrap_err();
+        keeper.push(Stream::Stdout, &[b'x'; 1000]).unwrap();
+        keeper.push(Stream::Stderr, b"other").unwrap();
+        let (kept, put) = keeper.finish();
+        put.unwrap();
+        assert_eq!(
+            (kept.stdout.total, kept.stdout.head, kept.stdout.tail),
+            (1010, 6, 0)
+        );
+        assert_eq!(kept.stderr.stored(), 5);
+        assert_eq!(std::fs::read(path).unwrap(), b"whole ");
     }
 
     #[test]

@@ -11,6 +11,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::net::unix::pipe;
 
 use super::error::{WorkspaceError, io_error};
+use super::kind::Kind;
 use crate::Pyro;
 use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::id::WorkspaceId;
@@ -60,12 +61,17 @@ impl Diagnosis for LaunchError {
     }
 }
 
-/// Starts a supervisor and waits until the workspace is started. Dropping the future undoes what it began.
-pub(super) async fn launch(pyro: &Pyro, id: WorkspaceId, dir: &Path, task: Task) -> Result<()> {
+/// Starts a supervisor and waits until the workspace or VM is started. Dropping the future undoes what it began.
+pub(super) async fn launch(
+    pyro: &Pyro,
+    (kind, id): (Kind, WorkspaceId),
+    dir: &Path,
+    task: Task,
+) -> Result<()> {
     let program = program(pyro).ok_or(LaunchError::NoProgram)?;
     let log = open_log(dir)?;
     let mut order =
-        serde_json::to_vec(&Order::new(pyro.settings(), id, task)).expect("orders have a JSON form");
+        serde_json::to_vec(&Order::new(pyro.settings(), (kind, id), task)).expect("orders have a JSON form");
     order.push(b'\n');
     let io = |action| io_error(action, &program);
     let mut command = Command::new(&program);

@@ -35,6 +35,9 @@ pub(crate) struct VmFacts {
     pub(crate) isolation: Isolation,
     pub(crate) vmm: VmmKind,
     pub(crate) execution_mode: ExecutionMode,
+    /// From the start of the VMM to the agent's first answer, in milliseconds.
+    #[serde(default)]
+    pub(crate) boot_ms: u64,
     pub(crate) metadata: BTreeMap<String, String>,
     pub(crate) warnings: Vec<String>,
 }

@@ -12,9 +12,11 @@ mod handle;
 mod history;
 mod info;
 mod kept;
+mod kind;
 mod launch;
 mod live;
 mod logs;
+mod one_shot;
 mod prune;
 mod record;
 mod seed;
@@ -34,12 +36,18 @@ pub use self::exec::ExecRequest;
 pub use self::handle::{CreateRequest, UpdateRequest, Workspace, WorkspaceFilter};
 pub(crate) use self::history::{Began, Ended, History, Recorder};
 pub(crate) use self::kept::{KeptStreams, OutputKeeper};
+pub(crate) use self::kind::Kind;
 pub(crate) use self::live::{Live, VmFacts, host_boot};
 pub(crate) use self::logs::kept_of_lost;
 pub use self::logs::{DEFAULT_LOGS, LogStream, LogsRequest};
+#[cfg(test)]
+pub(crate) use self::one_shot::vm_record;
+pub use self::one_shot::{CreateVmRequest, Vm};
+pub(crate) use self::one_shot::{overdue, prune as prune_vms};
 pub(crate) use self::prune::prune;
 pub(crate) use self::record::{Mover, Record};
 pub use self::record::{State, StopReason};
+pub(crate) use self::state::ends_for_good;
 pub(crate) use self::store::{Store, stopped};
 
 /// The name of the VM's own disk in a workspace's directory.

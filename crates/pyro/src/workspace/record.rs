@@ -1,4 +1,4 @@
-//! What is written down of a workspace: `record.json` in its directory.
+//! What is written down of a workspace, or of a one-shot VM: `record.json` in its directory.
 //!
 //! It changes with the life of the workspace, and not with each command: what does is in the history and in
 //! `live.json`, which the supervisor writes.
@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::kind::Kind;
 use crate::id::{WorkspaceId, WorkspaceName};
 use crate::isolation::IsolationFloor;
 use crate::object::WorkspaceSeed;
@@ -20,6 +21,9 @@ pub(crate) const FORMAT: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) format: u32,
+    /// What it is of; absent in records of builds that kept only workspaces.
+    #[serde(default)]
+    pub(crate) kind: Kind,
     pub(crate) workspace_id: WorkspaceId,
     pub(crate) name: Option<WorkspaceName>,
     pub(crate) labels: BTreeMap<String, String>,
@@ -48,15 +52,20 @@ pub(crate) struct Record {
     /// What is to be known of how it was made.
     #[serde(default)]
     pub(crate) warnings: Vec<String>,
+    /// Whether the one command of a one-shot VM began: without its supervisor, nothing is left to wait for.
+    #[serde(default)]
+    pub(crate) is_spent: bool,
 }
 
-/// What a workspace is doing.
+/// What a workspace, or a one-shot VM, is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum State {
     /// It is being made.
     Creating,
+    /// It was made and has not been started yet: one-shot VMs alone.
+    Created,
     /// Its VM starts.
     Starting,
     /// Its VM runs.
@@ -108,6 +117,7 @@ impl State {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Creating => "creating",
+            Self::Created => "created",
             Self::Starting => "starting",
             Self::Started => "started",
             Self::Stopping => "stopping",
@@ -134,6 +144,7 @@ pub(super) mod tests {
     pub(in crate::workspace) fn record() -> Record {
         Record {
             format: FORMAT,
+            kind: Kind::Workspace,
             workspace_id: "3f2a91c0d4e5".parse().unwrap(),
             name: Some("alpha".parse().unwrap()),
             labels: BTreeMap::new(),
@@ -155,6 +166,7 @@ pub(super) mod tests {
             last_reset_at: None,
             seed: None,
             warnings: Vec::new(),
+            is_spent: false,
         }
     }
 

@@ -1,5 +1,9 @@
 //! What becomes of a workspace whose process is gone: pure rules.
 
+use jiff::{SignedDuration, Timestamp};
+
+use super::kind::Kind;
+use super::live::Live;
 use super::record::{Record, State, StopReason};
 
 /// What is true of the processes of a workspace at this moment.
@@ -18,6 +22,8 @@ pub(crate) struct Signs {
 pub(crate) enum Settling {
     /// Nothing.
     Nothing,
+    /// It was never started after all.
+    Created,
     /// It has no VM any more.
     Stopped(StopReason),
     /// Nobody finishes it: it is to be removed.
@@ -32,8 +38,13 @@ pub(crate) fn settle(record: &Record, signs: Signs) -> Settling {
         StopReason::HostRestarted
     };
     match record.state {
-        State::Stopped | State::Damaged => Settling::Nothing,
+        State::Created | State::Stopped | State::Damaged => Settling::Nothing,
         State::Started if signs.supervisor_lives => Settling::Nothing,
+        State::Started | State::Stopping
+            if record.is_spent && !signs.mover_lives && !signs.supervisor_lives =>
+        {
+            Settling::Remove
+        }
         State::Started => Settling::Stopped(lost),
         // A supervisor that lives finishes what it began.
         State::Creating | State::Deleting if signs.mover_lives => Settling::Nothing,
@@ -46,16 +57,41 @@ pub(crate) fn settle(record: &Record, signs: Signs) -> Settling {
         // A stop that was asked for is done once no VM is left.
         State::Stopping => Settling::Stopped(record.stop_reason.unwrap_or(lost)),
         // The state before is that without a VM, as that died with its supervisor.
-        State::Starting | State::Resetting => Settling::Stopped(match record.mover.as_ref() {
-            Some(mover) if mover.before == State::Stopped => record.stop_reason.unwrap_or(lost),
-            _ => lost,
-        }),
+        State::Starting | State::Resetting => match record.mover.as_ref().map(|mover| mover.before) {
+            Some(State::Created) => Settling::Created,
+            Some(State::Stopped) => Settling::Stopped(record.stop_reason.unwrap_or(lost)),
+            _ => Settling::Stopped(lost),
+        },
     }
 }
 
 /// Whether an operation that needs the guest may start a workspace that is stopped.
 pub(crate) fn starts_by_itself(reason: Option<StopReason>) -> bool {
     reason != Some(StopReason::Requested)
+}
+
+/// Whether what is recorded goes with its VM, which is ended for that reason.
+pub(crate) fn ends_for_good(record: &Record, reason: StopReason) -> bool {
+    let wanted = record.state == State::Deleting || reason == StopReason::TtlExpired;
+    record.kind == Kind::Vm && (record.is_spent || wanted)
+}
+
+/// When a one-shot VM is deleted if nobody uses it; `None` while something runs in it.
+pub(crate) fn vm_expires_at(record: &Record, live: Option<&Live>) -> Option<Timestamp> {
+    let last = match live {
+        Some(live) if live.busy > 0 => return None,
+        Some(live) => live.last_activity_at.max(record.last_activity_at),
+        None => record.last_activity_at,
+    };
+    let ttl = SignedDuration::from_secs(record.ttl_seconds.try_into().ok()?);
+    last.checked_add(ttl).ok()
+}
+
+/// Since when a one-shot VM is to be gone, if it is and has no supervisor that sees to it.
+pub(crate) fn overdue_since(record: &Record, live: Option<&Live>, now: Timestamp) -> Option<Timestamp> {
+    let waits = record.kind == Kind::Vm && matches!(record.state, State::Created | State::Stopped);
+    let expired_at = vm_expires_at(record, live)?;
+    (waits && live.is_none() && expired_at <= now).then_some(expired_at)
 }
 
 #[cfg(test)]
@@ -78,7 +114,7 @@ mod tests {
             mover: Some(Mover {
                 process: ProcessIdentity { pid: 1, start: 1 },
                 boot: String::new(),
-                since: jiff::Timestamp::UNIX_EPOCH,
+                since: Timestamp::UNIX_EPOCH,
                 before,
             }),
             ..record()
@@ -171,5 +207,91 @@ mod tests {
         assert!(!starts_by_itself(Some(StopReason::Requested)));
         assert!(starts_by_itself(Some(StopReason::TtlExpired)));
         assert!(starts_by_itself(None));
+    }
+
+    fn vm(state: State) -> Record {
+        Record {
+            kind: Kind::Vm,
+            ttl_seconds: 60,
+            ..in_state(state, State::Created, None)
+        }
+    }
+
+    #[test]
+    fn a_vm_that_did_not_start_is_as_it_was() {
+        assert_eq!(settle(&vm(State::Starting), DEAD), Settling::Created);
+        assert_eq!(settle(&vm(State::Created), DEAD), Settling::Nothing);
+        let again = in_state(State::Starting, State::Stopped, Some(StopReason::Requested));
+        let expected = Settling::Stopped(StopReason::Requested);
+        assert_eq!(settle(&again, DEAD), expected);
+    }
+
+    #[test]
+    fn a_vm_whose_command_began_is_gone_with_its_supervisor() {
+        for state in [State::Started, State::Stopping] {
+            let spent = Record {
+                is_spent: true,
+                mover: None,
+                ..vm(state)
+            };
+            assert_eq!(settle(&spent, DEAD), Settling::Remove, "{state:?}");
+            let signs = Signs {
+                supervisor_lives: true,
+                ..DEAD
+            };
+            assert_eq!(settle(&spent, signs), Settling::Nothing, "{state:?}");
+        }
+        let unused = Record {
+            mover: None,
+            ..vm(State::Started)
+        };
+        let expected = Settling::Stopped(StopReason::SupervisorLost);
+        assert_eq!(settle(&unused, DEAD), expected);
+    }
+
+    #[test]
+    fn a_vm_goes_when_its_time_is_over_or_its_command_ended_and_a_workspace_never_does() {
+        let spent = Record {
+            is_spent: true,
+            ..vm(State::Started)
+        };
+        assert!(ends_for_good(&vm(State::Started), StopReason::TtlExpired));
+        assert!(ends_for_good(&vm(State::Deleting), StopReason::Requested));
+        assert!(ends_for_good(&spent, StopReason::GuestExited));
+        assert!(!ends_for_good(&vm(State::Started), StopReason::Requested));
+        assert!(!ends_for_good(&vm(State::Started), StopReason::GuestExited));
+        for state in [State::Started, State::Deleting] {
+            let workspace = in_state(state, State::Started, None);
+            assert!(!ends_for_good(&workspace, StopReason::TtlExpired), "{state:?}");
+        }
+    }
+
+    #[test]
+    fn a_vm_without_supervisor_is_overdue_from_its_time_on() {
+        let live = |busy, used| Live {
+            supervisor: ProcessIdentity { pid: 1, start: 1 },
+            boot: String::new(),
+            vm: None,
+            last_activity_at: at(used),
+            busy,
+        };
+        for state in [State::Created, State::Stopped] {
+            assert_eq!(overdue_since(&vm(state), None, at(59)), None);
+            assert_eq!(overdue_since(&vm(state), None, at(60)), Some(at(60)));
+            // Its supervisor is about to end, and says what becomes of it.
+            assert_eq!(overdue_since(&vm(state), Some(&live(0, 0)), at(100)), None);
+        }
+        assert_eq!(overdue_since(&vm(State::Starting), None, at(100)), None);
+        let workspace = in_state(State::Stopped, State::Stopped, Some(StopReason::Requested));
+        assert_eq!(overdue_since(&workspace, None, at(1_000_000)), None);
+        assert_eq!(
+            vm_expires_at(&vm(State::Started), Some(&live(0, 30))),
+            Some(at(90))
+        );
+        assert_eq!(vm_expires_at(&vm(State::Started), Some(&live(1, 30))), None);
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).unwrap()
     }
 }

@@ -1,7 +1,7 @@
-//! The workspaces on disk.
+//! The workspaces on disk, and in the same way the one-shot VMs.
 //!
 //! ```text
-//! home/workspaces/names.lock     held by whoever gives a name
+//! home/workspaces/names.lock     held by whoever gives a name or makes one
 //! home/workspaces/.{id}.new, .{id}.deleted   one that is being made or removed
 //! home/workspaces/{id}/          one workspace, 0700
 //!   record.json                  published as a whole; changed under record.lock
@@ -12,6 +12,8 @@
 //!   commands.jsonl, output/      the history
 //!   live.json, supervisor.sock   the supervisor's, while there is one
 //!   supervisor.log               what it had to say
+//! home/vms/                      laid out alike; no names, no seeds
+//! home/vms/.{id}.expired         one was here until its time was over; kept for a day
 //! ```
 //!
 //! Locks go with their descriptors, so a process that was killed holds none.
@@ -26,22 +28,30 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::error::{WorkspaceError, io_error};
+use super::kind::Kind;
 use super::live::{Live, host_boot};
 use super::record::{FORMAT, Mover, Record, State, StopReason};
 use super::state::{Settling, Signs, settle};
 use crate::dirs;
 use crate::id::{WorkspaceId, WorkspaceName, WorkspaceRef};
-use crate::leftover::older_than;
+use crate::leftover::{GIVEN_UP, older_than};
 use crate::process::ProcessIdentity;
 
 const RECORD: &str = "record.json";
 
+/// Held by whoever gives a name or makes a workspace.
+const NAMES_LOCK: &str = "names.lock";
+
+/// What the name of a directory ends with in which a workspace is made.
+const DRAFT: &str = ".new";
+
 /// Making and removing a workspace's directory takes far less.
 const UNFINISHED: Duration = Duration::from_secs(10 * 60);
 
-/// All workspaces of a state directory. Making one touches nothing.
+/// All workspaces, or all one-shot VMs, of a state directory. Making one touches nothing.
 #[derive(Debug, Clone)]
 pub(crate) struct Store {
+    kind: Kind,
     dir: PathBuf,
 }
 
@@ -61,10 +71,22 @@ pub(crate) struct LifeLock {
 }
 
 impl Store {
+    /// The workspaces.
     pub(crate) fn new(home: &Path) -> Self {
+        Self::of(Kind::Workspace, home)
+    }
+
+    /// Everything of a kind.
+    pub(crate) fn of(kind: Kind, home: &Path) -> Self {
         Self {
-            dir: home.join("workspaces"),
+            kind,
+            dir: home.join(kind.directory()),
         }
+    }
+
+    /// What it holds.
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// The directory of a workspace.
@@ -82,8 +104,9 @@ impl Store {
         if let Some(name) = &record.name {
             self.check_free(name, record.workspace_id)?;
         }
+        self.remove_drafts();
         let dir = self.dir(record.workspace_id);
-        let draft = self.dir.join(format!(".{}.new", record.workspace_id));
+        let draft = self.dir.join(format!(".{}{DRAFT}", record.workspace_id));
         dirs::ensure_private(&draft)?;
         let made = write(&draft, record)
             .and_then(|()| std::fs::rename(&draft, &dir).map_err(io_error("create", &dir)));
@@ -96,7 +119,7 @@ impl Store {
 
     /// Waits until nobody else gives a name.
     fn lock_names(&self) -> Result<File, WorkspaceError> {
-        lock(&self.dir.join("names.lock"))
+        lock(&self.dir.join(NAMES_LOCK))
     }
 
     fn check_free(&self, name: &WorkspaceName, own: WorkspaceId) -> Result<(), WorkspaceError> {
@@ -137,7 +160,7 @@ impl Store {
     pub(crate) fn all(&self) -> Result<Vec<Found>, WorkspaceError> {
         let found = self.ids()?.into_iter().map(|id| match self.find(id) {
             // One that was left behind half made is gone now.
-            Err(WorkspaceError::NotFound { .. }) => None,
+            Err(error) if error.is_absence() => None,
             Ok(found) => Some(found),
             Err(error) => Some(Found {
                 id,
@@ -167,10 +190,26 @@ impl Store {
     }
 
     fn not_found(&self, given: &WorkspaceRef) -> WorkspaceError {
-        WorkspaceError::NotFound {
-            given: given.to_string(),
-            others: self.ids().map_or(0, |ids| ids.len()),
+        match given {
+            WorkspaceRef::Id(id) if self.kind == Kind::Vm => WorkspaceError::VmNotFound {
+                id: *id,
+                expired_at: self.expired_at(*id),
+            },
+            WorkspaceRef::Id(_) | WorkspaceRef::Name(_) => WorkspaceError::NotFound {
+                given: given.to_string(),
+                others: self.ids().map_or(0, |ids| ids.len()),
+            },
         }
+    }
+
+    /// When what is gone was removed because its time was over, if it was.
+    fn expired_at(&self, id: WorkspaceId) -> Option<Timestamp> {
+        let metadata = std::fs::metadata(self.tombstone(id)).ok()?;
+        metadata.modified().ok()?.try_into().ok()
+    }
+
+    fn tombstone(&self, id: WorkspaceId) -> PathBuf {
+        self.dir.join(format!(".{id}.expired"))
     }
 
     /// Reads a workspace, and finishes or undoes what a process that is gone left half done.
@@ -181,7 +220,7 @@ impl Store {
         let dir = self.dir(id);
         let record = match self.read(id) {
             Ok(record) => record,
-            Err(WorkspaceError::NotFound { .. }) => return Err(self.not_found(&id.into())),
+            Err(error) if error.is_absence() => return Err(error),
             Err(error) => {
                 let record = Err(error);
                 return Ok(Found {
@@ -208,13 +247,25 @@ impl Store {
         let live = Live::read(&dir).filter(Live::is_live);
         match settle(&record, signs(&record, live.as_ref(), &dir)) {
             Settling::Nothing => {}
+            Settling::Created => {
+                record.state = State::Created;
+                record.mover = None;
+                write(&dir, &record)?;
+            }
             Settling::Stopped(reason) => {
                 record.state = State::Stopped;
                 record.stop_reason = Some(reason);
                 record.mover = None;
-                write(&dir, &record)?;
+                if let Err(error) = write(&dir, &record) {
+                    // It is stopped all the same, and whoever looks next comes to the same end.
+                    tracing::warn!(%error, "that a workspace stopped was not recorded");
+                }
             }
             Settling::Remove => {
+                // Whoever was to ask it to end has ended before: nobody else could reach it.
+                if let Some(Err(error)) = live.map(|live| live.supervisor.kill()) {
+                    tracing::warn!(%error, "the supervisor of what is removed was not ended");
+                }
                 remove(&dir)?;
                 drop(guard);
                 return Err(self.not_found(&id.into()));
@@ -230,21 +281,20 @@ impl Store {
     /// [`WorkspaceError::Damaged`], [`WorkspaceError::Newer`], [`WorkspaceError::NotFound`].
     pub(crate) fn read(&self, id: WorkspaceId) -> Result<Record, WorkspaceError> {
         let path = self.dir(id).join(RECORD);
+        let kind = self.kind;
         let bytes = match std::fs::read(&path) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == ErrorKind::NotFound && !self.dir(id).exists() => {
-                return Err(WorkspaceError::NotFound {
-                    given: id.to_string(),
-                    others: 0,
-                });
+                return Err(self.not_found(&id.into()));
             }
             Err(error) => {
                 let problem = error.to_string();
-                return Err(WorkspaceError::Damaged { id, problem });
+                return Err(WorkspaceError::Damaged { id, kind, problem });
             }
         };
         let damaged = |error: serde_json::Error| WorkspaceError::Damaged {
             id,
+            kind,
             problem: error.to_string(),
         };
         let value: serde_json::Value = serde_json::from_slice(&bytes).map_err(damaged)?;
@@ -253,11 +303,11 @@ impl Store {
             return Err(WorkspaceError::Newer { id, format });
         }
         let record: Record = serde_json::from_value(value).map_err(damaged)?;
-        if record.workspace_id == id {
+        if record.workspace_id == id && record.kind == kind {
             return Ok(record);
         }
         let problem = format!("it is that of `{}`", record.workspace_id);
-        Err(WorkspaceError::Damaged { id, problem })
+        Err(WorkspaceError::Damaged { id, kind, problem })
     }
 
     /// Reads, changes and writes a record, while nobody else does.
@@ -332,9 +382,7 @@ impl Store {
 
     /// What is left of workspaces whose making or removal nobody finished.
     pub(crate) fn leftovers(&self) -> Vec<PathBuf> {
-        older_than(&self.dir, UNFINISHED, |name| {
-            is_grave(name) || (name.starts_with('.') && name.ends_with(".new"))
-        })
+        older_than(&self.dir, UNFINISHED, |name| is_grave(name) || is_draft(name))
     }
 
     /// Removes one of them.
@@ -367,12 +415,45 @@ impl Store {
         Ok(())
     }
 
-    /// Removes what is left of workspaces whose remover was killed. Nobody uses it any more, however old it is.
+    /// As [`Self::remove`], for one whose time was over then: whoever asks for it within a day is told so.
+    ///
+    /// # Errors
+    /// As [`Self::remove`].
+    pub(crate) fn remove_expired(&self, id: WorkspaceId, at: Timestamp) -> Result<(), WorkspaceError> {
+        let path = self.tombstone(id);
+        let noted =
+            open_lock(&path).and_then(|file| file.set_modified(at.into()).map_err(io_error("write", path)));
+        // It is told as unknown otherwise, which is no reason to keep it.
+        if let Err(error) = noted {
+            tracing::warn!(%error, "that a VM expired was not noted");
+        }
+        self.remove(id)
+    }
+
+    /// Removes what is left of workspaces whose maker or remover was killed. Nobody uses it any more, however old it is.
     fn finish_removals(&self) {
-        let graves = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
-        for grave in graves.filter(|entry| is_grave(&entry.file_name().to_string_lossy())) {
+        self.remove_all(is_grave);
+        // Whoever makes one removes them too.
+        if let Ok(names) = open_lock(&self.dir.join(NAMES_LOCK))
+            && names.try_lock().is_ok()
+        {
+            self.remove_drafts();
+        }
+    }
+
+    /// Removes what makers left behind that were killed. Call it when nobody else makes a workspace.
+    fn remove_drafts(&self) {
+        self.remove_all(is_draft);
+    }
+
+    fn remove_all(&self, is_left: impl Fn(&str) -> bool) {
+        let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
+        for left in entries.filter(|entry| is_left(&entry.file_name().to_string_lossy())) {
             // Another one may be at it; what is left all the same is a matter of the next removal.
-            drop(std::fs::remove_dir_all(grave.path()));
+            drop(std::fs::remove_dir_all(left.path()));
+        }
+        for tombstone in older_than(&self.dir, GIVEN_UP, is_tombstone) {
+            drop(std::fs::remove_file(tombstone));
         }
     }
 }
@@ -414,9 +495,19 @@ fn write(dir: &Path, record: &Record) -> Result<(), WorkspaceError> {
     Ok(dirs::publish(dir, RECORD, &bytes)?)
 }
 
+/// Whether a workspace is made under this name.
+fn is_draft(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(DRAFT)
+}
+
 /// Whether a workspace was given this name to be removed under.
 fn is_grave(name: &str) -> bool {
     name.starts_with('.') && name.ends_with(".deleted")
+}
+
+/// Whether a file says that something was removed because its time was over.
+fn is_tombstone(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".expired")
 }
 
 /// It is no workspace any more once its directory has another name.

@@ -5,6 +5,8 @@
 //! `PYRO_TEST_TIER`, what runs the VMs: see the tests of pyro-cli.
 
 mod cut;
+mod flows;
 mod host;
+mod one_shot;
 mod support;
 mod workspace;

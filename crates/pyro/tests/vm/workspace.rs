@@ -122,5 +122,8 @@ fn the_example_runs() {
         .unwrap();
     let text = String::from_utf8_lossy(&run.stdout).into_owned();
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
-    assert_eq!(text, "#1: hello\n#2: 0\n");
+    let told = "before: exit Some(1)\npatched: /workspace/greeting\nafter: hello\n\
+        diff --git a/greeting b/greeting\nnew file mode 100644\n--- /dev/null\n+++ b/greeting\n@@ -0,0 +1 @@\n+hello\n\
+        resets: 1\n";
+    assert_eq!(text, told);
 }

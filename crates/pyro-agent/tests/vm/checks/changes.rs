@@ -10,10 +10,11 @@ use pyro_proto::message::Verb;
 use pyro_proto::message::agent_message::Body as Answer;
 use pyro_proto::message::host_message::Body as Ask;
 
-use super::files::{MACHINE_ID, with_workspace, write_seed};
+use super::seed::write_seed;
 use super::{configuration, configure, ensure, output, text};
 use crate::host::{self, Call, Failure, Host};
 use crate::machine::Machine;
+use crate::tree::{MACHINE_ID, with_workspace};
 
 /// How many files the seed has beside those that are changed.
 const MANY: usize = 10_000;

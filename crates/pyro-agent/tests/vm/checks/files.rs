@@ -1,139 +1,20 @@
 //! The workspace's tree: what the host does to it, what commands do to it, and that either sees the other's.
 
-use std::fs::{self, File, OpenOptions};
-use std::path::Path;
-use std::process::Command;
-use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
 use bytes::Bytes;
-use pyro_image::seed::{SeedOptions, SeedOwner, SeedPlan, build_seed_image};
-use pyro_proto::file::{
-    FileEntry, FileKind, FileWritten, ListFiles, ReadEnd, ReadFile, WorkspaceTree, WriteFile,
-};
+use pyro_proto::file::{FileEntry, FileKind, FileWritten, ListFiles, ReadFile, WriteFile};
 use pyro_proto::message::agent_message::Body as Answer;
 use pyro_proto::message::host_message::Body as Ask;
-use pyro_proto::message::{Configure, FaultKind, Verb};
-use tempfile::TempDir;
+use pyro_proto::message::{Exec, FaultKind, Verb};
 
 use super::{configuration, configure, ensure, output, shell, text};
-use crate::host::{self, Failure, Host};
-use crate::input;
+use crate::host::{self, Failure};
 use crate::machine::Machine;
-
-pub(super) const MACHINE_ID: &str = "0123456789abcdef0123456789abcdef";
-
-/// To whom the trees belong; no image needs to know them.
-const USER: &str = "1234:4321";
-
-/// A configuration with a workspace.
-pub(super) fn with_workspace(seeded: bool) -> Result<Configure, Failure> {
-    Ok(Configure {
-        workspace: Some(WorkspaceTree {
-            seeded,
-            user: USER.to_owned(),
-        }),
-        ..configuration("alpha", MACHINE_ID)?
-    })
-}
-
-fn bytes(path: &str) -> Bytes {
-    Bytes::copy_from_slice(path.as_bytes())
-}
-
-async fn list(host: &Host, request: ListFiles) -> Result<(Vec<FileEntry>, bool), Failure> {
-    let mut call = host
-        .call(Verb::ListFiles, Some(Ask::ListFiles(request)), true)
-        .await?;
-    let mut entries = Vec::new();
-    loop {
-        match call.answers.next().await?.ok_or("the list has no end")? {
-            Answer::FileEntries(some) => entries.extend(some.entries),
-            Answer::ListEnd(end) => return Ok((entries, end.more)),
-            other => return Err(format!("no list: {other:?}").into()),
-        }
-    }
-}
-
-async fn all(host: &Host) -> Result<String, Failure> {
-    let request = ListFiles {
-        recursive: true,
-        ..ListFiles::default()
-    };
-    let (entries, _) = list(host, request).await?;
-    let paths: Vec<&str> = entries.iter().map(|entry| text(&entry.path)).collect();
-    Ok(paths.join(" "))
-}
-
-async fn read(host: &Host, request: ReadFile) -> Result<(FileEntry, Vec<u8>, ReadEnd), Failure> {
-    let mut call = host
-        .call(Verb::ReadFile, Some(Ask::ReadFile(request)), true)
-        .await?;
-    let Some(Answer::FileEntry(entry)) = call.answers.next().await? else {
-        return Err("no entry".into());
-    };
-    let mut content = Vec::new();
-    loop {
-        match call.answers.next().await?.ok_or("the part has no end")? {
-            Answer::Data(data) => content.extend_from_slice(&data),
-            Answer::ReadEnd(end) => return Ok((entry, content, end)),
-            other => return Err(format!("no part: {other:?}").into()),
-        }
-    }
-}
-
-async fn content(host: &Host, path: &str) -> Result<String, Failure> {
-    let request = ReadFile {
-        path: bytes(path),
-        max_bytes: 1 << 20,
-        ..ReadFile::default()
-    };
-    let (_, content, _) = read(host, request).await?;
-    Ok(String::from_utf8(content)?)
-}
-
-async fn try_write(host: &Host, request: WriteFile, content: &[u8]) -> Result<Answer, Failure> {
-    let mut call = host
-        .call(Verb::WriteFile, Some(Ask::WriteFile(request)), false)
-        .await?;
-    for chunk in content.chunks(pyro_proto::CHUNK_BYTES) {
-        let data = Ask::Data(Bytes::copy_from_slice(chunk));
-        host::say(&mut call.send, data, false).await?;
-    }
-    host::say(&mut call.send, Ask::DataEnd(true), true).await?;
-    call.answers.next().await?.ok_or_else(|| "no answer".into())
-}
-
-async fn write(host: &Host, request: WriteFile, content: &[u8]) -> Result<FileWritten, Failure> {
-    match try_write(host, request, content).await? {
-        Answer::FileWritten(written) => Ok(written),
-        other => Err(format!("not written: {other:?}").into()),
-    }
-}
-
-fn to(path: &str) -> WriteFile {
-    WriteFile {
-        path: bytes(path),
-        create_parents: true,
-        ..WriteFile::default()
-    }
-}
-
-fn refusal(answer: Answer) -> Result<FaultKind, Failure> {
-    match answer {
-        Answer::Fault(fault) => Ok(fault.kind()),
-        other => Err(format!("not refused: {other:?}").into()),
-    }
-}
-
-async fn unreadable(host: &Host, path: &str) -> Result<FaultKind, Failure> {
-    let request = ReadFile {
-        path: bytes(path),
-        max_bytes: 1,
-        ..ReadFile::default()
-    };
-    refusal(host.ask(Verb::ReadFile, Some(Ask::ReadFile(request))).await?)
-}
+use crate::tree::{
+    MACHINE_ID, USER, all, bytes, content, list, power_off_and_start, read, refusal, to, try_write,
+    unreadable, with_workspace, write,
+};
 
 /// Without a workspace there is no file to ask for; with one it is there at once, empty, and the image's user's.
 pub(crate) async fn empty(machine: &mut Machine) -> Result<String, Failure> {
@@ -221,7 +102,7 @@ pub(crate) async fn both_sides(machine: &mut Machine) -> Result<String, Failure>
         "a command's file",
     )?;
     // Where a command is started that says nothing of it.
-    let there = pyro_proto::message::Exec {
+    let there = Exec {
         cwd: bytes("/workspace"),
         create_cwd: true,
         user: USER.to_owned(),
@@ -299,6 +180,26 @@ pub(crate) async fn special(machine: &mut Machine) -> Result<String, Failure> {
         }
     }
     output(&host, "cd /workspace && rm fifo null && rmdir shut").await?;
+    Ok(String::new())
+}
+
+/// A rehearsal has nothing of the workspace, and leaves it alone.
+pub(crate) async fn rehearsed(machine: &mut Machine) -> Result<String, Failure> {
+    let host = machine.connect().await?;
+    let rehearsal = Exec {
+        rehearsal: true,
+        ..shell("mkdir /workspace && touch /workspace/file; ls -d /ws /seed /disk /workspace/*")
+    };
+    let given = host.run(rehearsal).await?;
+    ensure(text(&given.stdout) == "/workspace/file", &given)?;
+    ensure(
+        all(&host).await? == "src src/main.rs",
+        "the workspace is as it was",
+    )?;
+    ensure(
+        output(&host, "ls /workspace").await? == "src",
+        "also for commands",
+    )?;
     Ok(String::new())
 }
 
@@ -394,73 +295,6 @@ pub(crate) async fn killed(machine: &mut Machine) -> Result<String, Failure> {
     Ok(String::new())
 }
 
-/// A seed that comes after the boot, as after a restore, is the tree with all that it has.
-pub(crate) async fn seeded(machine: &mut Machine) -> Result<String, Failure> {
-    let host = machine.connect().await?;
-    configure(&host, configuration("alpha", MACHINE_ID)?).await?;
-    // Whoever had read the disk before would now have other bytes than are there.
-    put_seed(machine)?;
-    let begun = Instant::now();
-    configure(&host, with_workspace(true)?).await?;
-    let took = begun.elapsed();
-    ensure(
-        all(&host).await? == "dir dir/deep dir/deep/file empty link run top",
-        all(&host).await?,
-    )?;
-    ensure(content(&host, "link").await? == "deep\n", "a link of the seed")?;
-    let seen = output(
-        &host,
-        "cd /workspace && cat dir/deep/file && stat -c %n:%u:%a . run dir && ./run",
-    )
-    .await?;
-    ensure(seen == "deep\n.:1234:755\nrun:1234:755\ndir:1234:755\nran", &seen)?;
-    Ok(format!("configured with a seed in {took:?}"))
-}
-
-/// All that the seed has can be changed, from either side.
-pub(crate) async fn seed_changes(machine: &mut Machine) -> Result<String, Failure> {
-    let host = machine.connect().await?;
-    let more = WriteFile {
-        append: true,
-        ..to("top")
-    };
-    let written = write(&host, more, b"more\n").await?;
-    ensure((written.size, written.created) == (9, false), written)?;
-    let written = write(&host, to("run"), b"#!/bin/sh\necho anew\n").await?;
-    ensure((written.mode, written.created) == (0o755, false), written)?;
-    write(&host, to("dir/deep/new"), b"new").await?;
-    let seen = output(
-        &host,
-        "cd /workspace && cat top && ./run && mv dir moved && rm -r empty && mkdir empty && ls moved/deep",
-    )
-    .await?;
-    ensure(seen == "top\nmore\nanew\nfile\nnew", &seen)?;
-    write(&host, to("dir/other"), b"").await?;
-    let wanted = "dir dir/other empty link moved moved/deep moved/deep/file moved/deep/new run top";
-    ensure(all(&host).await? == wanted, all(&host).await?)?;
-    ensure(
-        unreadable(&host, "link").await? == FaultKind::PathNotFound,
-        "a link that leads nowhere now",
-    )?;
-    Ok(String::new())
-}
-
-/// The next machine has the same seed and the same changes.
-pub(crate) async fn seeded_again(machine: &mut Machine) -> Result<String, Failure> {
-    let host = machine.connect().await?;
-    power_off_and_start(machine, host).await?;
-    let host = machine.connect().await?;
-    configure(&host, with_workspace(true)?).await?;
-    let wanted = "dir dir/other empty link moved moved/deep moved/deep/file moved/deep/new run top";
-    ensure(all(&host).await? == wanted, all(&host).await?)?;
-    ensure(
-        content(&host, "moved/deep/file").await? == "deep\n",
-        "behind a rename",
-    )?;
-    ensure(content(&host, "top").await? == "top\nmore\n", "changed")?;
-    Ok(String::new())
-}
-
 /// A write that has no room leaves what was there, and nothing beside it.
 pub(crate) async fn full(machine: &mut Machine) -> Result<String, Failure> {
     let host = machine.connect().await?;
@@ -490,55 +324,4 @@ pub(crate) async fn full(machine: &mut Machine) -> Result<String, Failure> {
         .collect();
     ensure(sizes == [("file", 6), ("filler", count * (8 << 20))], &sizes)?;
     Ok(format!("{count} times 8 MiB"))
-}
-
-async fn power_off_and_start(machine: &mut Machine, host: Host) -> Result<(), Failure> {
-    let answer = host.ask(Verb::PowerOff, None).await?;
-    ensure(matches!(answer, Answer::Done(_)), answer)?;
-    drop(host);
-    ensure(machine.ended().await?.success(), "QEMU ends well")?;
-    let mut e2fsck = Command::new(input::program("e2fsck", "e2fsprogs")?);
-    input::output(e2fsck.arg("-fn").arg(machine.disk()))?;
-    let mut dumpe2fs = Command::new(input::program("dumpe2fs", "e2fsprogs")?);
-    let features = input::output(dumpe2fs.arg("-h").arg(machine.disk()))?;
-    ensure(
-        !text(&features).contains("needs_recovery"),
-        "a journal that is done with",
-    )?;
-    machine.start_again().await
-}
-
-fn put_seed(machine: &Machine) -> Result<(), Failure> {
-    write_seed(machine, |top| {
-        let place = |name: &str| top.join(name);
-        fs::create_dir_all(place("dir/deep"))?;
-        fs::create_dir(place("empty"))?;
-        fs::write(place("dir/deep/file"), "deep\n")?;
-        fs::write(place("top"), "top\n")?;
-        fs::write(place("run"), "#!/bin/sh\necho ran\n")?;
-        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(place("run"), executable)?;
-        std::os::unix::fs::symlink("/workspace/dir/deep/file", place("link"))?;
-        Ok(())
-    })
-}
-
-/// Makes a seed and writes it to the disk that the machine has for one.
-pub(super) fn write_seed(
-    machine: &Machine,
-    fill: impl FnOnce(&Path) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let files = TempDir::with_prefix("pyro-agent-seed-")?;
-    let top = files.path().join("seed");
-    fs::create_dir(&top)?;
-    fill(&top)?;
-    let never = AtomicBool::new(false);
-    let mut plan = SeedPlan::new(&top, &SeedOptions::default(), &mut |_| {}, &never)?;
-    plan.nest("tree")?;
-    let image = files.path().join("image");
-    let owner = SeedOwner { uid: 1234, gid: 4321 };
-    build_seed_image(plan, &image, owner, &mut |_| {}, &never)?;
-    let mut disk = OpenOptions::new().write(true).open(machine.seed())?;
-    std::io::copy(&mut File::open(&image)?, &mut disk)?;
-    Ok(())
 }

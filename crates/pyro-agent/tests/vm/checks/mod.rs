@@ -8,6 +8,7 @@ pub(crate) mod plain;
 pub(crate) mod processes;
 pub(crate) mod puts;
 pub(crate) mod root;
+pub(crate) mod seed;
 pub(crate) mod streams;
 
 use std::pin::Pin;
@@ -37,7 +38,7 @@ macro_rules! checks {
 
 pub(crate) use checks;
 
-fn ensure(holds: bool, otherwise: impl std::fmt::Debug) -> Result<(), Failure> {
+pub(crate) fn ensure(holds: bool, otherwise: impl std::fmt::Debug) -> Result<(), Failure> {
     if holds {
         Ok(())
     } else {
@@ -73,7 +74,7 @@ fn shell(string: &str) -> Exec {
     }
 }
 
-fn text(bytes: &[u8]) -> &str {
+pub(crate) fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or("(not text)").trim_end()
 }
 
@@ -109,7 +110,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 /// A configuration as the product gives it.
-fn configuration(hostname: &str, machine_id: &str) -> Result<Configure, Failure> {
+pub(crate) fn configuration(hostname: &str, machine_id: &str) -> Result<Configure, Failure> {
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?;
     Ok(Configure {
         hostname: hostname.to_owned(),

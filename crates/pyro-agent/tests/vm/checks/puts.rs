@@ -10,10 +10,11 @@ use pyro_proto::message::host_message::Body as Ask;
 use pyro_proto::message::{FaultKind, Verb};
 
 use super::changes::{begin_to_fetch, compare, fetch};
-use super::files::{MACHINE_ID, with_workspace, write_seed};
+use super::seed::write_seed;
 use super::{configuration, configure, ensure, output};
 use crate::host::{self, Call, Failure, Host};
 use crate::machine::Machine;
+use crate::tree::{MACHINE_ID, with_workspace};
 
 /// How many entries the largest call has.
 const MANY: usize = 2_000;

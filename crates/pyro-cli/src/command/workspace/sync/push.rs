@@ -14,6 +14,9 @@ use crate::table::escaped;
 use crate::ui::Ui;
 use crate::{format, host_path, wait};
 
+/// How many paths a dry run lists at most; of a directory only its own.
+const LISTED: usize = 1000;
+
 /// Bring a directory or an archive into a workspace
 ///
 /// Files are replaced and added; with `--delete` what SRC lacks is removed too, but never what Git ignores, nor a .git
@@ -83,11 +86,8 @@ fn text(pushed: &WorkspaceSync) -> String {
         for path in &report.deleted_paths {
             text.push_str(&format!("would remove {}\n", escaped(path)));
         }
-        let more = report
-            .deleted_count
-            .saturating_sub(report.deleted_paths.len() as u64);
-        if more > 0 {
-            text.push_str(&format!("would remove {more} more\n"));
+        if report.deleted_paths.len() >= LISTED {
+            text.push_str("would remove others, which are not listed\n");
         }
     }
     text.push_str(&summary(report, pushed.dry_run));

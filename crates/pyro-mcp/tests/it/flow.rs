@@ -1,0 +1,18 @@
+//! Whole flows by the official Python client, through the profile `workspace-core`.
+
+use crate::clients::flow;
+
+#[test]
+fn a_defect_is_reproduced_and_fixed() {
+    flow("repro-fix-loop");
+}
+
+#[test]
+fn two_workspaces_are_used_side_by_side() {
+    flow("parallel-workspaces");
+}
+
+#[test]
+fn an_untrusted_tree_is_looked_at_and_never_run() {
+    flow("untrusted-inspection");
+}
