@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::iter::Peekable;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::vec;
@@ -19,15 +19,13 @@ use rustix::fs::{Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::byte_path;
+use super::contents::Contents;
 use super::descent::{Descent, is_absence};
 use super::entry::{kind, permissions};
 use super::node::{self, Name};
 use super::outlet::{Stop, failure};
 use super::path::MAX_PATH_BYTES;
 use super::tree::Tree;
-
-/// How much of each of two files is compared at once, in bytes.
-const COMPARED_BYTES: usize = 64 * 1024;
 
 /// What a directory joins with that of the same path in the lower layer unless it has.
 const APART: [&str; 2] = ["trusted.overlay.opaque", "trusted.overlay.redirect"];
@@ -42,7 +40,7 @@ pub(super) struct Comparison<'a> {
     within: &'a [u8],
     levels: Vec<Level>,
     path: Vec<u8>,
-    buffers: [Vec<u8>; 2],
+    contents: Contents,
 }
 
 /// What a step of a comparison came to.
@@ -94,7 +92,7 @@ impl<'a> Comparison<'a> {
             within,
             levels: Vec::new(),
             path: Vec::new(),
-            buffers: [vec![0; COMPARED_BYTES], vec![0; COMPARED_BYTES]],
+            contents: Contents::default(),
         };
         let joined = comparison.is_joined();
         let root = Sides {
@@ -265,18 +263,9 @@ impl<'a> Comparison<'a> {
         let name = self.name(parent).to_vec();
         let old = open_file(&mut self.old, &self.path[..parent], &name)?;
         let new = open_file(&mut self.live, &self.path[..parent], &name)?;
-        let (Some(mut old), Some(mut new)) = (old, new) else {
-            return Ok(false);
-        };
-        let [one, other] = &mut self.buffers;
-        loop {
-            let length = fill(&mut old, one)?;
-            if length != fill(&mut new, other)? || one[..length] != other[..length] {
-                return Ok(false);
-            }
-            if length < one.len() {
-                return Ok(true);
-            }
+        match (old, new) {
+            (Some(old), Some(new)) => self.contents.are_same(old, new),
+            _ => Ok(false),
         }
     }
 
@@ -334,18 +323,4 @@ fn open_file(side: &mut Descent, directory: &[u8], name: &[u8]) -> io::Result<Op
         Err(error) if is_absence(error) => Ok(None),
         Err(error) => Err(error.into()),
     }
-}
-
-/// Reads until the buffer is full, or the file ends.
-fn fill(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut length = 0;
-    while length < buffer.len() {
-        match file.read(&mut buffer[length..]) {
-            Ok(0) => break,
-            Ok(count) => length += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(length)
 }

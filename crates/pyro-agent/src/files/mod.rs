@@ -8,6 +8,7 @@ mod commit;
 mod compare;
 #[cfg(test)]
 mod compare_tests;
+mod contents;
 mod descent;
 mod entry;
 mod export;
@@ -16,6 +17,7 @@ mod job;
 mod journal;
 mod list;
 mod make;
+mod mirror;
 mod names;
 mod node;
 mod outlet;

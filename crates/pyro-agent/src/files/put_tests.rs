@@ -330,6 +330,10 @@ fn what_makes_no_sense_is_refused() {
         assert_eq!(fault.kind(), kind, "{puts:?}: {fault:?}");
         assert!(ground.is_clean());
     }
+    let mut unknown = file("kept", "");
+    unknown.entry.entry.as_mut().unwrap().kind = 99;
+    let fault = ground.put("", &[unknown]).unwrap_err();
+    assert_eq!(fault.kind(), FaultKind::InvalidArgument);
     assert!(ground.live("kept").exists());
 }
 
