@@ -53,7 +53,7 @@ pub(super) fn make(root: &Path, size: Size) {
 /// Many small files and a few large ones, of bytes that nothing compresses and nothing has twice.
 fn make_files(root: &Path, size: Size) {
     let noise = noise(1 << 20);
-    let large = (size.files / LARGE_OF).max(2);
+    let large = size.files.div_ceil(LARGE_OF);
     let small_bytes = size.files * SMALL_BYTES / 2;
     let large_bytes = (size.mib << 20).saturating_sub(small_bytes) / large;
     let mut dir = root.to_owned();
@@ -62,7 +62,7 @@ fn make_files(root: &Path, size: Size) {
             dir = root.join(format!("d{:02}/d{}", index % 97, index / PER_DIRECTORY));
             fs::create_dir_all(&dir).unwrap();
         }
-        let length = if index % LARGE_OF == 1 && index / LARGE_OF < large || index == 2 {
+        let length = if index % LARGE_OF == 1 {
             large_bytes
         } else {
             index * 7919 % SMALL_BYTES

@@ -1,6 +1,7 @@
 //! Large trees: all of them comes through, through little memory, also of the guest.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails must fail the test")]
+#![expect(clippy::print_stdout, reason = "figures are for whoever looks at them")]
 
 use std::fs::{self, File};
 use std::thread;

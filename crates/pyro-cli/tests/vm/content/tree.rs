@@ -194,6 +194,8 @@ pub(super) fn git(dir: &Path, words: &[&str]) -> Option<Output> {
         .args(words)
         .current_dir(dir)
         .env_remove("GIT_DIR")
+        // A work tree that the tests happen to be in is none of theirs.
+        .env("GIT_CEILING_DIRECTORIES", dir.parent().unwrap())
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_CONFIG_SYSTEM", "/dev/null");
     match command.output() {
