@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::Read as _;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -69,6 +70,21 @@ impl<'a> Bench<'a> {
     /// What was asked for.
     pub(super) fn options(&self) -> &Options {
         self.options
+    }
+
+    /// How often a workspace is made, reset, stopped and started.
+    pub(super) fn workspace_runs(&self) -> u32 {
+        self.counts.workspace_runs
+    }
+
+    /// How often trees are moved and compared.
+    pub(super) fn tree_runs(&self) -> u32 {
+        self.counts.tree_runs
+    }
+
+    /// Where something may be put for a while.
+    pub(super) fn own(&self) -> PathBuf {
+        self.context.layout.own()
     }
 
     /// The isolation that the guests had.

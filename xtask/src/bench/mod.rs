@@ -8,6 +8,8 @@ mod idle;
 mod measure;
 mod report;
 mod series;
+mod server;
+mod tree;
 mod workspace;
 
 use std::path::PathBuf;
@@ -39,6 +41,12 @@ pub(crate) struct Options {
     /// How often to measure the throughput of output; 0 leaves it out [default: 1; in the lab 0].
     #[arg(long, value_parser = clap::value_parser!(u32).range(0..=100))]
     throughput_runs: Option<u32>,
+    /// How often to make, reset, stop and start a workspace [default: 10; in the lab 4].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    workspace_runs: Option<u32>,
+    /// How often to move trees of files, and to compare large ones; 0 leaves it out [default: 3; in the lab 0].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(0..=100))]
+    tree_runs: Option<u32>,
     /// The environment of the guests.
     #[arg(long, default_value = "debian:12")]
     environment: String,
@@ -63,6 +71,8 @@ struct Counts {
     cold_runs: u32,
     at_once: u32,
     throughput_runs: u32,
+    workspace_runs: u32,
+    tree_runs: u32,
 }
 
 const ON_HOST: Counts = Counts {
@@ -70,6 +80,8 @@ const ON_HOST: Counts = Counts {
     cold_runs: 20,
     at_once: 8,
     throughput_runs: 1,
+    workspace_runs: 10,
+    tree_runs: 3,
 };
 /// Everything takes several times as long there.
 const IN_LAB: Counts = Counts {
@@ -77,6 +89,8 @@ const IN_LAB: Counts = Counts {
     cold_runs: 4,
     at_once: 4,
     throughput_runs: 0,
+    workspace_runs: 4,
+    tree_runs: 0,
 };
 
 impl Options {
@@ -88,16 +102,24 @@ impl Options {
             cold_runs: self.cold_runs.unwrap_or(usual.cold_runs),
             at_once: self.at_once.unwrap_or(usual.at_once),
             throughput_runs: self.throughput_runs.unwrap_or(usual.throughput_runs),
+            workspace_runs: self.workspace_runs.unwrap_or(usual.workspace_runs),
+            tree_runs: self.tree_runs.unwrap_or(usual.tree_runs),
         }
     }
 
     /// The words by which a bench in the lab measures the same.
     fn words(&self) -> String {
         let counts = self.counts();
-        format!(
-            "--runs {} --cold-runs {} --at-once {} --throughput-runs {} --environment {}",
-            counts.runs, counts.cold_runs, counts.at_once, counts.throughput_runs, self.environment
-        )
+        let numbers = [
+            ("runs", counts.runs),
+            ("cold-runs", counts.cold_runs),
+            ("at-once", counts.at_once),
+            ("throughput-runs", counts.throughput_runs),
+            ("workspace-runs", counts.workspace_runs),
+            ("tree-runs", counts.tree_runs),
+        ];
+        let words = numbers.map(|(name, count)| format!("--{name} {count} "));
+        format!("{}--environment {}", words.concat(), self.environment)
     }
 }
 
@@ -141,5 +163,6 @@ fn measure(bench: &mut Bench<'_>) -> Result<()> {
     bench.at_once()?;
     bench.idle()?;
     bench.workspaces()?;
+    bench.trees()?;
     bench.throughput()
 }

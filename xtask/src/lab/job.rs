@@ -6,7 +6,7 @@ use crate::lab::tier::Tier;
 /// How many tests run at once: one more than there are CPUs, because some wait for a time limit.
 const THREADS: u32 = 2;
 /// How often and how much, where the same tests on the host do more of it: see `tests/vm/main.rs` of pyro-cli.
-const FIGURES: [(&str, u32); 9] = [
+const FIGURES: [(&str, u32); 12] = [
     // One of them is killed.
     ("PYRO_TEST_RUNS", 5),
     ("PYRO_TEST_AT_ONCE", 3),
@@ -15,6 +15,9 @@ const FIGURES: [(&str, u32); 9] = [
     // Above what the test allows pyro to use.
     ("PYRO_TEST_OUTPUT_MIB", 80),
     ("PYRO_TEST_INPUT_MIB", 2),
+    ("PYRO_TEST_TREE_FILES", 300),
+    ("PYRO_TEST_TREE_MIB", 4),
+    ("PYRO_TEST_TREE_PAIRS", 30),
     ("PYRO_TEST_CLOCK_MS", 2000),
     ("PYRO_TEST_GONE_S", 20),
     // The lab delegates all controllers.

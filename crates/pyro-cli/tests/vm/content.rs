@@ -1,8 +1,11 @@
 //! The content of workspaces through the built `pyro`: the flows of the contract, and each command at its edges.
 
+mod bulk;
+mod corpus;
 mod export;
 mod files;
 mod flows;
+mod large;
 mod push;
 mod round_trip;
 mod tree;

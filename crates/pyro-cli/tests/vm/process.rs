@@ -72,6 +72,14 @@ pub(crate) fn holding(dir: &Path) -> Vec<Watched> {
         .collect()
 }
 
+/// The most memory that a process ever used, in bytes, unless it is gone.
+pub(crate) fn peak_memory(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kib << 10)
+}
+
 /// Waits until all of them are gone; false if some are not after that time.
 pub(crate) fn all_gone(processes: &[Watched], within: Duration) -> bool {
     let deadline = Instant::now() + within;

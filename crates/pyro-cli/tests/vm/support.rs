@@ -310,10 +310,7 @@ impl Running {
 
     /// The most memory that it ever used, in bytes, up to now.
     pub(crate) fn peak_memory(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.0.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.unwrap().trim().strip_suffix(" kB").unwrap();
-        kib.parse::<u64>().unwrap() << 10
+        process::peak_memory(self.child.0.id()).unwrap()
     }
 
     /// How much it has read by system calls, from files or from others, in bytes; `None` once it has ended.

@@ -1,10 +1,10 @@
-//! Random trees, the same for the same seed.
+//! Random trees, the same for the same seed. The tests of workspaces use this too.
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails must fail the test")]
 
 use pyro_diff::{FileState, Mode};
 
-use crate::tree::{Tree, at, file};
+use super::disk::{Tree, at, file};
 
 /// A generator of numbers (splitmix64).
 #[derive(Debug)]

@@ -9,7 +9,7 @@ use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
-use super::tree::{self, chmod, set_modified, write};
+use super::tree::{self, chmod, write};
 use crate::workspace::Workspaces;
 
 /// Names that tools stumble over.
@@ -36,7 +36,7 @@ const TARGETS: [&str; 7] = [
 ];
 
 /// A tree with one of everything that has to survive.
-fn make_odd_tree(root: &Path) {
+pub(super) fn make_odd_tree(root: &Path) {
     for (index, name) in NAMES.iter().enumerate() {
         let name = OsStr::from_bytes(name);
         write(&root.join("files").join(name), name.as_bytes(), 0o644);
@@ -68,17 +68,7 @@ fn make_odd_tree(root: &Path) {
         .collect();
     write(&root.join("long"), long, 0o644);
     write(&root.join("zeros"), vec![0; 1 << 20], 0o644);
-    set_times(root);
-}
-
-/// Gives every path a time of its own, with nanoseconds, directories last.
-fn set_times(root: &Path) {
-    let tree = tree::read(root);
-    for (index, path) in tree.keys().rev().enumerate() {
-        let index = i64::try_from(index).unwrap();
-        let path = root.join(OsStr::from_bytes(path));
-        set_modified(&path, 978_307_200 + index * 86_400, 123_456_000 + index);
-    }
+    tree::set_times(root);
 }
 
 /// Seeds a workspace with one tree, pushes it to another, and compares what comes out.

@@ -3,13 +3,18 @@
 #![expect(clippy::unwrap_used, reason = "a helper that fails must fail the test")]
 
 use std::collections::BTreeMap;
-use std::fs::{self, Metadata};
+use std::fs::{self, File, Metadata};
+use std::io::Read;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, Timespec, Timestamps, mknodat, utimensat};
+use sha2::{Digest as _, Sha256};
+
+/// Up to which length a content is kept as it is.
+const WHOLE_BYTES: u64 = 16 * 1024;
 
 /// Everything that is at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,9 +22,16 @@ pub(super) struct Node {
     kind: &'static str,
     mode: u32,
     modified: (i64, i64),
+    /// A long one by its digest, so that a tree of any size fits.
     content: Vec<u8>,
     /// The first path of the same file.
     same_as: Vec<u8>,
+}
+
+impl Node {
+    pub(super) fn is_directory(&self) -> bool {
+        self.kind == "directory"
+    }
 }
 
 /// A tree by its paths, without its root.
@@ -40,7 +52,8 @@ pub(super) fn read(root: &Path) -> Tree {
     tree
 }
 
-fn paths(root: &Path) -> Vec<PathBuf> {
+/// All paths below a directory, in the order of their bytes: a directory before what is in it.
+pub(super) fn paths(root: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     let mut dirs = vec![root.to_path_buf()];
     while let Some(dir) = dirs.pop() {
@@ -62,7 +75,7 @@ fn node(path: &Path, metadata: &Metadata, same_as: Vec<u8>) -> Node {
     } else if metadata.is_symlink() {
         ("link", fs::read_link(path).unwrap().into_os_string().into_vec())
     } else if metadata.is_file() {
-        ("file", fs::read(path).unwrap())
+        ("file", content(path, metadata.len()))
     } else {
         ("special", Vec::new())
     };
@@ -73,6 +86,30 @@ fn node(path: &Path, metadata: &Metadata, same_as: Vec<u8>) -> Node {
         content,
         same_as,
     }
+}
+
+fn content(path: &Path, length: u64) -> Vec<u8> {
+    if length <= WHOLE_BYTES {
+        return fs::read(path).unwrap();
+    }
+    let mut file = File::open(path).unwrap();
+    let mut digest = Sha256::new();
+    let mut buffer = vec![0; 1 << 20];
+    loop {
+        let read = file.read(&mut buffer).unwrap();
+        if read == 0 {
+            return digest.finalize().to_vec();
+        }
+        digest.update(&buffer[..read]);
+    }
+}
+
+/// What is left of a tree on its way to a host: no set-uid, set-gid or sticky bits.
+pub(super) fn without_special_bits(mut tree: Tree) -> Tree {
+    for node in tree.values_mut() {
+        node.mode &= 0o777;
+    }
+    tree
 }
 
 /// Fails at the first path at which two trees differ.
@@ -137,6 +174,14 @@ pub(super) fn set_modified(path: &Path, seconds: i64, nanoseconds: i64) {
     utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
 }
 
+/// Gives every path below a directory a time of its own, with nanoseconds, directories last.
+pub(super) fn set_times(root: &Path) {
+    for (index, path) in paths(root).iter().rev().enumerate() {
+        let index = i64::try_from(index).unwrap();
+        set_modified(path, 978_307_200 + index * 9_973, 123_456_000 + index);
+    }
+}
+
 /// Runs Git in a directory, or says that there is none; not every host of the tests has it.
 #[expect(
     clippy::print_stdout,
@@ -149,6 +194,8 @@ pub(super) fn git(dir: &Path, words: &[&str]) -> Option<Output> {
         .args(words)
         .current_dir(dir)
         .env_remove("GIT_DIR")
+        // A work tree that the tests happen to be in is none of theirs.
+        .env("GIT_CEILING_DIRECTORIES", dir.parent().unwrap())
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
         .env("GIT_CONFIG_SYSTEM", "/dev/null");
     match command.output() {
