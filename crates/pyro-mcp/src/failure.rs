@@ -111,6 +111,7 @@ mod tests {
     use serde_json::Map;
 
     use super::*;
+    use crate::profile::Profile;
 
     #[derive(Debug, thiserror::Error)]
     #[error("VM ended after 0.4 s: {cause}")]
@@ -143,7 +144,7 @@ mod tests {
     fn failed(error: &Error, is_structured: bool) -> CallToolResult {
         failure(
             error,
-            &Words::new(&Settings::new("/state", "/cache")),
+            &Words::new(&Settings::new("/state", "/cache"), Profile::WorkspaceCore),
             is_structured,
         )
     }
