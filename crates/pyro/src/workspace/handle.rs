@@ -480,18 +480,19 @@ impl Workspace {
             State::Created => Task::Create,
             _ => task,
         };
-        let mut back = Back {
-            workspace: self,
-            passing: state,
-            before: (record.state, record.stop_reason),
-            error: None,
-        };
+        let before = (record.state, record.stop_reason);
         self.move_to(state)?;
         let of = (self.store.kind(), self.id);
+        // If nobody waits for it any more, the supervisor takes it back.
         let launched = launch(&self.pyro, of, &self.dir(), task).await;
-        match &launched {
-            Ok(()) => std::mem::forget(back),
-            Err(error) => back.error = Some(error.message()),
+        if let Err(error) = &launched {
+            let message = error.message();
+            self.store.update(self.id, |record| {
+                (record.state, record.stop_reason) = before;
+                record.mover = None;
+                record.last_error = Some(message);
+                Ok(())
+            })?;
         }
         launched
     }
@@ -624,31 +625,6 @@ impl Workspace {
             record.state = state;
             Ok(())
         })
-    }
-}
-
-/// Moves a workspace back to the state that it had, should it not be started: also if nobody waits for that any more.
-struct Back<'a> {
-    workspace: &'a Workspace,
-    passing: State,
-    before: (State, Option<StopReason>),
-    error: Option<String>,
-}
-
-impl Drop for Back<'_> {
-    fn drop(&mut self) {
-        let moved = self.workspace.store.update(self.workspace.id, |record| {
-            // The supervisor may have come to its end of it nevertheless.
-            if record.state == self.passing {
-                (record.state, record.stop_reason) = self.before;
-                record.mover = None;
-                record.last_error = self.error.take().or_else(|| record.last_error.take());
-            }
-            Ok(())
-        });
-        if let Err(error) = moved {
-            tracing::warn!(%error, "a workspace that was not started is not settled yet");
-        }
     }
 }
 
