@@ -12,6 +12,9 @@ const FIGURES: [(&str, u32); 12] = [
     ("PYRO_TEST_AT_ONCE", 3),
     ("PYRO_TEST_KILLS", 2),
     ("PYRO_TEST_WORKSPACE_KILLS", 5),
+    ("PYRO_TEST_MIXED_OPERATIONS", 40),
+    ("PYRO_TEST_TREE_FILES", 500),
+    ("PYRO_TEST_TREE_PAIRS", 50),
     // Above what the test allows pyro to use.
     ("PYRO_TEST_OUTPUT_MIB", 80),
     ("PYRO_TEST_INPUT_MIB", 2),
@@ -49,6 +52,7 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ),
     ("host::a_host_without_qemu", "nothing is started"),
     ("workspace::names_ids_and_labels", "refused by pyro itself"),
+    ("ids::", "refused by pyro itself"),
     (
         "workspace::the_example_runs",
         "it is built beside the tests of this host",
@@ -83,6 +87,23 @@ pub(super) const LONG: &[(&str, &str)] = &[
     ("template::the_second_start_is_a_restore", "four boots"),
     ("workspace::a_creation_that_is_given_up", "several creations"),
     ("workspace::what_ends_a_workspace", "several boots"),
+    ("content::corpus", "hundreds of trees"),
+    (
+        "content::export",
+        "what is brought out is sent alike by every VMM",
+    ),
+    ("content::flows", "the same through the library"),
+    ("content::large", "thousands of files"),
+    ("content::push", "what is brought in is sent alike by every VMM"),
+    ("content::round_trip", "large trees"),
+    ("flows::flow_parallel", "several workspaces"),
+    ("full_disk::", "a disk is filled"),
+    ("mixed::", "many commands"),
+    ("one_shot::a_vm_has", "several boots"),
+    ("one_shot::a_vm_whose", "waits for times to be over"),
+    ("one_shot::another", "several boots"),
+    ("parallel::", "many commands"),
+    ("races::", "several workspaces"),
 ];
 
 /// Runs a command of the caller's, with pyro at hand.
