@@ -6,15 +6,13 @@ use crate::lab::tier::Tier;
 /// How many tests run at once: one more than there are CPUs, because some wait for a time limit.
 const THREADS: u32 = 2;
 /// How often and how much, where the same tests on the host do more of it: see `tests/vm/main.rs` of pyro-cli.
-const FIGURES: [(&str, u32); 12] = [
+const FIGURES: [(&str, u32); 13] = [
     // One of them is killed.
     ("PYRO_TEST_RUNS", 5),
     ("PYRO_TEST_AT_ONCE", 3),
     ("PYRO_TEST_KILLS", 2),
     ("PYRO_TEST_WORKSPACE_KILLS", 5),
     ("PYRO_TEST_MIXED_OPERATIONS", 40),
-    ("PYRO_TEST_TREE_FILES", 500),
-    ("PYRO_TEST_TREE_PAIRS", 50),
     // Above what the test allows pyro to use.
     ("PYRO_TEST_OUTPUT_MIB", 80),
     ("PYRO_TEST_INPUT_MIB", 2),
