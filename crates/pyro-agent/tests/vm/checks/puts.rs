@@ -17,10 +17,10 @@ use crate::machine::Machine;
 use crate::tree::{MACHINE_ID, with_workspace};
 
 /// How many entries the largest call has.
-const MANY: usize = 2_000;
+const MANY: usize = 600;
 
 /// How often the machine is killed while it puts.
-const KILLS: u32 = 3;
+const KILLS: u32 = 2;
 
 /// One entry, with the content of a file or the target of a link.
 fn entry(kind: FileKind, path: &str, content: &str) -> (PutEntry, Bytes) {
