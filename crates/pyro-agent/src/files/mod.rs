@@ -30,6 +30,7 @@ mod read;
 mod refusal;
 mod remove;
 mod resolve;
+mod same;
 mod stage;
 mod staging;
 mod steps;

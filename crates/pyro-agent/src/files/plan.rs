@@ -16,6 +16,7 @@ use super::entry::{kind, permissions};
 use super::fetch::current_stamp;
 use super::node;
 use super::outlet::failure;
+use super::same::{At, Same};
 use super::staging::{Note, Staging};
 use super::steps::{Action, Changed, Step, Work};
 use crate::call::fault;
@@ -60,10 +61,13 @@ pub(super) fn check_stamp(staging: &Staging, path: &[u8], note: &Note) -> Result
 /// # Errors
 /// A [`Fault`] if something cannot be put where it is to be.
 pub(super) fn plan(staging: &mut Staging) -> Result<Plan, Fault> {
-    let live = Descent::new(&staging.tree.root).map_err(|error| failure("look at", b"", error))?;
+    let failed = |error: io::Error| failure("look at", b"", error);
+    let live = Descent::new(&staging.tree.root).map_err(failed)?;
+    let same = Same::new(&staging.tree.upper).map_err(failed)?;
     let mut planner = Planner {
         staging,
         live,
+        same,
         replaced: HashSet::new(),
         noted: HashSet::new(),
         plan: Plan {
@@ -79,6 +83,7 @@ pub(super) fn plan(staging: &mut Staging) -> Result<Plan, Fault> {
 struct Planner<'a> {
     staging: &'a mut Staging,
     live: Descent,
+    same: Same,
     // Paths of which nothing that was there remains.
     replaced: HashSet<Vec<u8>>,
     // Directories that are remembered.
@@ -166,6 +171,8 @@ impl Planner<'_> {
         }
         if note.is_some_and(|note| note.keep_mode) {
             self.keep_mode(&path, &staged, &live)?;
+        } else if self.is_same(&path, &staged, &live)? {
+            return Ok(None);
         }
         if is_directory || was_directory {
             self.step(Action::Swap, path);
@@ -173,6 +180,20 @@ impl Planner<'_> {
             self.step(Action::Replace, path);
         }
         Ok(None)
+    }
+
+    fn is_same(&mut self, path: &[u8], staged: &Stat, live: &Stat) -> Result<bool, Fault> {
+        let failed = |error: Errno| failure("look at", path, error);
+        let (parent, _) = byte_path::split(path).unwrap_or_default();
+        let staged = At {
+            directory: self.staging.new.open(parent).map_err(failed)?,
+            stat: staged,
+        };
+        let live = At {
+            directory: self.live.open(parent).map_err(failed)?,
+            stat: live,
+        };
+        Ok(self.same.is_same(path, staged, live))
     }
 
     fn keep_mode(&mut self, path: &[u8], staged: &Stat, live: &Stat) -> Result<(), Fault> {

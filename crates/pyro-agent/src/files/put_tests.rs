@@ -4,10 +4,12 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 
 use bytes::Bytes;
-use pyro_proto::file::{ABSENT_STAMP, FileKind, PutResult};
+use pyro_proto::file::{ABSENT_STAMP, FileEntry, FileKind, PutResult};
 use pyro_proto::message::FaultKind;
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use rustix::io::Errno;
 
 use super::fetch::current_stamp;
@@ -138,6 +140,63 @@ fn puts_everything(ground: &Ground) {
     is("/new/other", "deep 644");
     is("/on/the", "directory 755");
     assert!(ground.is_clean());
+}
+
+#[test]
+fn what_the_baseline_has_is_left_as_it_is() {
+    with_own_mounts(|| {
+        let ground = Ground::overlay(|make| {
+            for name in ["same", "content", "mode", "time", "linked"] {
+                make(name, "old");
+            }
+            make("link", "-> old");
+        });
+        let mut puts = ["same", "content", "mode", "time", "linked"].map(|name| file(name, "old"));
+        puts[1].content = b"new".to_vec();
+        // Owner, mode and time are those of the baseline; what is made anew in the upper layer has another inode.
+        let lower = ground.files.path().join("lower/tree");
+        for (put, path) in puts.iter().zip(["same", "content", "mode", "time", "linked"]) {
+            set_file(&lower.join(path), put.entry.entry.as_ref().unwrap());
+        }
+        puts[2].entry.entry.as_mut().unwrap().mode = 0o600;
+        puts[3].entry.entry.as_mut().unwrap().modified_ns += 1;
+        let other = entry(FileKind::HardLink, "other", 0o644, "linked");
+        let link = entry(FileKind::Symlink, "link", 0o777, "old");
+        let all = [puts.to_vec(), vec![other, link]].concat();
+        ground.put("", &all).unwrap();
+        let mut upper: Vec<String> = fs::read_dir(ground.files.path().join("upper/tree"))
+            .unwrap()
+            .map(|name| name.unwrap().file_name().into_string().unwrap())
+            .collect();
+        upper.sort_unstable();
+        assert_eq!(upper, ["content", "link", "linked", "mode", "other", "time"]);
+        // But for the time of the directory itself, in which something was put.
+        let files = || -> Vec<_> { ground.snapshot().into_iter().skip(1).collect() };
+        let before = files();
+        let after = ground.snapshot();
+        assert_eq!(after["/same"], format!("old 644 {TIME}.7 1"));
+        assert_eq!(after["/content"], format!("new 644 {TIME}.7 1"));
+        assert_eq!(after["/mode"], format!("old 600 {TIME}.7 1"));
+        assert_eq!(after["/time"], format!("old 644 {TIME}.8 1"));
+        assert_eq!(after["/other"], format!("old 644 {TIME}.7 2"));
+        // What is in the upper layer is replaced without a look at it.
+        ground.put("", &all).unwrap();
+        assert_eq!(files(), before);
+        assert!(ground.is_clean());
+    });
+}
+
+fn set_file(path: &Path, like: &FileEntry) {
+    let time = Timespec {
+        tv_sec: like.modified_s,
+        tv_nsec: like.modified_ns.into(),
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    fs::set_permissions(path, fs::Permissions::from_mode(like.mode)).unwrap();
+    utimensat(CWD, path, &times, AtFlags::empty()).unwrap();
 }
 
 #[test]

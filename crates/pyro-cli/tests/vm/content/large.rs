@@ -1,6 +1,10 @@
 //! Large trees: all of them comes through, through little memory, also of the guest.
 
-#![expect(clippy::unwrap_used, reason = "a helper that fails must fail the test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a helper that fails must fail the test"
+)]
 #![expect(clippy::print_stdout, reason = "figures are for whoever looks at them")]
 
 use std::fs::{self, File};
@@ -50,8 +54,10 @@ fn watch(home: &Workspaces, words: &[&str]) -> Done {
         thread::sleep(Duration::from_millis(5));
     };
     let time = began.elapsed();
-    let told = fs::read_to_string(path("stderr")).unwrap();
-    assert!(status.success(), "{words:?}: {status}: {told}");
+    if !status.success() {
+        let told = ["stderr", "stdout"].map(|name| fs::read_to_string(path(name)).unwrap_or_default());
+        panic!("{words:?}: {status}: {}", told.concat());
+    }
     Done {
         stdout: fs::read(path("stdout")).unwrap(),
         time,
