@@ -6,10 +6,10 @@
 //! how much: `PYRO_TEST_RUNS`, runs in a row that must leave nothing behind; `PYRO_TEST_AT_ONCE`, runs at once;
 //! `PYRO_TEST_KILLS`, makers of a template that are killed; `PYRO_TEST_OUTPUT_MIB` and `PYRO_TEST_INPUT_MIB`, what passes
 //! out of a guest and through it; `PYRO_TEST_WORKSPACE_KILLS` and `PYRO_TEST_SEED`, how often a process of a workspace
-//! is killed, and when; `PYRO_TEST_CROWD`, what many clients do with one workspace; `PYRO_TEST_CLOCK_MS`, how far its clock
-//! may be off; `PYRO_TEST_PARALLEL_MS` and `PYRO_TEST_LIST_MS`, how long two commands of 3 s side by side may take, and a
-//! list meanwhile. `PYRO_TEST_PYTHON` is a Python for a virtual environment. `cargo xtask lab` runs them on the hardware
-//! tiers, with figures that fit it.
+//! is killed, and when; `PYRO_TEST_CROWD` and `PYRO_TEST_MIXED_OPERATIONS`, what many clients do with one workspace;
+//! `PYRO_TEST_CLOCK_MS`, how far its clock may be off; `PYRO_TEST_PARALLEL_MS` and `PYRO_TEST_LIST_MS`, how long two
+//! commands of 3 s side by side may take, and a list meanwhile. `PYRO_TEST_PYTHON` is a Python for a virtual environment.
+//! `cargo xtask lab` runs them on the hardware tiers, with figures that fit it.
 
 mod cgroup;
 mod command;

@@ -1,7 +1,5 @@
 //! Two processes that have many commands each run in one workspace at the same time.
 
-#![expect(clippy::unwrap_used, reason = "a test fails this way")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::thread;

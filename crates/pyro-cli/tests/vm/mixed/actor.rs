@@ -151,7 +151,6 @@ impl Actor {
             Err(error) => {
                 assert!(error["hint"].is_string(), "{operation:?}: {error:#}");
                 self.refused.push(error["code"].as_str().unwrap().to_owned());
-                println!("{}: {error}", operation.tool);
                 None
             }
         }
