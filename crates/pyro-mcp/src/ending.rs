@@ -18,6 +18,9 @@ pub(crate) enum Cancelled {
     /// A command in a VM of its own.
     #[error("the call was cancelled before its command ended; its VM is removed")]
     Run,
+    /// The command of a VM that was made ahead of it.
+    #[error("the call was cancelled before its command ended; its VM is deleted")]
+    VmExec,
     /// A command in a workspace.
     #[error("the call was cancelled before its command ended; the workspace is kept")]
     Exec,
@@ -34,6 +37,7 @@ impl Diagnosis for Cancelled {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Run => "call again to run the command from the beginning".to_owned(),
+            Self::VmExec => "create another VM with vm_create, and start it".to_owned(),
             Self::Exec => "see what it printed with workspace_logs".to_owned(),
             Self::Other => "call again".to_owned(),
         })

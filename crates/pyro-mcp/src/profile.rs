@@ -21,11 +21,21 @@ pub enum Profile {
 }
 
 const EVERY: &[Profile] = Profile::ALL;
+const FULL: &[Profile] = &[Profile::WorkspaceFull];
 const WORKSPACES: &[Profile] = &[Profile::WorkspaceCore, Profile::WorkspaceFull];
 
 /// Every tool and the profiles that have it, in the order of the names.
 const TOOLS: &[(&dyn Tool, &[Profile])] = &[
+    (&tool::VmCreate, FULL),
+    (&tool::VmDelete, FULL),
+    (&tool::VmExec, FULL),
+    (&tool::VmListEnvironments, FULL),
+    (&tool::VmNetworkInfo, FULL),
+    (&tool::VmReapExpired, FULL),
     (&tool::VmRun, EVERY),
+    (&tool::VmStart, FULL),
+    (&tool::VmStatus, FULL),
+    (&tool::VmStop, FULL),
     (&tool::Create, WORKSPACES),
     (&tool::Delete, WORKSPACES),
     (&tool::Diff, WORKSPACES),
@@ -38,7 +48,9 @@ const TOOLS: &[(&dyn Tool, &[Profile])] = &[
     (&tool::Logs, WORKSPACES),
     (&tool::PatchApply, WORKSPACES),
     (&tool::Reset, WORKSPACES),
+    (&tool::Start, FULL),
     (&tool::Status, WORKSPACES),
+    (&tool::Stop, FULL),
     (&tool::SyncPush, WORKSPACES),
     (&tool::Update, WORKSPACES),
 ];
@@ -49,11 +61,6 @@ pub(crate) fn tools_of(profile: Profile) -> impl Iterator<Item = &'static dyn To
         .iter()
         .filter(move |(_, profiles)| profiles.contains(&profile))
         .map(|(tool, _)| *tool)
-}
-
-/// The names of all tools.
-pub(crate) fn tool_names() -> impl Iterator<Item = &'static str> {
-    TOOLS.iter().map(|(tool, _)| tool.name())
 }
 
 impl Profile {

@@ -69,7 +69,7 @@ impl Server {
         Self {
             offers: offers.collect(),
             host_paths: HostPaths::new(&options.allow_host_paths),
-            words: Arc::new(Words::new(settings)),
+            words: Arc::new(Words::new(settings, options.profile)),
             pyro,
             options: Arc::new(options),
             defaults: Arc::new(defaults),

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use pyro::Settings;
 
-use crate::profile::tool_names;
+use crate::profile::{Profile, tools_of};
+use crate::tool::Tool;
 
 /// Flags of the command line, each with the parameter that is the same.
 const FLAGS: [(&str, &str); 8] = [
@@ -42,11 +43,13 @@ const GROUPS: [&str; 3] = ["file", "patch", "sync"];
 pub(crate) struct Words {
     /// Places of the host that no client supplied, each with what it is called; the longest first.
     places: Vec<(String, &'static str)>,
+    /// The tools that the client has.
+    tools: Vec<&'static str>,
 }
 
 impl Words {
-    /// The words of a server with these settings.
-    pub(crate) fn new(settings: &Settings) -> Self {
+    /// The words of a server with these settings and the tools of this profile.
+    pub(crate) fn new(settings: &Settings, profile: Profile) -> Self {
         let place = |path: &Path, name| Some((path.to_str()?.to_owned(), name));
         let mut places: Vec<_> = [
             place(&settings.home, "$PYRO_HOME"),
@@ -57,7 +60,8 @@ impl Words {
         .filter(|(path, _)| path.len() > 1)
         .collect();
         places.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
-        Self { places }
+        let tools = tools_of(profile).map(Tool::name).collect();
+        Self { places, tools }
     }
 
     /// Hides where pyro keeps its things.
@@ -70,47 +74,57 @@ impl Words {
     /// The next step as a client can take it.
     pub(crate) fn hint(&self, hint: &str) -> String {
         let hint = self.without_places(hint);
-        if hint.starts_with("pyro workspace start ") {
-            return format!("somebody stopped it; to go on, `{hint}` has to be run on the host");
+        if let Some(command) = hint
+            .strip_prefix(COMMAND)
+            .filter(|command| command.starts_with("start "))
+        {
+            return match self.as_tool(command) {
+                Some(tool) => format!("somebody stopped it; to go on, start it with `{tool}`"),
+                None => format!("somebody stopped it; to go on, `{hint}` has to be run on the host"),
+            };
         }
-        let mut said = with_tools(&hint);
+        let mut said = self.with_tools(&hint);
         for (from, to) in FLAGS.iter().chain(&SENTENCES) {
             said = said.replace(from, to);
         }
         said
     }
-}
 
-/// Replaces commands in backticks by the tools that do the same.
-fn with_tools(hint: &str) -> String {
-    let mut said = String::with_capacity(hint.len());
-    for (index, part) in hint.split('`').enumerate() {
-        if index > 0 {
-            said.push('`');
+    /// Replaces commands in backticks by the tools that do the same.
+    fn with_tools(&self, hint: &str) -> String {
+        let mut said = String::with_capacity(hint.len());
+        for (index, part) in hint.split('`').enumerate() {
+            if index > 0 {
+                said.push('`');
+            }
+            let is_quoted = index % 2 == 1;
+            match part
+                .strip_prefix(COMMAND)
+                .filter(|_| is_quoted)
+                .and_then(|command| self.as_tool(command))
+            {
+                Some(tool) => said.push_str(&tool),
+                None => said.push_str(part),
+            }
         }
-        let is_quoted = index % 2 == 1;
-        match part.strip_prefix(COMMAND).filter(|_| is_quoted).and_then(as_tool) {
-            Some(tool) => said.push_str(&tool),
-            None => said.push_str(part),
-        }
+        said
     }
-    said
-}
 
-/// The tool for a command without its beginning, with the workspace that it names.
-fn as_tool(command: &str) -> Option<String> {
-    let mut words = command.split(' ');
-    let mut name = format!("workspace_{}", words.next()?);
-    if GROUPS.iter().any(|group| name.ends_with(group)) {
-        name = format!("{name}_{}", words.next()?);
+    /// The tool for a command without its beginning, with the workspace that it names.
+    fn as_tool(&self, command: &str) -> Option<String> {
+        let mut words = command.split(' ');
+        let mut name = format!("workspace_{}", words.next()?);
+        if GROUPS.iter().any(|group| name.ends_with(group)) {
+            name = format!("{name}_{}", words.next()?);
+        }
+        if !self.tools.iter().any(|known| *known == name) {
+            return None;
+        }
+        Some(match words.next().filter(|word| !word.starts_with('-')) {
+            Some(workspace) => format!("{name} workspace_id={workspace}"),
+            None => name,
+        })
     }
-    if !tool_names().any(|known| known == name) {
-        return None;
-    }
-    Some(match words.next().filter(|word| !word.starts_with('-')) {
-        Some(workspace) => format!("{name} workspace_id={workspace}"),
-        None => name,
-    })
 }
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ pub(crate) enum Place<'a> {
         environment: &'a str,
         vm_id: &'a str,
         deleted: bool,
+        /// Whether it was made, with its size, by a call before.
+        is_created: bool,
     },
     /// In a workspace.
     Workspace {
@@ -58,6 +60,7 @@ impl<'a> From<&'a VmExec> for Execution<'a> {
                 environment: &exec.environment,
                 vm_id: exec.cleanup.vm_id.as_str(),
                 deleted: exec.cleanup.deleted,
+                is_created: false,
             },
             stdout: Stream {
                 text: &exec.stdout,
@@ -73,6 +76,15 @@ impl<'a> From<&'a VmExec> for Execution<'a> {
 }
 
 impl<'a> Execution<'a> {
+    /// The command of a VM that was made ahead of it.
+    pub(crate) fn of_created_vm(exec: &'a VmExec) -> Self {
+        let mut execution = Self::from(exec);
+        if let Place::Vm { is_created, .. } = &mut execution.place {
+            *is_created = true;
+        }
+        execution
+    }
+
     /// A command in a workspace, with what it changed if that was asked for.
     pub(crate) fn in_workspace(exec: &'a WorkspaceExec, changes: Option<String>) -> Self {
         let tier = match (&exec.isolation, &exec.vmm) {
@@ -159,6 +171,7 @@ fn status_line(execution: &Execution<'_>) -> String {
             environment,
             vm_id,
             deleted,
+            ..
         } => {
             let fate = if *deleted { "deleted" } else { "not deleted" };
             format!("{ending} · {environment} · {tier} · VM {vm_id} {fate}")
@@ -230,30 +243,29 @@ fn notes(execution: &Execution<'_>) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(notes, "warning: {warning}");
     }
-    let is_kept = match execution.place {
-        Place::Vm { .. } => false,
-        Place::Workspace {
-            left_running,
-            auto_started,
-            ..
-        } => {
-            if auto_started {
-                notes.push_str("note: the workspace had stopped, and was started for this command\n");
-            }
-            if left_running > 0 {
-                let _ = writeln!(notes, "note: processes left running: {left_running}");
-            }
-            true
+    if let Place::Workspace {
+        left_running,
+        auto_started,
+        ..
+    } = execution.place
+    {
+        if auto_started {
+            notes.push_str("note: the workspace had stopped, and was started for this command\n");
         }
-    };
+        if left_running > 0 {
+            let _ = writeln!(notes, "note: processes left running: {left_running}");
+        }
+    }
     if execution.outcome == ExecOutcome::TimedOut {
         notes.push_str("hint: raise timeout_seconds; only what was printed until then is known\n");
     }
     if execution.oom_killed {
-        notes.push_str(if is_kept {
-            "hint: create a workspace with more mem_mib\n"
-        } else {
-            "hint: raise mem_mib\n"
+        notes.push_str(match execution.place {
+            Place::Vm {
+                is_created: false, ..
+            } => "hint: raise mem_mib\n",
+            Place::Vm { is_created: true, .. } => "hint: create a VM with more mem_mib\n",
+            Place::Workspace { .. } => "hint: create a workspace with more mem_mib\n",
         });
     }
     if execution.exit_code == Some(PROGRAM_NOT_FOUND) {

@@ -3,22 +3,26 @@
 mod changes;
 mod clean;
 mod cut;
+mod environments;
 mod execution;
 mod files;
 mod json;
 mod logs;
 mod stream;
 mod transfer;
+mod vm;
 mod workspace;
 
 pub(crate) use changes::{keep_within, write_changes, write_diff, write_patch_result};
 pub(crate) use clean::{clean, last_line};
 pub(crate) use cut::cut;
+pub(crate) use environments::write_environments;
 pub(crate) use execution::{Execution, shorten, shorten_kept, write_execution};
 pub(crate) use files::{write_file_list, write_file_read, write_file_write};
 pub(crate) use logs::{Shown, write_logs};
 pub(crate) use stream::{Limit, More, shorten_stream};
 pub(crate) use transfer::{write_export, write_sync};
+pub(crate) use vm::{write_reap, write_vm, write_vm_deletion, write_vm_network};
 pub(crate) use workspace::{write_deletion, write_list, write_workspace};
 
 /// A number with its digits in groups of three.

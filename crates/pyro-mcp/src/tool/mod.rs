@@ -1,6 +1,8 @@
 //! Tools: what they are and what one call of them is. Which profile has which is written in [`crate::profile`].
 
 mod common;
+mod one_shot;
+mod vm;
 mod vm_run;
 mod workspace;
 
@@ -10,17 +12,20 @@ mod tests;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use pyro::{Pyro, Workspace, WorkspaceRef};
+use pyro::{Pyro, Vm, VmId, Workspace, WorkspaceRef};
 use rmcp::RoleServer;
 use rmcp::model::{self, JsonObject, ToolAnnotations};
 use rmcp::service::RequestContext;
 use serde::Serialize;
 use serde_json::Value;
 
+pub(crate) use vm::{
+    VmCreate, VmDelete, VmExec, VmListEnvironments, VmNetworkInfo, VmReapExpired, VmStart, VmStatus, VmStop,
+};
 pub(crate) use vm_run::VmRun;
 pub(crate) use workspace::{
-    Create, Delete, Diff, Exec, Export, FileList, FileRead, FileWrite, List, Logs, PatchApply, Reset, Status,
-    SyncPush, Update,
+    Create, Delete, Diff, Exec, Export, FileList, FileRead, FileWrite, List, Logs, PatchApply, Reset, Start,
+    Status, Stop, SyncPush, Update,
 };
 
 use crate::arguments::Arguments;
@@ -74,6 +79,12 @@ impl Call {
     pub(crate) fn workspace(&self, arguments: &Arguments) -> pyro::Result<Workspace> {
         let reference: WorkspaceRef = arguments.text("workspace_id").parse()?;
         self.pyro.workspace(&reference)
+    }
+
+    /// The one-shot VM that the arguments name.
+    pub(crate) fn vm(&self, arguments: &Arguments) -> pyro::Result<Vm> {
+        let id: VmId = arguments.text("vm_id").parse()?;
+        self.pyro.vm(&id)
     }
 
     /// The structured form of a result whose payload is text, if the server was asked for it.
@@ -134,6 +145,8 @@ pub(crate) enum Hints {
     ReadOnly,
     /// It may remove something, and doing it twice is doing it once.
     Destructive,
+    /// It may remove something, and reaches beyond what pyro keeps.
+    DestructiveOpenWorld,
     /// Doing it twice is doing it once.
     Idempotent,
     /// It reaches beyond what pyro keeps.
@@ -147,12 +160,12 @@ impl Hints {
     fn annotations(self, title: &str) -> ToolAnnotations {
         ToolAnnotations::with_title(title)
             .read_only(self == Self::ReadOnly)
-            .destructive(self == Self::Destructive)
+            .destructive(matches!(self, Self::Destructive | Self::DestructiveOpenWorld))
             .idempotent(matches!(
                 self,
                 Self::ReadOnly | Self::Destructive | Self::Idempotent
             ))
-            .open_world(self == Self::OpenWorld)
+            .open_world(matches!(self, Self::OpenWorld | Self::DestructiveOpenWorld))
     }
 }
 

@@ -13,7 +13,9 @@ mod logs;
 mod page;
 mod patch_apply;
 mod reset;
+mod start;
 mod status;
+mod stop;
 mod sync_push;
 mod update;
 
@@ -29,7 +31,9 @@ pub(crate) use list::List;
 pub(crate) use logs::Logs;
 pub(crate) use patch_apply::PatchApply;
 pub(crate) use reset::Reset;
+pub(crate) use start::Start;
 pub(crate) use status::Status;
+pub(crate) use stop::Stop;
 pub(crate) use sync_push::SyncPush;
 pub(crate) use update::Update;
 

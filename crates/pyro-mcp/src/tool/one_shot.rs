@@ -1,0 +1,90 @@
+//! The command of a VM that ends with it, and what came of it.
+
+use pyro::Run;
+use pyro::object::VmExec;
+use rmcp::model::JsonObject;
+use serde_json::{Map, Value, json};
+
+use super::{Answer, Call, object};
+use crate::ending::Cancelled;
+use crate::follow::follow;
+use crate::progress::progress;
+use crate::render::{Execution, shorten, write_execution};
+
+/// When the VM of a command was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Made {
+    /// For this command, by the same call.
+    WithIt,
+    /// By a call before.
+    Before,
+}
+
+/// Follows a command to its end, with progress to the client that asked for it.
+pub(super) async fn answer(
+    call: &Call,
+    start: impl FnOnce() -> Run<VmExec>,
+    made: Made,
+    max_chars: usize,
+) -> pyro::Result<Answer> {
+    let cancelled = match made {
+        Made::WithIt => Cancelled::Run,
+        Made::Before => Cancelled::VmExec,
+    };
+    let (progress, reporter) = progress(&call.context);
+    // The reporter ends once the run has dropped its half, so no notification follows the result.
+    let (result, ()) = tokio::join!(
+        follow(start, &call.ending, move |event| progress.note(event), cancelled),
+        reporter.run()
+    );
+    let mut exec = result?;
+    let shown = match made {
+        Made::WithIt => Execution::from(&exec),
+        Made::Before => Execution::of_created_vm(&exec),
+    };
+    let text = write_execution(&shown, max_chars);
+    let structured = call.where_asked_for(|| {
+        shorten(&mut exec, max_chars);
+        object(&exec)
+    });
+    Ok(Answer { text, structured })
+}
+
+/// The schema of *VM exec*. Nothing is required, so that errors conform too; fields that may be `null` are left to the
+/// properties that a schema does not name, for a type array is what several hosts reject.
+pub(super) fn output_schema() -> JsonObject {
+    let stream_info =
+        json!({"type": "object", "description": "bytes, encoding, truncated, omitted_bytes, stored_bytes"});
+    let properties = json!({
+        "vm_id": {"type": "string", "description": "The VM; it is gone"},
+        "environment": {"type": "string", "description": "As the call named it"},
+        "environment_version": {"type": "string", "description": "Such as a tag"},
+        "environment_digest": {"type": "string", "description": "What fixes its content"},
+        "command": {"type": "string", "description": "What ran"},
+        "stdout": {"type": "string", "description": "Standard output, cut to max_output_chars"},
+        "stderr": {"type": "string", "description": "Standard error, cut to max_output_chars"},
+        "stdout_info": stream_info,
+        "stderr_info": stream_info,
+        "exit_code": {"type": "integer", "description": "The guest's; 124 after the time limit, 130 if cancelled"},
+        "outcome": {
+            "type": "string",
+            "description": "How it ended: exited, signaled, not_started, timed_out, cancelled",
+        },
+        "oom_killed": {"type": "boolean", "description": "Whether the guest ran out of memory"},
+        "timed_out": {"type": "boolean", "description": "Whether its time was up"},
+        "cancelled": {"type": "boolean", "description": "Whether the caller ended it"},
+        "duration_ms": {"type": "integer", "description": "How long it took"},
+        "boot_ms": {"type": "integer", "description": "How long the VM took to start"},
+        "cleanup": {"type": "object", "description": "vm_id, deleted, reason"},
+        "isolation": {"type": "string", "description": "hardware or emulated"},
+        "vmm": {"type": "string", "description": "firecracker or qemu"},
+        "execution_mode": {"type": "string", "description": "How host and guest talked"},
+        "warnings": {"type": "array", "items": {"type": "string"}, "description": "What was skipped or guessed"},
+        "metadata": {"type": "object", "description": "Further facts"},
+        "error": {"type": "object", "description": "code, message, hint, details; instead of all others"},
+    });
+    let mut schema: Map<String, Value> = Map::new();
+    schema.insert("type".to_owned(), "object".into());
+    schema.insert("properties".to_owned(), properties);
+    schema
+}
