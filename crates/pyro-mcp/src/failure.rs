@@ -111,6 +111,7 @@ mod tests {
     use serde_json::Map;
 
     use super::*;
+    use crate::profile::Profile;
 
     #[derive(Debug, thiserror::Error)]
     #[error("VM ended after 0.4 s: {cause}")]

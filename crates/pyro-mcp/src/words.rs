@@ -131,8 +131,8 @@ impl Words {
 mod tests {
     use super::*;
 
-    fn words() -> Words {
-        Words::new(&Settings::new("/home/u/state", "/home/u/state/cache"))
+    fn words(profile: Profile) -> Words {
+        Words::new(&Settings::new("/home/u/state", "/home/u/state/cache"), profile)
     }
 
     #[test]
@@ -168,7 +168,27 @@ mod tests {
                 "pass labels as an object, as in {\"branch\": \"main\"}",
             ),
         ] {
-            assert_eq!(words().hint(hint), said);
+            assert_eq!(words(Profile::WorkspaceCore).hint(hint), said);
+        }
+    }
+
+    #[test]
+    fn a_stopped_workspace_is_started_by_the_tool_where_there_is_one() {
+        for (hint, said) in [
+            (
+                "pyro workspace start alpha",
+                "somebody stopped it; to go on, start it with `workspace_start workspace_id=alpha`",
+            ),
+            (
+                "`pyro workspace stop alpha`",
+                "`workspace_stop workspace_id=alpha`",
+            ),
+            (
+                "start it first: `vm_start` of `x`",
+                "start it first: `vm_start` of `x`",
+            ),
+        ] {
+            assert_eq!(words(Profile::WorkspaceFull).hint(hint), said);
         }
     }
 
@@ -176,7 +196,7 @@ mod tests {
     fn places_of_the_host_are_called_by_their_names() {
         let text = "cannot read `/home/u/state/cache/x` or `/home/u/state/workspaces/y`, only `/home/u`";
         assert_eq!(
-            words().without_places(text),
+            words(Profile::VmRun).without_places(text),
             "cannot read `$PYRO_CACHE_DIR/x` or `$PYRO_HOME/workspaces/y`, only `/home/u`"
         );
     }

@@ -92,7 +92,26 @@ fn every_list_is_in_name_order_with_the_tools_of_its_profile() {
         "workspace_update",
     ];
     assert_eq!(names(Profile::WorkspaceCore), core);
-    assert_eq!(names(Profile::WorkspaceFull), core);
+    let full = names(Profile::WorkspaceFull);
+    assert_eq!(full.len(), 27);
+    assert!(core.iter().all(|name| full.contains(name)));
+    let added: Vec<_> = full.into_iter().filter(|name| !core.contains(name)).collect();
+    assert_eq!(
+        added,
+        [
+            "vm_create",
+            "vm_delete",
+            "vm_exec",
+            "vm_list_environments",
+            "vm_network_info",
+            "vm_reap_expired",
+            "vm_start",
+            "vm_status",
+            "vm_stop",
+            "workspace_start",
+            "workspace_stop",
+        ]
+    );
     for profile in Profile::ALL {
         assert!(names(*profile).is_sorted());
     }
@@ -156,18 +175,17 @@ fn a_tool_is_the_same_in_all_profiles_but_for_what_the_full_one_adds() {
     let [vm_run, core, full] = [Profile::VmRun, Profile::WorkspaceCore, Profile::WorkspaceFull]
         .map(|profile| listed(profile, Structured::Auto));
     assert_eq!(vm_run[0], core[0]);
-    assert_eq!(vm_run[0], full[0]);
+    let named = |name: &Value| {
+        let mut tools = full.as_array().unwrap().iter();
+        tools.find(|tool| tool["name"] == *name).unwrap().clone()
+    };
+    assert_eq!(vm_run[0], named(&vm_run[0]["name"]));
     let added = [
         ("workspace_create", "include_ignored"),
         ("workspace_exec", "user"),
     ];
-    for (mut full, core) in full
-        .as_array()
-        .unwrap()
-        .iter()
-        .cloned()
-        .zip(core.as_array().unwrap())
-    {
+    for core in core.as_array().unwrap() {
+        let mut full = named(&core["name"]);
         for (tool, parameter) in added {
             if full["name"] == tool {
                 let properties = full["inputSchema"]["properties"].as_object_mut().unwrap();
@@ -195,6 +213,10 @@ fn nothing_in_core_speaks_of_what_it_lacks() {
         "allow_domains",
         "fork",
         "workspace_disk",
+        "workspace_start",
+        "workspace_stop",
+        "vm_create",
+        "vm_start",
         "published",
     ] {
         assert!(!text.contains(word), "{word}");
@@ -204,6 +226,9 @@ fn nothing_in_core_speaks_of_what_it_lacks() {
 #[test]
 fn every_tool_sends_a_title_and_all_four_hints() {
     let read_only = [
+        "vm_list_environments",
+        "vm_network_info",
+        "vm_status",
         "workspace_diff",
         "workspace_file_list",
         "workspace_file_read",
@@ -211,16 +236,35 @@ fn every_tool_sends_a_title_and_all_four_hints() {
         "workspace_logs",
         "workspace_status",
     ];
-    let destructive = ["workspace_delete", "workspace_export", "workspace_reset"];
+    let destructive = [
+        "vm_delete",
+        "vm_reap_expired",
+        "workspace_delete",
+        "workspace_export",
+        "workspace_reset",
+    ];
     let idempotent = [
         &read_only[..],
         &destructive,
-        &["workspace_sync_push", "workspace_update"],
+        &[
+            "vm_start",
+            "vm_stop",
+            "workspace_start",
+            "workspace_stop",
+            "workspace_sync_push",
+            "workspace_update",
+        ],
     ]
     .concat();
     for profile in Profile::ALL {
         let open_world: &[&str] = match profile {
-            Profile::WorkspaceFull => &["vm_run", "workspace_create", "workspace_exec"],
+            Profile::WorkspaceFull => &[
+                "vm_create",
+                "vm_exec",
+                "vm_run",
+                "workspace_create",
+                "workspace_exec",
+            ],
             _ => &["vm_run"],
         };
         for tool in listed(*profile, Structured::Auto).as_array().unwrap() {
@@ -230,7 +274,7 @@ fn every_tool_sends_a_title_and_all_four_hints() {
                 json!({
                     "title": tool["title"],
                     "readOnlyHint": read_only.contains(&name),
-                    "destructiveHint": destructive.contains(&name),
+                    "destructiveHint": destructive.contains(&name) || name == "vm_exec",
                     "idempotentHint": idempotent.contains(&name),
                     "openWorldHint": open_world.contains(&name),
                 }),
@@ -266,6 +310,7 @@ fn vm_run_names_its_default_environment_and_the_catalog() {
 #[test]
 fn an_output_schema_is_declared_only_where_results_have_the_form() {
     let text = [
+        "vm_exec",
         "vm_run",
         "workspace_diff",
         "workspace_exec",

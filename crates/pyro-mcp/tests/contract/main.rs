@@ -5,4 +5,5 @@
 mod client;
 mod host_paths;
 mod protocol;
+mod vms;
 mod workspaces;

@@ -218,7 +218,12 @@ impl Client {
 
     /// The processes of a workspace: its supervisor, as that says itself, and its VM. None if it has not started.
     pub(crate) fn workspace_processes(&self, id: &str) -> Vec<Identity> {
-        let file = self.home.path().join("workspaces").join(id).join("live.json");
+        self.kept_processes("workspaces", id)
+    }
+
+    /// The same for whatever is kept in this directory of the state.
+    pub(crate) fn kept_processes(&self, kind: &str, id: &str) -> Vec<Identity> {
+        let file = self.home.path().join(kind).join(id).join("live.json");
         let live: Value = std::fs::read(file)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())

@@ -23,4 +23,5 @@ mod hostile;
 mod process;
 mod protocol;
 mod run;
+mod vm;
 mod workspace;

@@ -21,6 +21,7 @@ fn done() -> Execution<'static> {
             environment: "debian:12",
             vm_id: "3f2a91c0d4e5",
             deleted: true,
+            is_created: false,
         },
         stdout: NOTHING,
         stderr: NOTHING,
@@ -115,6 +116,13 @@ fn a_time_limit_and_a_want_of_memory_come_with_the_next_step() {
     let text = write_execution(&hungry, 20_000);
     assert!(text.starts_with("killed by signal 9 (KILL) after 1.2 s, exit 137, out of memory ·"));
     assert!(text.ends_with("hint: raise mem_mib\n"));
+    // The size of a VM that was made before cannot be raised by the call that ran the command.
+    let mut created = hungry;
+    if let Place::Vm { is_created, .. } = &mut created.place {
+        *is_created = true;
+    }
+    let text = write_execution(&created, 20_000);
+    assert!(text.ends_with("hint: create a VM with more mem_mib\n"), "{text}");
 }
 
 #[test]
@@ -138,6 +146,7 @@ fn a_vm_that_is_still_there_is_said_to_be() {
             environment: "debian:12",
             vm_id: "3f2a91c0d4e5",
             deleted: false,
+            is_created: false,
         },
         ..done()
     };

@@ -69,3 +69,43 @@ fn shown(mut list: EnvironmentList, words: &Words) -> Value {
 fn is_for_clients(environment: &EnvironmentInfo) -> bool {
     matches!(ImportSource::parse(&environment.name), ImportSource::RootfsTar(_))
 }
+
+#[cfg(test)]
+mod tests {
+    use pyro::{Pyro, Settings};
+
+    use super::*;
+    use crate::profile::Profile;
+
+    #[test]
+    fn clients_see_no_places_of_the_host() {
+        let base = tempfile::tempdir().unwrap();
+        let settings = Settings::new(base.path().join("home"), base.path().join("cache"));
+        let words = Words::new(&settings, Profile::WorkspaceFull);
+        let mut list = Pyro::open(settings).environments().list().unwrap();
+        let catalog = list.count;
+        let mut own = list.environments[0].clone();
+        own.name = "own".to_owned();
+        own.origin = Some(EnvironmentOrigin::Imported);
+        own.description = "from /srv/images/own.tar".to_owned();
+        own.paths.source = Some("/srv/images/own.tar".to_owned());
+        own.warnings = vec![format!("`{}/cache/x` is old", base.path().display())];
+        let mut unnamed = own.clone();
+        unnamed.name = "oci-layout:/srv/images/layout".to_owned();
+        list.environments.extend([own, unnamed]);
+
+        let shown = shown(list, &words);
+        assert_eq!(shown["count"], catalog + 1);
+        let own = &shown["environments"][catalog];
+        assert_eq!(
+            (&own["name"], &own["origin"]),
+            (&"own".into(), &"imported".into())
+        );
+        assert_eq!(own["warnings"][0], "`$PYRO_CACHE_DIR/x` is old");
+        let text = shown.to_string();
+        for place in ["/srv", base.path().to_str().unwrap(), "cache_dir", "rootfs_image"] {
+            assert!(!text.contains(place), "{place}: {text}");
+        }
+        assert_eq!(shown["environments"][0]["name"], "debian:12");
+    }
+}
