@@ -7,6 +7,7 @@
 mod activity;
 mod api;
 mod exec;
+mod given_up;
 mod host_disk;
 mod life;
 mod machine;
@@ -31,6 +32,7 @@ use tokio::task::LocalSet;
 
 use self::activity::Activity;
 pub(crate) use self::api::{Answer, Call, CommandEnd, Hello, VERSION};
+use self::given_up::Asked;
 use self::life::Ending;
 use self::machine::{DiskIs, RunningVm};
 pub(crate) use self::order::{Order, Report, Task};
@@ -120,9 +122,14 @@ pub async fn supervise(input: File, mut output: File) -> Result<()> {
     let order = parsed.map_err(BadOrder)?;
     LocalSet::new()
         .run_until(async move {
+            let asked = Asked::of(&order);
             let begun = tokio::select! {
                 begun = Box::pin(begin(&order)) => begun,
-                () = closed(&input) => Err(WorkspaceError::Cancelled.into()),
+                // What was begun is dropped by now, and its VM with it.
+                () = closed(&input) => {
+                    asked.give_up();
+                    Err(WorkspaceError::Cancelled.into())
+                }
             };
             let report = match &begun {
                 Ok(_) => Report::Ready,
