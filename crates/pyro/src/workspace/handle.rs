@@ -512,7 +512,7 @@ impl Workspace {
         // Also for one that stopped by itself: it is not to be started by the next operation.
         let has_ended = self.store.find(self.id)?.live.is_none();
         self.store.update(self.id, |record| {
-            if has_ended {
+            if has_ended && record.state != State::Created {
                 stopped(record, StopReason::Requested);
             }
             Ok(())
