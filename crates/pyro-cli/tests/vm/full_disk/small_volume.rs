@@ -61,7 +61,6 @@ impl SmallVolume {
             .arg(&self.0)
             .output()
             .unwrap();
-        eprint!("{}", String::from_utf8_lossy(&output.stderr));
         output.status.success()
     }
 }
