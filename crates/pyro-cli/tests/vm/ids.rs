@@ -135,7 +135,7 @@ fn what_is_no_id_is_refused_by_every_command_and_touches_nothing() {
         for command in COMMANDS {
             let words: Vec<&str> = command
                 .iter()
-                .map(|word| if *word == "ID" { bad } else { word })
+                .map(|word| if *word == "ID" { bad } else { *word })
                 .collect();
             let (status, told) = home.json(&words);
             assert_eq!(

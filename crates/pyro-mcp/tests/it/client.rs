@@ -253,6 +253,19 @@ impl Client {
         }
     }
 
+    /// The same for one-shot VMs, which no command removes.
+    fn end_vms(&self) {
+        let Ok(entries) = std::fs::read_dir(self.home.path().join("vms")) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let id = entry.file_name().to_string_lossy().into_owned();
+            for process in self.kept_processes("vms", &id) {
+                process.kill();
+            }
+        }
+    }
+
     pub(crate) fn close_input(&mut self) {
         self.input = None;
     }
@@ -282,6 +295,7 @@ impl Drop for Client {
             self.child.wait().ok();
         }
         self.delete_workspaces();
+        self.end_vms();
     }
 }
 

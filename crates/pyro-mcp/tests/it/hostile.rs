@@ -46,7 +46,9 @@ fn ten_thousand_lines_that_are_no_messages_change_nothing() {
     client.write_bytes(&vec![b' '; 40 << 20]);
     client.write_line("");
     let id = client.request("tools/list", json!({}));
-    assert_eq!(client.answer(id)["result"]["tools"][0]["name"], "vm_run");
+    let tools = client.answer(id)["result"]["tools"].clone();
+    let mut names = tools.as_array().unwrap().iter().map(|tool| &tool["name"]);
+    assert!(names.any(|name| name == "vm_run"), "{tools}");
     assert!(
         most_memory_kib(client.pid()) < MOST_MEMORY_KIB,
         "{} KiB",

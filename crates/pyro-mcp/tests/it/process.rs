@@ -6,6 +6,8 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Signal, kill_process};
+
 /// A process: its id and, because ids are used again, when it started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Identity {
@@ -22,6 +24,15 @@ struct Entry {
 impl Identity {
     pub(crate) fn pid(self) -> u32 {
         self.pid
+    }
+
+    /// Ends it at once, if it still runs.
+    pub(crate) fn kill(self) {
+        let pid = self.pid.try_into().ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid.filter(|_| self.is_alive()) {
+            // One that ended just now is as good.
+            kill_process(pid, Signal::KILL).ok();
+        }
     }
 
     /// Whether it still runs.

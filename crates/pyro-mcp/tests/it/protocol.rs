@@ -43,7 +43,7 @@ fn every_profile_lists_its_tools_as_frozen_and_the_full_one_is_the_default() {
 
 #[test]
 fn the_default_environment_can_be_chosen() {
-    let mut client = Client::open(&["--environment", "debian:12-build"]);
+    let mut client = Client::open(&["--profile", "vm-run", "--environment", "debian:12-build"]);
     let id = client.request("tools/list", json!({}));
     let tool = client.answer(id)["result"]["tools"][0].clone();
     assert!(
@@ -114,7 +114,8 @@ fn a_client_that_asks_and_closes_at_once_gets_its_answers() {
     let mut client = Client::open(&[]);
     let id = client.request("tools/list", json!({}));
     client.close_input();
-    assert_eq!(client.answer(id)["result"]["tools"][0]["name"], "vm_run");
+    let listed = client.answer(id)["result"]["tools"].clone();
+    assert_eq!(listed.as_array().map(Vec::len), Some(27));
     assert!(client.exit_status(Duration::from_secs(1)).unwrap().success());
 }
 

@@ -24,7 +24,14 @@ pub(super) struct Activity {
 
 /// An operation under way: while it lasts, nothing expires.
 #[derive(Debug)]
-pub(super) struct Busy(Rc<Activity>);
+pub(super) struct Busy {
+    activity: Rc<Activity>,
+    since: Instant,
+}
+
+/// An operation that took no longer was done when it began. Its caller may know that it is over before this is: of two
+/// workspaces, the one that was used last must not give way to that.
+const SHORT: Duration = Duration::from_secs(1);
 
 impl Activity {
     /// A workspace that was used just now.
@@ -43,7 +50,10 @@ impl Activity {
     pub(super) fn begin(self: &Rc<Self>) -> Busy {
         self.live.borrow_mut().busy += 1;
         self.touch();
-        Busy(Rc::clone(self))
+        Busy {
+            activity: Rc::clone(self),
+            since: Instant::now(),
+        }
     }
 
     /// Gives it another time to live, from now on.
@@ -89,23 +99,29 @@ impl Activity {
 
     fn touch(&self) {
         self.last.set(Instant::now());
-        let mut live = self.live.borrow_mut();
-        live.last_activity_at = Timestamp::now();
+        self.live.borrow_mut().last_activity_at = Timestamp::now();
+        self.tell();
+    }
+
+    fn tell(&self) {
         // Whoever reads it sees the last time that could be written.
         if !self.is_over.get()
-            && let Err(error) = live.write(&self.dir)
+            && let Err(error) = self.live.borrow().write(&self.dir)
         {
             tracing::warn!(%error, "live.json was not written");
         }
-        drop(live);
         self.changed.notify_waiters();
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.live.borrow_mut().busy -= 1;
-        self.0.touch();
+        self.activity.live.borrow_mut().busy -= 1;
+        if self.since.elapsed() < SHORT {
+            self.activity.tell();
+        } else {
+            self.activity.touch();
+        }
     }
 }
 

@@ -20,7 +20,7 @@ use super::logs::{self, LogsRequest};
 use super::record::{FORMAT, Mover, Record, State, StopReason};
 use super::seed;
 use super::state::starts_by_itself;
-use super::store::{Found, LifeLock, Store};
+use super::store::{Found, LifeLock, Store, stopped};
 use crate::Pyro;
 use crate::admission::Admission;
 use crate::argument::{self, InvalidArgument};
@@ -510,10 +510,10 @@ impl Workspace {
             gone(&live).await;
         }
         // Also for one that stopped by itself: it is not to be started by the next operation.
-        self.store.find(self.id)?;
+        let has_ended = self.store.find(self.id)?.live.is_none();
         self.store.update(self.id, |record| {
-            if record.state == State::Stopped {
-                record.stop_reason = Some(StopReason::Requested);
+            if has_ended && record.state != State::Created {
+                stopped(record, StopReason::Requested);
             }
             Ok(())
         })?;

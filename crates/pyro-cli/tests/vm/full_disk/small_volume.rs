@@ -42,7 +42,8 @@ impl SmallVolume {
     /// Leaves no space on it, whatever is there.
     pub(super) fn fill(&self) {
         let status = rustix::fs::statvfs(&self.0).unwrap();
-        let used = (status.f_blocks - status.f_bfree) * status.f_frsize;
+        // A size of nothing would be no limit (tmpfs(5)).
+        let used = (status.f_blocks - status.f_bfree).max(1) * status.f_frsize;
         // What runs may take some more meanwhile.
         let fits = (0..TRIES).any(|try_| self.resize(used + try_ * STEP));
         assert!(fits, "the volume cannot be made smaller");
@@ -55,8 +56,12 @@ impl SmallVolume {
 
     fn resize(&self, bytes: u64) -> bool {
         let options = format!("remount,size={bytes}");
-        let output = Command::new("mount").args(["-o", &options]).arg(&self.0).output();
-        output.unwrap().status.success()
+        let output = Command::new("mount")
+            .args(["-o", &options])
+            .arg(&self.0)
+            .output()
+            .unwrap();
+        output.status.success()
     }
 }
 

@@ -68,7 +68,8 @@ impl Operation {
         let words = match kind {
             Kind::Exec => {
                 after.file = round.to_string();
-                let write = format!("echo {round} >/root/f; sync");
+                // A shell empties a file before it writes it, and may be ended in between.
+                let write = format!("echo {round} >/root/g && mv /root/g /root/f; sync");
                 to_words(&["exec", "alpha", "--timeout-seconds", "600", "--", &write])
             }
             Kind::Push => {

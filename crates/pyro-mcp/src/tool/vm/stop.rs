@@ -1,8 +1,8 @@
 //! `vm_stop`: a one-shot VM is powered off, and its disk kept.
 
-use super::{described, vm_id, vm_schema};
 use pyro::object::VmState;
 
+use super::{described, vm_id, vm_schema};
 use crate::arguments::Arguments;
 use crate::tool::{Call, Defaults, Definition, Hints, Payload, Tool, Work};
 
