@@ -8,12 +8,14 @@ use crate::runtime::cpio::Archive;
 use crate::runtime::kernel::Kernel;
 use crate::runtime::modules::{Wanted, always};
 
-/// What a host that runs pyro has of its kernel: disks and file systems, KVM, and the devices of Firecracker.
-pub(super) const MODULES: [Wanted; 9] = [
+/// What a host that runs pyro has of its kernel: disks and file systems, KVM, and the devices of Firecracker; and the
+/// driver of the heartbeat.
+pub(super) const MODULES: [Wanted; 10] = [
     always("virtio_pci"),
     always("virtio_blk"),
     always("virtio_console"),
     always("virtio_rng"),
+    always("virtio_balloon"),
     always("erofs"),
     always("ext4"),
     always("overlay"),
