@@ -13,13 +13,14 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::arguments::Arguments;
 use crate::ending::Ending;
 use crate::failure::failure;
 use crate::host_paths::HostPaths;
 use crate::options::ServerOptions;
-use crate::profile::tools_of;
+use crate::profile::{Profile, tools_of};
 use crate::tool::{Answer, Call, Defaults, Definition, Tool};
 use crate::words::Words;
 
@@ -36,6 +37,8 @@ pub struct Server {
     host_paths: HostPaths,
     words: Arc<Words>,
     ended: CancellationToken,
+    /// Has one for each call that is under way.
+    calls: TaskTracker,
 }
 
 /// A tool that this server has.
@@ -74,7 +77,34 @@ impl Server {
             options: Arc::new(options),
             defaults: Arc::new(defaults),
             ended: CancellationToken::new(),
+            calls: TaskTracker::new(),
         }
+    }
+
+    /// The same server with the tools of another profile; both end together.
+    pub(crate) fn narrowed(&self, profile: Profile) -> Self {
+        let mut options = (*self.options).clone();
+        options.profile = profile;
+        Self {
+            host_paths: self.host_paths.clone(),
+            ended: self.ended.clone(),
+            calls: self.calls.clone(),
+            ..Self::new(self.pyro.clone(), options)
+        }
+    }
+
+    /// The same server where clients cannot allow themselves paths of the host by announcing roots: those that are not
+    /// on the host, or not the user's own.
+    pub(crate) fn without_announced_roots(self) -> Self {
+        Self {
+            host_paths: self.host_paths.without_announced(),
+            ..self
+        }
+    }
+
+    /// The tools that it has.
+    pub(crate) fn profile(&self) -> Profile {
+        self.options.profile
     }
 
     /// The tools as clients see them, in the order of their names.
@@ -85,6 +115,12 @@ impl Server {
     /// Fires when the server leaves: every call then ends, and its VM with it.
     pub(crate) fn ended(&self) -> &CancellationToken {
         &self.ended
+    }
+
+    /// Waits until no call is under way.
+    pub(crate) async fn calls_ended(&self) {
+        self.calls.close();
+        self.calls.wait().await;
     }
 
     async fn answer(
@@ -161,6 +197,7 @@ impl ServerHandler for Server {
         let Some(offer) = self.offers.iter().find(|offer| offer.model.name == request.name) else {
             return Err(unknown_tool(&request.name, self.tools()));
         };
+        let _under_way = self.calls.token();
         let result = match self.answer(offer, request.arguments, context).await {
             Ok(answer) => success(answer),
             Err(error) => {

@@ -86,7 +86,7 @@ fn execute(cli: Cli, ui: Ui) -> Result<Exit> {
         Command::Df(df) => df::execute(&df, &pyro()?, ui),
         Command::Prune(prune) => prune::execute(&prune, &pyro()?, ui),
         Command::Doctor(doctor) => doctor::execute(doctor, &pyro()?, ui),
-        Command::Mcp(mcp) => mcp::execute(mcp, &pyro()?),
+        Command::Mcp(mcp) => mcp::execute(mcp, &pyro()?, ui),
     }
 }
 

@@ -18,11 +18,11 @@ fn run(command: &mut Command) -> Output {
     output.unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-fn python(variable: &str) {
+fn python(variable: &str, transport: &str) {
     let output = run(Command::new(required(variable))
         .arg(scripts().join("python_client.py"))
         .arg(required("PYRO_TEST_BIN"))
-        .args(["mcp", "serve", "--profile", "vm-run"]));
+        .args(["mcp", "serve", "--profile", "vm-run", "--transport", transport]));
     let told = succeeded(&output);
     assert!(told.contains("ok: git --version"), "{told}");
 }
@@ -51,12 +51,22 @@ fn succeeded(output: &Output) -> String {
 
 #[test]
 fn the_python_sdk_2_is_served_in_every_mode() {
-    python("PYRO_TEST_PYTHON");
+    python("PYRO_TEST_PYTHON", "stdio");
+}
+
+#[test]
+fn the_python_sdk_2_is_served_over_http_in_every_mode() {
+    python("PYRO_TEST_PYTHON", "http");
 }
 
 #[test]
 fn the_python_sdk_1_is_served() {
-    python("PYRO_TEST_PYTHON_V1");
+    python("PYRO_TEST_PYTHON_V1", "stdio");
+}
+
+#[test]
+fn the_python_sdk_1_is_served_over_http() {
+    python("PYRO_TEST_PYTHON_V1", "http");
 }
 
 /// Runs the Inspector's command line on `pyro mcp serve`.

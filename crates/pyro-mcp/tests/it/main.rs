@@ -20,6 +20,7 @@ mod clients;
 mod ending;
 mod flow;
 mod hostile;
+mod http;
 mod process;
 mod protocol;
 mod run;
