@@ -9,6 +9,7 @@ use pyro_mcp::{
     DEFAULT_LISTEN, HttpOptions, Profile, ServerOptions, Structured, Token, serve_http, serve_stdio,
 };
 
+use crate::complete;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::ui::Ui;
@@ -60,7 +61,7 @@ struct Serve {
     http: Http,
 
     /// Environment where a call names none [default: $PYRO_ENVIRONMENT, else debian:12]
-    #[arg(long, value_name = "ENV")]
+    #[arg(long, value_name = "ENV", add = complete::environments())]
     environment: Option<String>,
 
     /// Results with a structured form: those of tools whose payload is not text, or all
