@@ -21,6 +21,7 @@ use crate::failure::failure;
 use crate::host_paths::HostPaths;
 use crate::options::ServerOptions;
 use crate::profile::{Profile, tools_of};
+use crate::selection::Selection;
 use crate::tool::{Answer, Call, Defaults, Definition, Tool};
 use crate::words::Words;
 
@@ -60,19 +61,23 @@ impl Server {
                 .unwrap_or_else(|| settings.environment.clone()),
             host_memory_mib: pyro.host_memory_mib(),
         };
-        let offers = tools_of(options.profile).map(|tool| {
+        let offers = tools_of(options.profile).filter_map(|tool| {
             let definition = tool.definition(&defaults);
-            let model = definition.to_model(tool.name(), options.structured);
-            Offer {
-                tool,
-                definition,
-                model,
-            }
+            options
+                .selection
+                .has(tool.name(), definition.hints)
+                .then(|| Offer {
+                    tool,
+                    model: definition.to_model(tool.name(), options.structured),
+                    definition,
+                })
         });
+        let offers: Arc<[Offer]> = offers.collect();
+        let names = offers.iter().map(|offer| offer.tool.name()).collect();
         Self {
-            offers: offers.collect(),
+            offers,
             host_paths: HostPaths::new(&options.allow_host_paths),
-            words: Arc::new(Words::new(settings, options.profile)),
+            words: Arc::new(Words::new(settings, names)),
             pyro,
             options: Arc::new(options),
             defaults: Arc::new(defaults),
@@ -123,6 +128,16 @@ impl Server {
         self.calls.wait().await;
     }
 
+    /// What a client is told about the server as a whole: nothing of tools that it does not have.
+    fn instructions(&self) -> String {
+        if self.options.selection == Selection::default() {
+            self.options.profile.instructions(&self.defaults.environment)
+        } else {
+            "pyro runs commands in Linux VMs, apart from this host. This server has only some of its tools."
+                .to_owned()
+        }
+    }
+
     async fn answer(
         &self,
         offer: &Offer,
@@ -160,7 +175,7 @@ impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
             .with_server_info(Implementation::new("pyro", env!("CARGO_PKG_VERSION")))
-            .with_instructions(self.options.profile.instructions(&self.defaults.environment))
+            .with_instructions(self.instructions())
     }
 
     async fn discover(&self, _context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 use pyro::{Pyro, Result};
 use pyro_mcp::{
-    DEFAULT_LISTEN, HttpOptions, Profile, ServerOptions, Structured, Token, serve_http, serve_stdio,
+    DEFAULT_LISTEN, HttpOptions, Profile, Selection, ServerOptions, Structured, Token, serve_http,
+    serve_stdio,
 };
 
 use crate::complete;
@@ -47,6 +48,18 @@ struct Serve {
         value_parser = ["vm-run", "workspace-core", "workspace-full"],
     )]
     profile: String,
+
+    /// Only these tools of the profile, separated by commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    tools: Vec<String>,
+
+    /// Not these tools of the profile, separated by commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    exclude_tools: Vec<String>,
+
+    /// Only tools that change nothing
+    #[arg(long)]
+    read_only: bool,
 
     /// Let clients bring in files of the host from DIR, and bring out files to it; may be repeated. The roots that a
     /// client announces are allowed besides
@@ -94,6 +107,9 @@ struct Http {
 pub(crate) fn execute(mcp: Mcp, pyro: &Pyro, ui: Ui) -> Result<Exit> {
     let McpCommand::Serve(Serve {
         profile,
+        tools,
+        exclude_tools,
+        read_only,
         allow_host_path,
         transport,
         http,
@@ -101,6 +117,7 @@ pub(crate) fn execute(mcp: Mcp, pyro: &Pyro, ui: Ui) -> Result<Exit> {
         structured,
     }) = mcp.command;
     let mut options = ServerOptions::new(profile.parse::<Profile>().map_err(Failure::argument)?);
+    options.selection = Selection::new(options.profile, tools, exclude_tools, read_only)?;
     options.structured = structured.parse::<Structured>().map_err(Failure::argument)?;
     options.environment = environment;
     options.allow_host_paths = allow_host_path

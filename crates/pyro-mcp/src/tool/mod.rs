@@ -156,10 +156,15 @@ pub(crate) enum Hints {
 }
 
 impl Hints {
+    /// Whether the tool changes nothing.
+    pub(crate) fn is_read_only(self) -> bool {
+        self == Self::ReadOnly
+    }
+
     /// All four, for the protocol's defaults for absent ones are the pessimistic ones.
     fn annotations(self, title: &str) -> ToolAnnotations {
         ToolAnnotations::with_title(title)
-            .read_only(self == Self::ReadOnly)
+            .read_only(self.is_read_only())
             .destructive(matches!(self, Self::Destructive | Self::DestructiveOpenWorld))
             .idempotent(matches!(
                 self,
