@@ -21,6 +21,7 @@ use crate::failure::failure;
 use crate::host_paths::HostPaths;
 use crate::options::ServerOptions;
 use crate::profile::{Profile, tools_of};
+use crate::progress::progress;
 use crate::selection::Selection;
 use crate::tool::{Answer, Call, Defaults, Definition, Tool};
 use crate::words::Words;
@@ -146,6 +147,7 @@ impl Server {
     ) -> Result<Answer, Error> {
         let definition = &offer.definition;
         let arguments = Arguments::parse(offer.tool.name(), &definition.parameters, given)?;
+        let (progress, reporter) = progress(&context);
         let call = Call {
             pyro: self.pyro.clone(),
             options: Arc::clone(&self.options),
@@ -156,9 +158,17 @@ impl Server {
                 call: context.ct.clone(),
                 server: self.ended.clone(),
             },
+            progress,
             context,
         };
-        offer.tool.call(&call, arguments).await
+        let work = async move {
+            let answer = offer.tool.call(&call, arguments).await;
+            // The reporter ends with the call's half of it, so no notification follows the result.
+            drop(call);
+            answer
+        };
+        let (answer, ()) = tokio::join!(work, reporter.run());
+        answer
     }
 }
 

@@ -33,6 +33,7 @@ use crate::ending::Ending;
 use crate::host_paths::HostPaths;
 use crate::options::{ServerOptions, Structured};
 use crate::profile::Profile;
+use crate::progress::Progress;
 use crate::schema::{Parameter, input_schema};
 use crate::words::Words;
 
@@ -71,6 +72,8 @@ pub(crate) struct Call {
     pub(crate) host_paths: HostPaths,
     pub(crate) words: Arc<Words>,
     pub(crate) ending: Ending,
+    /// Takes what the client may want to know meanwhile; that it is worked at, it hears in any case.
+    pub(crate) progress: Progress,
     pub(crate) context: RequestContext<RoleServer>,
 }
 
