@@ -2,6 +2,7 @@
 
 mod bounded;
 mod command;
+mod complete;
 mod diffstat;
 mod exit;
 mod failure;

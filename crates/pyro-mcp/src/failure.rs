@@ -144,7 +144,7 @@ mod tests {
     fn failed(error: &Error, is_structured: bool) -> CallToolResult {
         failure(
             error,
-            &Words::new(&Settings::new("/state", "/cache"), Profile::WorkspaceCore),
+            &Words::of_profile(&Settings::new("/state", "/cache"), Profile::WorkspaceCore),
             is_structured,
         )
     }

@@ -1,15 +1,19 @@
 //! The one place that starts commands: a command under way, who hears of it, and its early end.
 
+use std::future::pending;
 use std::pin::pin;
+use std::time::Duration;
 
 use pyro::{Run, RunEvent};
 
 use crate::ending::{Cancelled, Ending};
 
-/// Runs a command to its end, or to the call's if that comes first. `note` hears every event.
+/// Runs a command to its end, or to the call's if that comes first. `note` hears every event. A command of a workspace is
+/// left running after `wait`.
 pub(crate) async fn follow<T: Send + 'static>(
     start: impl FnOnce() -> Run<T>,
     ending: &Ending,
+    wait: Option<Duration>,
     note: impl FnMut(&RunEvent),
     cancelled: Cancelled,
 ) -> pyro::Result<T> {
@@ -19,8 +23,16 @@ pub(crate) async fn follow<T: Send + 'static>(
     let run = start();
     let control = run.control();
     let mut work = pin!(to_its_end(run, note));
+    let leave = async {
+        if let Some(wait) = wait {
+            tokio::time::sleep(wait).await;
+            control.leave();
+        }
+        pending::<()>().await;
+    };
     tokio::select! {
         result = &mut work => return result,
+        () = leave => {}
         () = ending.asked() => control.cancel(),
     }
     tokio::select! {

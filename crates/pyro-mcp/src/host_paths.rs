@@ -21,7 +21,8 @@ const ANNOUNCED_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub(crate) struct HostPaths {
     allowed: Arc<[PathBuf]>,
-    announced: Arc<Mutex<Announced>>,
+    /// Absent where what a client announces does not count.
+    announced: Option<Arc<Mutex<Announced>>>,
 }
 
 /// What the client said last.
@@ -91,15 +92,25 @@ impl HostPaths {
         });
         Self {
             allowed: canonical.collect(),
-            announced: Arc::default(),
+            announced: Some(Arc::default()),
+        }
+    }
+
+    /// The same, where what a client announces does not count.
+    pub(crate) fn without_announced(self) -> Self {
+        Self {
+            announced: None,
+            ..self
         }
     }
 
     /// Asks the client anew before its roots are used again.
     pub(crate) fn forget_announced(&self) {
-        let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
-        announced.changes += 1;
-        announced.roots = None;
+        if let Some(announced) = &self.announced {
+            let mut announced = announced.lock().unwrap_or_else(PoisonError::into_inner);
+            announced.changes += 1;
+            announced.roots = None;
+        }
     }
 
     /// Where a file or directory is that is to be read. Relative paths start at the working directory.
@@ -161,11 +172,15 @@ impl HostPaths {
         let has_roots = context
             .client_capabilities()
             .is_some_and(|capabilities| capabilities.roots.is_some());
-        if is_stateless(context) || !has_roots {
+        let Some(announced) = self
+            .announced
+            .as_ref()
+            .filter(|_| has_roots && !is_stateless(context))
+        else {
             return Vec::new();
-        }
+        };
         let changes = {
-            let announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+            let announced = announced.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(roots) = &announced.roots {
                 return roots.clone();
             }
@@ -174,7 +189,7 @@ impl HostPaths {
         let Some(roots) = ask(context).await else {
             return Vec::new();
         };
-        let mut announced = self.announced.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut announced = announced.lock().unwrap_or_else(PoisonError::into_inner);
         // What was said before the last change is of use for this call alone.
         if announced.changes == changes {
             announced.roots = Some(roots.clone());

@@ -1,6 +1,6 @@
 //! The MCP server of pyro: profiles, tools and how results are rendered.
 //!
-//! [`serve_stdio`] is what `pyro mcp serve` does. A program with a transport of its own makes a [`Server`] and hands it
+//! [`serve_stdio`] is what `pyro mcp serve` does, [`serve_http`] what it does with `--transport http`. A program with a transport of its own makes a [`Server`] and hands it
 //! to [`serve()`], or to rmcp directly. Both eras of the protocol, the handshake revisions from 2024-11-05 to 2025-11-25
 //! and the stateless 2026-07-28, are answered by the same server.
 //!
@@ -11,11 +11,13 @@ mod ending;
 mod failure;
 mod follow;
 mod host_paths;
+mod http;
 mod options;
 mod profile;
 mod progress;
 mod render;
 mod schema;
+mod selection;
 mod serve;
 mod server;
 mod stdio;
@@ -23,7 +25,9 @@ mod tool;
 mod watched;
 mod words;
 
+pub use http::{DEFAULT_LISTEN, HttpOptions, HttpServer, Token, TokenError};
 pub use options::{ServerOptions, Structured};
 pub use profile::Profile;
-pub use serve::{ServeError, serve, serve_stdio};
+pub use selection::{Selection, SelectionError};
+pub use serve::{ServeError, serve, serve_http, serve_stdio};
 pub use server::Server;

@@ -7,6 +7,7 @@ use pyro::IsolationFloor;
 use pyro::argument::InvalidArgument;
 
 use crate::profile::Profile;
+use crate::selection::Selection;
 
 /// What a server is started with.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +15,8 @@ use crate::profile::Profile;
 pub struct ServerOptions {
     /// The tools on offer.
     pub profile: Profile,
+    /// Which of them; all by default.
+    pub selection: Selection,
     /// The environment where a call names none; the settings' default if absent.
     pub environment: Option<String>,
     /// The isolation demanded of every VM; the settings' default if absent.

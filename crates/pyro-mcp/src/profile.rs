@@ -7,8 +7,9 @@ use pyro::argument::InvalidArgument;
 
 use crate::tool::{self, Tool};
 
-/// A fixed set of tools. Chosen when the server starts, never changed while it runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+/// A fixed set of tools. Chosen when the server starts, never changed while it runs. One that is more has all tools of
+/// those that are less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 #[non_exhaustive]
 pub enum Profile {
     /// One-shot runs only: the tool `vm_run`.

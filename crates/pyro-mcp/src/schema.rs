@@ -17,6 +17,8 @@ pub(crate) struct Parameter {
     pub(crate) description: &'static str,
     /// Whether it must be given.
     pub(crate) required: bool,
+    /// Whether clients are shown it.
+    pub(crate) listed: bool,
     /// What values it takes.
     pub(crate) kind: Kind,
 }
@@ -121,6 +123,7 @@ impl Parameter {
             name,
             description,
             required: false,
+            listed: true,
             kind,
         }
     }
@@ -132,12 +135,21 @@ impl Parameter {
             ..self
         }
     }
+
+    /// The same parameter, which is taken and not shown: it has one value only, and a model is charged for what it is shown.
+    pub(crate) fn unlisted(self) -> Self {
+        Self {
+            listed: false,
+            ..self
+        }
+    }
 }
 
 /// The input schema of a tool with these parameters.
 pub(crate) fn input_schema(parameters: &[Parameter]) -> JsonObject {
     let properties: Map<_, _> = parameters
         .iter()
+        .filter(|parameter| parameter.listed)
         .map(|parameter| (parameter.name.to_owned(), property(parameter)))
         .collect();
     let required: Vec<_> = parameters

@@ -1,6 +1,7 @@
 //! The life of a server on a transport, from its first message to its end.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -10,16 +11,17 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::http::{HttpOptions, HttpServer};
 use crate::options::ServerOptions;
 use crate::server::Server;
 use crate::stdio;
 use crate::watched::Watched;
 
 /// How long calls and answers may take once the server leaves; the process must be gone after 1 s.
-const LEAVE_WITHIN: Duration = Duration::from_millis(800);
+pub(crate) const LEAVE_WITHIN: Duration = Duration::from_millis(800);
 
 /// How long the last bytes may take to be written after that.
-const WRITE_WITHIN: Duration = Duration::from_millis(100);
+pub(crate) const WRITE_WITHIN: Duration = Duration::from_millis(100);
 
 /// A server that could not serve.
 #[derive(Debug, thiserror::Error)]
@@ -36,12 +38,20 @@ pub enum ServeError {
         /// Why.
         source: Box<ServerInitializeError>,
     },
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
 }
 
 impl Diagnosis for ServeError {
     fn code(&self) -> ErrorCode {
         match self {
-            Self::Setup { .. } => ErrorCode::HostIo,
+            Self::Setup { .. } | Self::Listen { .. } => ErrorCode::HostIo,
             Self::Handshake { .. } => ErrorCode::InvalidArgument,
         }
     }
@@ -52,6 +62,7 @@ impl Diagnosis for ServeError {
             Self::Handshake { .. } => {
                 Some("this command is started by an MCP client, not by hand".to_owned())
             }
+            Self::Listen { .. } => Some("choose another with `--listen`, or end what uses it".to_owned()),
         }
     }
 }
@@ -64,20 +75,45 @@ impl Diagnosis for ServeError {
 /// [`ServeError`] if the session never began.
 pub async fn serve_stdio(pyro: Pyro, options: ServerOptions) -> Result<(), ServeError> {
     let setup = |source| ServeError::Setup { source };
-    let mut terminate = signal(SignalKind::terminate()).map_err(setup)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(setup)?;
+    let stop = asked_to_leave()?;
     let server = Server::new(pyro, options);
     let (input, output, written) = stdio::take_over(server.ended().clone()).map_err(setup)?;
-    let stop = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
     let served = serve(server, input, output, stop).await;
     // Whoever does not read its answers cannot keep the server.
     let _ = tokio::time::timeout(WRITE_WITHIN, written).await;
     served
+}
+
+/// Serves over HTTP until TERM or INT arrives, and says where once it can be reached.
+///
+/// Returns within 1 s of that; calls still under way are cancelled and their VMs removed.
+///
+/// # Errors
+/// [`ServeError`] if the port or the signals cannot be had.
+pub async fn serve_http(
+    pyro: Pyro,
+    options: ServerOptions,
+    http: HttpOptions,
+    on_listen: impl FnOnce(&str),
+) -> Result<(), ServeError> {
+    let stop = asked_to_leave()?;
+    let server = HttpServer::bind(pyro, options, http).await?;
+    on_listen(&server.url());
+    server.serve(stop).await;
+    Ok(())
+}
+
+/// Is ready when TERM or INT arrives, from now on.
+fn asked_to_leave() -> Result<impl Future<Output = ()>, ServeError> {
+    let setup = |source| ServeError::Setup { source };
+    let mut terminate = signal(SignalKind::terminate()).map_err(setup)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(setup)?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
 }
 
 /// Serves on any pair of streams until the input ends, the output fails or `stop` is ready.

@@ -13,13 +13,16 @@ use rmcp::model::{
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::arguments::Arguments;
 use crate::ending::Ending;
 use crate::failure::failure;
 use crate::host_paths::HostPaths;
 use crate::options::ServerOptions;
-use crate::profile::tools_of;
+use crate::profile::{Profile, tools_of};
+use crate::progress::progress;
+use crate::selection::Selection;
 use crate::tool::{Answer, Call, Defaults, Definition, Tool};
 use crate::words::Words;
 
@@ -36,6 +39,8 @@ pub struct Server {
     host_paths: HostPaths,
     words: Arc<Words>,
     ended: CancellationToken,
+    /// Has one for each call that is under way.
+    calls: TaskTracker,
 }
 
 /// A tool that this server has.
@@ -57,24 +62,55 @@ impl Server {
                 .unwrap_or_else(|| settings.environment.clone()),
             host_memory_mib: pyro.host_memory_mib(),
         };
-        let offers = tools_of(options.profile).map(|tool| {
+        let offers = tools_of(options.profile).filter_map(|tool| {
             let definition = tool.definition(&defaults);
-            let model = definition.to_model(tool.name(), options.structured);
-            Offer {
-                tool,
-                definition,
-                model,
-            }
+            options
+                .selection
+                .has(tool.name(), definition.hints)
+                .then(|| Offer {
+                    tool,
+                    model: definition.to_model(tool.name(), options.structured),
+                    definition,
+                })
         });
+        let offers: Arc<[Offer]> = offers.collect();
+        let names = offers.iter().map(|offer| offer.tool.name()).collect();
         Self {
-            offers: offers.collect(),
+            offers,
             host_paths: HostPaths::new(&options.allow_host_paths),
-            words: Arc::new(Words::new(settings, options.profile)),
+            words: Arc::new(Words::new(settings, names)),
             pyro,
             options: Arc::new(options),
             defaults: Arc::new(defaults),
             ended: CancellationToken::new(),
+            calls: TaskTracker::new(),
         }
+    }
+
+    /// The same server with the tools of another profile; both end together.
+    pub(crate) fn narrowed(&self, profile: Profile) -> Self {
+        let mut options = (*self.options).clone();
+        options.profile = profile;
+        Self {
+            host_paths: self.host_paths.clone(),
+            ended: self.ended.clone(),
+            calls: self.calls.clone(),
+            ..Self::new(self.pyro.clone(), options)
+        }
+    }
+
+    /// The same server where clients cannot allow themselves paths of the host by announcing roots: those that are not
+    /// on the host, or not the user's own.
+    pub(crate) fn without_announced_roots(self) -> Self {
+        Self {
+            host_paths: self.host_paths.without_announced(),
+            ..self
+        }
+    }
+
+    /// The tools that it has.
+    pub(crate) fn profile(&self) -> Profile {
+        self.options.profile
     }
 
     /// The tools as clients see them, in the order of their names.
@@ -87,6 +123,22 @@ impl Server {
         &self.ended
     }
 
+    /// Waits until no call is under way.
+    pub(crate) async fn calls_ended(&self) {
+        self.calls.close();
+        self.calls.wait().await;
+    }
+
+    /// What a client is told about the server as a whole: nothing of tools that it does not have.
+    fn instructions(&self) -> String {
+        if self.options.selection == Selection::default() {
+            self.options.profile.instructions(&self.defaults.environment)
+        } else {
+            "pyro runs commands in Linux VMs, apart from this host. This server has only some of its tools."
+                .to_owned()
+        }
+    }
+
     async fn answer(
         &self,
         offer: &Offer,
@@ -95,6 +147,7 @@ impl Server {
     ) -> Result<Answer, Error> {
         let definition = &offer.definition;
         let arguments = Arguments::parse(offer.tool.name(), &definition.parameters, given)?;
+        let (progress, reporter) = progress(&context);
         let call = Call {
             pyro: self.pyro.clone(),
             options: Arc::clone(&self.options),
@@ -105,9 +158,17 @@ impl Server {
                 call: context.ct.clone(),
                 server: self.ended.clone(),
             },
+            progress,
             context,
         };
-        offer.tool.call(&call, arguments).await
+        let work = async move {
+            let answer = offer.tool.call(&call, arguments).await;
+            // The reporter ends with the call's half of it, so no notification follows the result.
+            drop(call);
+            answer
+        };
+        let (answer, ()) = tokio::join!(work, reporter.run());
+        answer
     }
 }
 
@@ -124,7 +185,7 @@ impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
             .with_server_info(Implementation::new("pyro", env!("CARGO_PKG_VERSION")))
-            .with_instructions(self.options.profile.instructions(&self.defaults.environment))
+            .with_instructions(self.instructions())
     }
 
     async fn discover(&self, _context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
@@ -161,6 +222,7 @@ impl ServerHandler for Server {
         let Some(offer) = self.offers.iter().find(|offer| offer.model.name == request.name) else {
             return Err(unknown_tool(&request.name, self.tools()));
         };
+        let _under_way = self.calls.token();
         let result = match self.answer(offer, request.arguments, context).await {
             Ok(answer) => success(answer),
             Err(error) => {

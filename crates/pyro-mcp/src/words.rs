@@ -4,8 +4,8 @@ use std::path::Path;
 
 use pyro::Settings;
 
+#[cfg(test)]
 use crate::profile::{Profile, tools_of};
-use crate::tool::Tool;
 
 /// Flags of the command line, each with the parameter that is the same.
 const FLAGS: [(&str, &str); 8] = [
@@ -48,8 +48,8 @@ pub(crate) struct Words {
 }
 
 impl Words {
-    /// The words of a server with these settings and the tools of this profile.
-    pub(crate) fn new(settings: &Settings, profile: Profile) -> Self {
+    /// The words of a server with these settings and tools.
+    pub(crate) fn new(settings: &Settings, tools: Vec<&'static str>) -> Self {
         let place = |path: &Path, name| Some((path.to_str()?.to_owned(), name));
         let mut places: Vec<_> = [
             place(&settings.home, "$PYRO_HOME"),
@@ -60,8 +60,12 @@ impl Words {
         .filter(|(path, _)| path.len() > 1)
         .collect();
         places.sort_by_key(|(path, _)| std::cmp::Reverse(path.len()));
-        let tools = tools_of(profile).map(Tool::name).collect();
         Self { places, tools }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn of_profile(settings: &Settings, profile: Profile) -> Self {
+        Self::new(settings, tools_of(profile).map(|tool| tool.name()).collect())
     }
 
     /// Hides where pyro keeps its things.
@@ -132,7 +136,7 @@ mod tests {
     use super::*;
 
     fn words(profile: Profile) -> Words {
-        Words::new(&Settings::new("/home/u/state", "/home/u/state/cache"), profile)
+        Words::of_profile(&Settings::new("/home/u/state", "/home/u/state/cache"), profile)
     }
 
     #[test]

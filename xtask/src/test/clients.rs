@@ -12,8 +12,17 @@ use crate::{Context, say};
 const PYTHON_PACKAGES: [&str; 1] = ["mcp==2.3.0"];
 /// The same from before the stateless revision, which most programs still use.
 const PYTHON_V1_PACKAGES: [&str; 1] = ["mcp==1.30.0"];
-/// The reference client in TypeScript, and a Node that is new enough for it.
-const NODE_PACKAGES: [&str; 2] = ["@modelcontextprotocol/inspector@2.12.0", "node@22"];
+/// A Node that is new enough for what follows.
+const NODE: &str = "node@22";
+/// The client that shows a person or a script what a server has.
+const INSPECTOR_PACKAGES: [&str; 2] = ["@modelcontextprotocol/inspector@2.12.0", NODE];
+/// The reference clients in TypeScript of both generations, and the conformance suite.
+const NODE_PACKAGES: [&str; 4] = [
+    "@modelcontextprotocol/sdk@1.32.2",
+    "@modelcontextprotocol/client@2.4.0",
+    "@modelcontextprotocol/conformance@0.2.0-alpha.12",
+    NODE,
+];
 
 /// Where the clients are.
 #[derive(Debug)]
@@ -24,6 +33,8 @@ pub(crate) struct Clients {
     pub(crate) python_v1: PathBuf,
     /// A directory whose `node_modules/.bin` has `mcp-inspector` and `node`.
     pub(crate) inspector: PathBuf,
+    /// A directory whose `node_modules` has the clients in TypeScript, the conformance suite and `.bin/node`.
+    pub(crate) node: PathBuf,
 }
 
 /// Installs them into the build cache, once for each set of versions.
@@ -31,16 +42,23 @@ pub(crate) fn prepare(context: &Context) -> Result<Clients> {
     let _lock = context.layout.lock_cache()?;
     let python = install_python(context, "python MCP client", &PYTHON_PACKAGES)?;
     let python_v1 = install_python(context, "python MCP client v1", &PYTHON_V1_PACKAGES)?;
-    let inspector = once(context, "MCP inspector", &NODE_PACKAGES, |dir| {
-        let mut npm = Command::new("npm");
-        npm.args(["install", "--no-audit", "--no-fund", "--prefix"])
-            .arg(dir);
-        context.run("install MCP inspector", npm.args(NODE_PACKAGES).current_dir(dir))
-    })?;
+    let inspector = install_node(context, "MCP inspector", &INSPECTOR_PACKAGES)?;
+    let node = install_node(context, "TypeScript MCP clients", &NODE_PACKAGES)?;
     Ok(Clients {
         python,
         python_v1,
         inspector,
+        node,
+    })
+}
+
+/// A directory whose `node_modules` has these packages.
+fn install_node(context: &Context, name: &str, packages: &[&str]) -> Result<PathBuf> {
+    once(context, name, packages, |dir| {
+        let mut npm = Command::new("npm");
+        npm.args(["install", "--no-audit", "--no-fund", "--prefix"])
+            .arg(dir);
+        context.run(&format!("install {name}"), npm.args(packages).current_dir(dir))
     })
 }
 

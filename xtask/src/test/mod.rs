@@ -165,6 +165,7 @@ fn test_command(context: &Context, clients: &Clients, words: &[&str]) -> Command
         .env("PYRO_TEST_PYTHON", &clients.python)
         .env("PYRO_TEST_PYTHON_V1", &clients.python_v1)
         .env("PYRO_TEST_INSPECTOR_DIR", &clients.inspector)
+        .env("PYRO_TEST_NODE_DIR", &clients.node)
         .env("PYRO_TEST_CACHE", environments::of_tests(context))
         .env("PYRO_TEST_TIER", TIER);
     cargo

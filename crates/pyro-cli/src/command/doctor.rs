@@ -4,6 +4,7 @@ use clap::Args;
 use pyro::object::{DoctorReport, Status};
 use pyro::{DoctorRequest, Pyro, Result};
 
+use crate::complete;
 use crate::exit::Exit;
 use crate::format;
 use crate::table::one_line;
@@ -21,7 +22,7 @@ pub(crate) struct Doctor {
     platform: String,
 
     /// Environment to verify in full
-    #[arg(long, value_name = "ENV")]
+    #[arg(long, value_name = "ENV", add = complete::environments())]
     environment: Option<String>,
 }
 

@@ -1,14 +1,23 @@
 //! `pyro mcp`: the MCP server.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use pyro::{Pyro, Result};
-use pyro_mcp::{Profile, ServerOptions, Structured, serve_stdio};
+use pyro_mcp::{
+    DEFAULT_LISTEN, HttpOptions, Profile, Selection, ServerOptions, Structured, Token, serve_http,
+    serve_stdio,
+};
 
+use crate::complete;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::ui::Ui;
 use crate::{host_path, wait};
+
+/// The token of HTTP servers, in the state directory.
+const TOKEN_FILE: &str = "mcp-token";
 
 /// Serve the tools of pyro over MCP
 #[derive(Debug, Args)]
@@ -28,7 +37,7 @@ enum McpCommand {
     Serve(Serve),
 }
 
-/// Speak MCP on standard input and output, until the input ends
+/// Speak MCP on standard input and output until the input ends, or over HTTP
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pyro mcp serve --profile workspace-core --allow-host-path ~/project")]
 struct Serve {
@@ -40,17 +49,32 @@ struct Serve {
     )]
     profile: String,
 
+    /// Only these tools of the profile, separated by commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    tools: Vec<String>,
+
+    /// Not these tools of the profile, separated by commas
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    exclude_tools: Vec<String>,
+
+    /// Only tools that change nothing
+    #[arg(long)]
+    read_only: bool,
+
     /// Let clients bring in files of the host from DIR, and bring out files to it; may be repeated. The roots that a
     /// client announces are allowed besides
     #[arg(long, value_name = "DIR")]
     allow_host_path: Vec<PathBuf>,
 
-    /// How the client is reached
-    #[arg(long, default_value = "stdio", value_parser = ["stdio"])]
+    /// How the client is reached: on standard input and output, or over Streamable HTTP at /mcp
+    #[arg(long, default_value = "stdio", value_parser = ["stdio", "http"])]
     transport: String,
 
+    #[command(flatten)]
+    http: Http,
+
     /// Environment where a call names none [default: $PYRO_ENVIRONMENT, else debian:12]
-    #[arg(long, value_name = "ENV")]
+    #[arg(long, value_name = "ENV", add = complete::environments())]
     environment: Option<String>,
 
     /// Results with a structured form: those of tools whose payload is not text, or all
@@ -58,24 +82,154 @@ struct Serve {
     structured: String,
 }
 
-/// Serves until the client leaves.
-pub(crate) fn execute(mcp: Mcp, pyro: &Pyro) -> Result<Exit> {
+/// For `--transport http` alone.
+#[derive(Debug, Args)]
+struct Http {
+    /// Address and port of HTTP [default: 127.0.0.1:8787]. Any but a loopback address needs `--auth-token-file`
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+
+    /// File with the token that HTTP clients send as `Authorization: Bearer TOKEN` [default: $PYRO_HOME/mcp-token, made if
+    /// it is not there]
+    #[arg(long, value_name = "FILE")]
+    auth_token_file: Option<PathBuf>,
+
+    /// Serve HTTP requests for this host name too, besides those of loopback; may be repeated
+    #[arg(long, value_name = "NAME")]
+    allowed_host: Vec<String>,
+
+    /// Serve web pages of this origin too, besides those of loopback, as https://example.com:443; may be repeated
+    #[arg(long, value_name = "ORIGIN")]
+    allowed_origin: Vec<String>,
+}
+
+/// Serves until the client leaves, or over HTTP until it is ended.
+pub(crate) fn execute(mcp: Mcp, pyro: &Pyro, ui: Ui) -> Result<Exit> {
     let McpCommand::Serve(Serve {
         profile,
+        tools,
+        exclude_tools,
+        read_only,
         allow_host_path,
-        transport: _stdio,
+        transport,
+        http,
         environment,
         structured,
     }) = mcp.command;
     let mut options = ServerOptions::new(profile.parse::<Profile>().map_err(Failure::argument)?);
+    options.selection = Selection::new(options.profile, tools, exclude_tools, read_only)?;
     options.structured = structured.parse::<Structured>().map_err(Failure::argument)?;
     options.environment = environment;
     options.allow_host_paths = allow_host_path
         .iter()
         .map(|path| directory(path))
         .collect::<Result<_>>()?;
-    wait::block_on(async { Ok(serve_stdio(pyro.clone(), options).await?) })?;
+    let pyro = pyro.clone();
+    if transport == "http" {
+        let token_file = http.token_file(&pyro)?;
+        let http = http.options(&token_file)?;
+        let listening = |url: &str| {
+            ui.summary(&format!(
+                "listening on {url}, for clients with the token in {}",
+                token_file.path().display()
+            ));
+        };
+        wait::block_on(async { Ok(serve_http(pyro, options, http, listening).await?) })?;
+    } else {
+        http.refuse()?;
+        wait::block_on(async { Ok(serve_stdio(pyro, options).await?) })?;
+    }
     Ok(Exit::Done)
+}
+
+/// Where the token of HTTP is.
+enum TokenFile {
+    /// Named by the user.
+    Given(PathBuf),
+    /// pyro's own, made where it is not there.
+    Own(PathBuf),
+}
+
+impl TokenFile {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Given(path) | Self::Own(path) => path,
+        }
+    }
+
+    fn read(&self) -> Result<Token> {
+        Ok(match self {
+            Self::Given(path) => Token::read(path)?,
+            Self::Own(path) => Token::read_or_make(path)?,
+        })
+    }
+}
+
+impl Http {
+    /// Where the token is.
+    ///
+    /// # Errors
+    /// An address that others reach too needs one that the user chose.
+    fn token_file(&self, pyro: &Pyro) -> Result<TokenFile> {
+        match &self.auth_token_file {
+            Some(path) => Ok(TokenFile::Given(host_path::expand(path))),
+            None if self.address()?.ip().is_loopback() => {
+                Ok(TokenFile::Own(pyro.settings().home.join(TOKEN_FILE)))
+            }
+            None => Err(Failure::invalid(
+                format!(
+                    "`--listen` cannot be `{}` without `--auth-token-file`",
+                    self.listen()
+                ),
+                "other hosts reach it: name a file with a token, or listen on 127.0.0.1",
+            )
+            .into()),
+        }
+    }
+
+    fn options(self, token_file: &TokenFile) -> Result<HttpOptions> {
+        let mut options = HttpOptions::new(self.address()?, token_file.read()?);
+        options.allowed_hosts = self.allowed_host;
+        options.allowed_origins = self.allowed_origin;
+        Ok(options)
+    }
+
+    fn listen(&self) -> &str {
+        self.listen.as_deref().unwrap_or(DEFAULT_LISTEN)
+    }
+
+    fn address(&self) -> Result<SocketAddr> {
+        let given = self.listen();
+        let number = given
+            .strip_prefix("localhost:")
+            .map(|port| format!("127.0.0.1:{port}"));
+        number.as_deref().unwrap_or(given).parse().map_err(|_| {
+            let message = format!("`--listen` cannot be `{given}`");
+            Failure::invalid(
+                message,
+                "write an address and a port, as 127.0.0.1:8787 or [::1]:8787",
+            )
+            .into()
+        })
+    }
+
+    /// Refuses what has no meaning on standard input and output.
+    fn refuse(&self) -> Result<()> {
+        let given = [
+            ("--listen", self.listen.is_some()),
+            ("--auth-token-file", self.auth_token_file.is_some()),
+            ("--allowed-host", !self.allowed_host.is_empty()),
+            ("--allowed-origin", !self.allowed_origin.is_empty()),
+        ];
+        match given.iter().find(|(_, is_given)| *is_given) {
+            Some((option, _)) => Err(Failure::invalid(
+                format!("`{option}` has no meaning on standard input and output"),
+                "add `--transport http`",
+            )
+            .into()),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A directory of the host that is there: a root that is not would allow nothing, without a word.

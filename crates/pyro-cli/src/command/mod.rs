@@ -1,8 +1,10 @@
 //! The commands: one file each, with its arguments, whose comments are the help, and then what it does.
 
+mod completions;
 mod df;
 mod doctor;
 mod env;
+mod man;
 mod mcp;
 mod prepare;
 mod prune;
@@ -13,9 +15,10 @@ mod workspace;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use pyro::Result;
 
+use crate::complete;
 use crate::exit::Exit;
 use crate::logging;
 use crate::option::GlobalOptions;
@@ -50,11 +53,16 @@ enum Command {
     Prune(prune::Prune),
     Doctor(doctor::Doctor),
     Mcp(mcp::Mcp),
+    Completions(completions::Completions),
+    Man(man::Man),
     Supervise(supervise::Supervise),
 }
 
 /// Does what the words of the command line ask for.
 pub(crate) fn main(words: &[OsString]) -> ExitCode {
+    if complete::answer(words, Cli::command) {
+        return ExitCode::SUCCESS;
+    }
     let raw = RawArguments::new(words);
     let early = raw.ui();
     panic::install(early);
@@ -86,14 +94,14 @@ fn execute(cli: Cli, ui: Ui) -> Result<Exit> {
         Command::Df(df) => df::execute(&df, &pyro()?, ui),
         Command::Prune(prune) => prune::execute(&prune, &pyro()?, ui),
         Command::Doctor(doctor) => doctor::execute(doctor, &pyro()?, ui),
-        Command::Mcp(mcp) => mcp::execute(mcp, &pyro()?),
+        Command::Mcp(mcp) => mcp::execute(mcp, &pyro()?, ui),
+        Command::Completions(completions) => completions::execute(&completions, ui),
+        Command::Man(man) => man::execute(&man, Cli::command(), ui),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     fn every(command: &clap::Command, check: &impl Fn(&clap::Command)) {

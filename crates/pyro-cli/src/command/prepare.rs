@@ -5,6 +5,7 @@ use pyro::object::{PrepareReport, Status};
 use pyro::{PrepareRequest, Pyro, Result};
 use serde_json::Value;
 
+use crate::complete;
 use crate::exit::Exit;
 use crate::format;
 use crate::option::TierOptions;
@@ -20,7 +21,7 @@ use crate::wait;
 #[command(after_help = "Examples:\n  pyro prepare\n  pyro prepare debian:12-build --force")]
 pub(crate) struct Prepare {
     /// Environment to prepare [default: $PYRO_ENVIRONMENT, else debian:12]
-    #[arg(value_name = "ENV")]
+    #[arg(value_name = "ENV", add = complete::environments())]
     environment: Option<String>,
 
     /// Prove it again

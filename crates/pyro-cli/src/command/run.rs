@@ -8,6 +8,7 @@ use pyro::argument::{self, DEFAULT_VM_TTL};
 use pyro::object::VmExec;
 use pyro::{Command, ErrorCode, Pyro, Result, RunRequest};
 
+use crate::complete;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::format::{self, End};
@@ -27,7 +28,7 @@ use crate::{follow, wait};
 )]
 pub(crate) struct Run {
     /// Environment to start from [default: $PYRO_ENVIRONMENT, else debian:12]
-    #[arg(value_name = "ENV")]
+    #[arg(value_name = "ENV", add = complete::environments())]
     environment: Option<String>,
 
     /// Command to run, after `--`

@@ -39,6 +39,8 @@ const COMMANDS: &[&str] = &[
     "doctor",
     "mcp",
     "mcp serve",
+    "completions",
+    "man",
 ];
 
 #[test]

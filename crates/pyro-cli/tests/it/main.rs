@@ -1,5 +1,6 @@
 //! The built `pyro`, run as users run it but with nothing of their environment.
 
+mod complete;
 mod content;
 mod harness;
 mod help;

@@ -14,6 +14,7 @@
 
 mod cgroup;
 mod command;
+mod complete;
 mod confine;
 mod content;
 mod crowd;

@@ -200,6 +200,7 @@ fn ending(execution: &Execution<'_>) -> String {
         }
         ExecOutcome::NotStarted => format!("not started, {code}"),
         ExecOutcome::TimedOut => format!("timed out after {time}, {code}"),
+        ExecOutcome::Running => format!("still running after {time}"),
         ExecOutcome::Cancelled => format!("cancelled after {time}, {code}"),
         other => format!("{} after {time}, {code}", name(&other)),
     };
@@ -255,6 +256,13 @@ fn notes(execution: &Execution<'_>) -> String {
         if left_running > 0 {
             let _ = writeln!(notes, "note: processes left running: {left_running}");
         }
+    }
+    if let (ExecOutcome::Running, Place::Workspace { sequence, .. }) = (execution.outcome, &execution.place) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            notes,
+            "hint: it goes on; wait for it by workspace_logs sequence={sequence} wait_seconds=25, do not run it again"
+        );
     }
     if execution.outcome == ExecOutcome::TimedOut {
         notes.push_str("hint: raise timeout_seconds; only what was printed until then is known\n");

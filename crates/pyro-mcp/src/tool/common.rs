@@ -59,6 +59,11 @@ pub(super) fn timeout_seconds(default: Duration) -> Parameter {
     )
 }
 
+/// The time that a call may take before it leaves its command running.
+pub(super) fn wait_seconds(description: &'static str, least: u64, default: u64) -> Parameter {
+    Parameter::integer("wait_seconds", description, least..=3600, default)
+}
+
 /// The time that a VM may be idle.
 pub(super) fn ttl_seconds(default: Duration) -> Parameter {
     Parameter::integer("ttl_seconds", "Idle limit", TTL_SECONDS, default.as_secs())
@@ -111,6 +116,11 @@ impl Diagnosis for NoSnapshot {
     fn details(&self) -> Option<Map<String, Value>> {
         Some([("kind".to_owned(), "snapshot".into())].into_iter().collect())
     }
+}
+
+/// The state that is meant. There is one only until there are snapshots.
+pub(super) fn baseline(name: &'static str) -> Parameter {
+    Parameter::verbatim_or(name, "State", BASELINE).unlisted()
 }
 
 /// Refuses any state but the one that a workspace began with: there are no others yet.

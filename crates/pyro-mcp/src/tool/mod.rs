@@ -33,6 +33,7 @@ use crate::ending::Ending;
 use crate::host_paths::HostPaths;
 use crate::options::{ServerOptions, Structured};
 use crate::profile::Profile;
+use crate::progress::Progress;
 use crate::schema::{Parameter, input_schema};
 use crate::words::Words;
 
@@ -71,6 +72,8 @@ pub(crate) struct Call {
     pub(crate) host_paths: HostPaths,
     pub(crate) words: Arc<Words>,
     pub(crate) ending: Ending,
+    /// Takes what the client may want to know meanwhile; that it is worked at, it hears in any case.
+    pub(crate) progress: Progress,
     pub(crate) context: RequestContext<RoleServer>,
 }
 
@@ -156,10 +159,15 @@ pub(crate) enum Hints {
 }
 
 impl Hints {
+    /// Whether the tool changes nothing.
+    pub(crate) fn is_read_only(self) -> bool {
+        self == Self::ReadOnly
+    }
+
     /// All four, for the protocol's defaults for absent ones are the pessimistic ones.
     fn annotations(self, title: &str) -> ToolAnnotations {
         ToolAnnotations::with_title(title)
-            .read_only(self == Self::ReadOnly)
+            .read_only(self.is_read_only())
             .destructive(matches!(self, Self::Destructive | Self::DestructiveOpenWorld))
             .idempotent(matches!(
                 self,

@@ -1,14 +1,13 @@
 //! The command of a VM that ends with it, and what came of it.
 
-use pyro::Run;
 use pyro::object::VmExec;
+use pyro::{Run, RunEvent};
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Call, object};
 use crate::ending::Cancelled;
 use crate::follow::follow;
-use crate::progress::progress;
 use crate::render::{Execution, shorten, write_execution};
 
 /// When the VM of a command was made.
@@ -31,13 +30,8 @@ pub(super) async fn answer(
         Made::WithIt => Cancelled::Run,
         Made::Before => Cancelled::VmExec,
     };
-    let (progress, reporter) = progress(&call.context);
-    // The reporter ends once the run has dropped its half, so no notification follows the result.
-    let (result, ()) = tokio::join!(
-        follow(start, &call.ending, move |event| progress.note(event), cancelled),
-        reporter.run()
-    );
-    let mut exec = result?;
+    let note = |event: &RunEvent| call.progress.note(event);
+    let mut exec = follow(start, &call.ending, None, note, cancelled).await?;
     let shown = match made {
         Made::WithIt => Execution::from(&exec),
         Made::Before => Execution::of_created_vm(&exec),

@@ -1,4 +1,5 @@
-"""What the checks with the official Python client share: sessions with either generation of the SDK, and their tally."""
+"""What the checks with the official Python client share: sessions with either generation of the SDK, on standard input and
+output or over HTTP, and their tally."""
 
 import asyncio
 import contextlib
@@ -65,18 +66,57 @@ class Session:
 
 
 @contextlib.asynccontextmanager
-async def connect(command, mode):
-    # The SDK hands on only a few variables of its own choice unless told otherwise.
-    parameters = StdioServerParameters(command=command[0], args=command[1:], env=dict(os.environ))
-    if IS_V1:
-        from mcp import ClientSession
+async def serve_http(command):
+    """Starts a server that takes a free port, and says where it is and what it wants to be shown."""
+    pipe = asyncio.subprocess.PIPE
+    server = await asyncio.create_subprocess_exec(*command, "--listen", "127.0.0.1:0", stderr=pipe)
+    try:
+        said = (await asyncio.wait_for(server.stderr.readline(), CALL_SECONDS)).decode()
+        # Listening on URL, for clients with the token in FILE.
+        url = said.split("listening on ")[1].split(",")[0]
+        with open(said.split("the token in ")[1].strip(), encoding="ascii") as token:
+            yield url, {"Authorization": f"Bearer {token.read().strip()}"}
+    finally:
+        server.terminate()
+        check(await asyncio.wait_for(server.wait(), 3) == 0, "the server leaves when it is told to")
 
-        async with stdio_client(parameters) as (reader, writer):
-            async with ClientSession(reader, writer) as session:
+
+@contextlib.asynccontextmanager
+async def transport(command):
+    """The streams of a new server, as the client of this generation wants them."""
+    if "http" in command:
+        async with serve_http(command) as (url, headers):
+            if IS_V1:
+                from mcp.client.streamable_http import streamablehttp_client
+
+                async with streamablehttp_client(url, headers=headers) as (reader, writer, _):
+                    yield reader, writer
+            else:
+                from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
+
+                async with create_mcp_http_client(headers=headers) as client:
+                    yield streamable_http_client(url, http_client=client)
+    else:
+        # The SDK hands on only a few variables of its own choice unless told otherwise.
+        parameters = StdioServerParameters(command=command[0], args=command[1:], env=dict(os.environ))
+        if IS_V1:
+            async with stdio_client(parameters) as streams:
+                yield streams
+        else:
+            yield stdio_client(parameters)
+
+
+@contextlib.asynccontextmanager
+async def connect(command, mode):
+    async with transport(command) as streams:
+        if IS_V1:
+            from mcp import ClientSession
+
+            async with ClientSession(*streams) as session:
                 opened = await session.initialize()
                 yield Session(session, opened.instructions)
-    else:
-        from mcp import Client
+        else:
+            from mcp import Client
 
-        async with Client(stdio_client(parameters), mode=mode) as client:
-            yield Session(client, client.instructions)
+            async with Client(streams, mode=mode) as client:
+                yield Session(client, client.instructions)

@@ -1,4 +1,4 @@
-//! Clients that others wrote: the official Python SDK and the MCP Inspector.
+//! Clients that others wrote: the official SDKs in Python and TypeScript, the MCP Inspector, and the conformance suite.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -18,11 +18,11 @@ fn run(command: &mut Command) -> Output {
     output.unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
-fn python(variable: &str) {
+fn python(variable: &str, transport: &str) {
     let output = run(Command::new(required(variable))
         .arg(scripts().join("python_client.py"))
         .arg(required("PYRO_TEST_BIN"))
-        .args(["mcp", "serve", "--profile", "vm-run"]));
+        .args(["mcp", "serve", "--profile", "vm-run", "--transport", transport]));
     let told = succeeded(&output);
     assert!(told.contains("ok: git --version"), "{told}");
 }
@@ -51,12 +51,45 @@ fn succeeded(output: &Output) -> String {
 
 #[test]
 fn the_python_sdk_2_is_served_in_every_mode() {
-    python("PYRO_TEST_PYTHON");
+    python("PYRO_TEST_PYTHON", "stdio");
+}
+
+#[test]
+fn the_python_sdk_2_is_served_over_http_in_every_mode() {
+    python("PYRO_TEST_PYTHON", "http");
 }
 
 #[test]
 fn the_python_sdk_1_is_served() {
-    python("PYRO_TEST_PYTHON_V1");
+    python("PYRO_TEST_PYTHON_V1", "stdio");
+}
+
+#[test]
+fn the_python_sdk_1_is_served_over_http() {
+    python("PYRO_TEST_PYTHON_V1", "http");
+}
+
+/// Runs a script in the Node that came with the packages it needs.
+fn node(script: &str, profile: &str) -> String {
+    let packages = required("PYRO_TEST_NODE_DIR");
+    let output = run(Command::new(packages.join("node_modules/.bin/node"))
+        .arg(scripts().join(script))
+        .arg(&packages)
+        .arg(required("PYRO_TEST_BIN"))
+        .args(["mcp", "serve", "--profile", profile]));
+    succeeded(&output)
+}
+
+#[test]
+fn the_typescript_sdks_are_served_on_pipes_and_over_http_in_both_eras() {
+    let told = node("typescript_client.mjs", "vm-run");
+    assert_eq!(told.matches("ok: git --version").count(), 6, "{told}");
+}
+
+#[test]
+fn the_conformance_suite_finds_only_what_is_expected() {
+    let told = node("conformance.mjs", "workspace-core");
+    assert_eq!(told.matches(": all pass but ").count(), 12, "{told}");
 }
 
 /// Runs the Inspector's command line on `pyro mcp serve`.

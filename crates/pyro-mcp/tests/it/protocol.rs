@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::client::{Client, text};
+use crate::client::{Client, server, text};
 
 #[test]
 fn every_profile_lists_its_tools_as_frozen_and_the_full_one_is_the_default() {
@@ -38,6 +38,67 @@ fn every_profile_lists_its_tools_as_frozen_and_the_full_one_is_the_default() {
             }
         }
         assert_eq!(listed, frozen, "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_profile_can_be_narrowed_and_says_nothing_of_what_is_left_out() {
+    let mut client = Client::start(&[
+        "--profile",
+        "workspace-core",
+        "--tools",
+        "workspace_list,workspace_status,workspace_exec",
+        "--exclude-tools",
+        "workspace_status",
+        "--read-only",
+    ]);
+    let params = json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": {"name": "t", "version": "0"}});
+    let id = client.request("initialize", params);
+    let instructions = client.answer(id)["result"]["instructions"].clone();
+    assert!(
+        !instructions.as_str().unwrap().contains("workspace_"),
+        "{instructions}"
+    );
+    client.notify("notifications/initialized", json!({}));
+    let id = client.request("tools/list", json!({}));
+    let listed = client.answer(id)["result"]["tools"].clone();
+    let names: Vec<_> = listed
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|tool| &tool["name"])
+        .collect();
+    assert_eq!(names, ["workspace_list"]);
+    let id = client.request("tools/call", json!({"name": "workspace_exec", "arguments": {}}));
+    let error = client.answer(id)["error"].clone();
+    assert_eq!(error["code"], -32602, "{error}");
+    assert!(
+        error["message"]
+            .as_str()
+            .unwrap()
+            .ends_with("known: workspace_list"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_tool_that_the_profile_does_not_have_is_refused_at_the_start() {
+    let home = tempfile::tempdir().unwrap();
+    for (arguments, expected) in [
+        (
+            ["--tools", "workspace_lisst"],
+            "hint: did you mean `workspace_list`?",
+        ),
+        (
+            ["--exclude-tools", "snapshot_create"],
+            "workspace-core has no tool `snapshot_create`",
+        ),
+    ] {
+        let core = [&["--profile", "workspace-core"][..], &arguments].concat();
+        let output = server(&core, home.path()).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(told.contains(expected), "{told}");
+        assert_eq!(output.status.code(), Some(2), "{told}");
     }
 }
 

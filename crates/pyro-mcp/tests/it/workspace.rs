@@ -296,3 +296,86 @@ fn the_list_has_pages_in_the_order_of_use() {
         client.done("workspace_delete", json!({"workspace_id": name}));
     }
 }
+
+#[test]
+fn a_command_that_outlives_its_call_runs_on_and_is_waited_for() {
+    let (mut client, id) = with_workspace(CORE);
+    let command = "echo one; sleep 4; echo two; exit 3";
+    let arguments = json!({"workspace_id": "alpha", "command": command, "wait_seconds": 1});
+    let begun = client.done("workspace_exec", arguments);
+    let told = text(&begun);
+    assert!(told.starts_with("still running after "), "{told}");
+    assert!(told.contains(&format!(" · workspace {id} #1 · ")), "{told}");
+    assert!(told.contains("\nstdout:\none\n"), "{told}");
+    assert!(told.contains("workspace_logs sequence=1 wait_seconds="), "{told}");
+
+    // Whoever gives the waiting up ends nothing.
+    let waiting = json!({"workspace_id": "alpha", "sequence": 1, "wait_seconds": 600});
+    let given_up = client.request(
+        "tools/call",
+        json!({"name": "workspace_logs", "arguments": waiting}),
+    );
+    client.notify("notifications/cancelled", json!({"requestId": given_up}));
+    let early = client.done("workspace_logs", json!({"workspace_id": "alpha", "sequence": 1}));
+    assert!(text(&early).contains("#1 · running"), "{}", text(&early));
+
+    let ended = client.done("workspace_logs", waiting);
+    let told = text(&ended);
+    assert!(
+        told.contains("\n#1 · exited, exit 3 in ") || told.contains("\n#1 · exit 3 in "),
+        "{told}"
+    );
+    assert!(told.contains("\nstdout:\none\ntwo\n"), "{told}");
+    // What has ended is not waited for.
+    client.done(
+        "workspace_logs",
+        json!({"workspace_id": "alpha", "sequence": 1, "wait_seconds": 600}),
+    );
+    delete(&mut client);
+}
+
+#[test]
+fn a_command_that_was_left_running_outlives_the_server_and_ends_in_time() {
+    let (mut client, _) = with_workspace(CORE);
+    let left = |client: &mut Client, command: &str, timeout_seconds: u64| {
+        let arguments = json!({
+            "workspace_id": "alpha", "command": command, "wait_seconds": 1, "timeout_seconds": timeout_seconds,
+        });
+        let begun = client.done("workspace_exec", arguments);
+        assert!(
+            text(&begun).starts_with("still running after "),
+            "{}",
+            text(&begun)
+        );
+    };
+    left(&mut client, "sleep 5; echo kept >kept", 60);
+    left(&mut client, "sleep 600", 4);
+    let mut client = client.restart(CORE);
+    for (sequence, ending) in [(1, "exit 0 in "), (2, "timed out, exit 124 in ")] {
+        let waiting = json!({"workspace_id": "alpha", "sequence": sequence, "wait_seconds": 600});
+        let ended = client.done("workspace_logs", waiting);
+        assert!(text(&ended).contains(ending), "{}", text(&ended));
+    }
+    assert!(exec(&mut client, "cat kept").contains("\nstdout:\nkept\n"));
+    delete(&mut client);
+}
+
+#[test]
+fn every_tool_says_at_once_that_it_is_at_work() {
+    let (mut client, _) = with_workspace(CORE);
+    let params = json!({
+        "name": "workspace_exec", "arguments": {"workspace_id": "alpha", "command": "sleep 6"},
+        "_meta": {"progressToken": "exec"},
+    });
+    let id = client.request("tools/call", params);
+    client.wait_for_progress("exec", "accepted");
+    client.wait_for_progress("exec", "running the command");
+    assert!(text(&client.answer(id)["result"]).starts_with("exit 0 in "));
+    let params = json!({
+        "name": "workspace_reset", "arguments": {"workspace_id": "alpha"}, "_meta": {"progressToken": "reset"},
+    });
+    let id = client.request("tools/call", params);
+    client.wait_for_progress("reset", "accepted");
+    assert_eq!(client.answer(id)["result"]["isError"], false);
+    delete(&mut client);
+}

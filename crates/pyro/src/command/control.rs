@@ -20,6 +20,7 @@ pub(crate) enum Wish {
 #[derive(Debug, Clone)]
 pub struct RunControl {
     wish: watch::Sender<Wish>,
+    leave: watch::Sender<bool>,
     cuts: watch::Sender<u32>,
 }
 
@@ -27,12 +28,17 @@ pub struct RunControl {
 #[derive(Debug)]
 pub(crate) struct Wishes {
     pub(crate) wish: WishReceiver,
+    pub(crate) leave: LeaveReceiver,
     pub(crate) cuts: CutReceiver,
 }
 
 /// Learns what the caller wants.
 #[derive(Debug)]
 pub(crate) struct WishReceiver(watch::Receiver<Wish>);
+
+/// Learns that the caller leaves.
+#[derive(Debug)]
+pub(crate) struct LeaveReceiver(watch::Receiver<bool>);
 
 /// Learns that the connection is to be cut.
 #[derive(Debug)]
@@ -41,12 +47,14 @@ pub(crate) struct CutReceiver(watch::Receiver<u32>);
 /// A control and the run's end of it.
 pub(crate) fn channel() -> (RunControl, Wishes) {
     let (wish, wish_receiver) = watch::channel(Wish::GoOn);
+    let (leave, leave_receiver) = watch::channel(false);
     let (cuts, cuts_receiver) = watch::channel(0);
     let wishes = Wishes {
         wish: WishReceiver(wish_receiver),
+        leave: LeaveReceiver(leave_receiver),
         cuts: CutReceiver(cuts_receiver),
     };
-    (RunControl { wish, cuts }, wishes)
+    (RunControl { wish, leave, cuts }, wishes)
 }
 
 impl RunControl {
@@ -61,6 +69,14 @@ impl RunControl {
     /// Ends the command's process tree (TERM, KILL after 2 s); the run finishes as `cancelled`.
     pub fn cancel(&self) {
         self.raise(Wish::Cancel);
+    }
+
+    /// Leaves a command of a workspace running: it finishes for this caller as `running`, with what it printed until now, and
+    /// goes on by itself, without standard input. One that is about to end finishes with its end.
+    ///
+    /// A command in a VM of its own cannot outlive its run, and does not hear of this.
+    pub fn leave(&self) {
+        self.leave.send_replace(true);
     }
 
     /// Cuts the connection to the agent, as restoring a snapshot does; the run finds its command again.
@@ -94,6 +110,15 @@ impl WishReceiver {
             Ok(wish) => wish,
             // Without anyone to wish, nothing ends the run early.
             Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+impl LeaveReceiver {
+    /// Waits until the caller leaves.
+    pub(crate) async fn asked(&mut self) {
+        if self.0.wait_for(|is_asked| *is_asked).await.is_err() {
+            std::future::pending::<()>().await;
         }
     }
 }

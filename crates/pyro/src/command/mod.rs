@@ -13,7 +13,7 @@ mod words;
 use std::time::Duration;
 
 pub use self::control::RunControl;
-pub(crate) use self::control::{Wish, Wishes, channel};
+pub(crate) use self::control::{Wish, WishReceiver, Wishes, channel};
 pub(crate) use self::ending::Ending;
 pub(crate) use self::follow::{End, Follower};
 pub use self::stdin::Stdin;

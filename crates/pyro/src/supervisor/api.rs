@@ -41,6 +41,10 @@ pub(crate) enum Call {
     },
     /// End a command: gently at first if it is to be interrupted.
     End { sequence: u64, grace_ms: Option<u64> },
+    /// Let a command go on when the client that began it leaves.
+    Keep { sequence: u64 },
+    /// Be answered once a command does not run any more, or at the latest after this time.
+    Wait { sequence: u64, at_most_ms: u64 },
     /// Count an operation as activity and let nothing expire for a new time.
     SetTtl { ttl_seconds: u64 },
     /// Power the guest off, or at once kill it, and end.

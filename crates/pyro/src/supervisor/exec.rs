@@ -1,5 +1,6 @@
 //! One command: recorded, followed, kept, and handed on to whoever asked for it.
 
+use std::cell::Cell;
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
@@ -38,6 +39,23 @@ struct Piece(Stream, Bytes);
 impl From<(Stream, Bytes)> for Piece {
     fn from((stream, bytes): (Stream, Bytes)) -> Self {
         Self(stream, bytes)
+    }
+}
+
+/// A command that runs.
+#[derive(Debug, Clone)]
+pub(super) struct Running {
+    pub(super) control: RunControl,
+    /// Whether it goes on when its client leaves.
+    pub(super) is_kept: Rc<Cell<bool>>,
+}
+
+impl Running {
+    /// Its client left: that ends it unless it is kept.
+    fn left(&self) {
+        if !self.is_kept.get() {
+            self.control.cancel();
+        }
     }
 }
 
@@ -83,8 +101,12 @@ pub(super) async fn serve(
         recorded_at: began.recorded_at,
     };
     let (control, wishes) = command::channel();
-    supervisor.commands.borrow_mut().insert(sequence, control.clone());
-    let client = Client::new(stream, control, &answer, exec.stdin).await;
+    let running = Running {
+        control,
+        is_kept: Rc::default(),
+    };
+    supervisor.commands.borrow_mut().insert(sequence, running.clone());
+    let client = Client::new(stream, running, &answer, exec.stdin).await;
     let outcome = follow(supervisor, sequence, &request, exec, client, wishes).await;
     supervisor.commands.borrow_mut().remove(&sequence);
     supervisor.command_gone.notify_waiters();
@@ -126,19 +148,19 @@ impl Supervisor {
 /// The client, which may leave at any moment.
 struct Client {
     writer: Option<OwnedWriteHalf>,
-    control: RunControl,
+    running: Running,
     stdin: Stdin,
     reader: tokio::task::JoinHandle<()>,
 }
 
 impl Client {
-    async fn new(stream: UnixStream, control: RunControl, began: &Answer, has_stdin: bool) -> Self {
+    async fn new(stream: UnixStream, running: Running, began: &Answer, has_stdin: bool) -> Self {
         let (reader, writer) = stream.into_split();
         let (feed, stdin) = tokio::io::duplex(STDIN_BYTES);
-        let reader = tokio::task::spawn_local(listen(reader, has_stdin.then_some(feed), control.clone()));
+        let reader = tokio::task::spawn_local(listen(reader, has_stdin.then_some(feed), running.clone()));
         let mut client = Self {
             writer: Some(writer),
-            control,
+            running,
             stdin: if has_stdin {
                 Stdin::Reader(Box::new(stdin))
             } else {
@@ -155,13 +177,13 @@ impl Client {
         let Some(writer) = &mut self.writer else { return };
         if wire::send(writer, frame).await.is_err() {
             self.writer = None;
-            self.control.cancel();
+            self.running.left();
         }
     }
 }
 
-/// Hands standard input on, and gives the command up when the client leaves.
-async fn listen(mut reader: OwnedReadHalf, feed: Option<DuplexStream>, control: RunControl) {
+/// Hands standard input on, and gives the command up when the client leaves, unless it is kept.
+async fn listen(mut reader: OwnedReadHalf, feed: Option<DuplexStream>, running: Running) {
     let mut feed = feed;
     loop {
         match wire::receive(&mut reader).await {
@@ -173,7 +195,7 @@ async fn listen(mut reader: OwnedReadHalf, feed: Option<DuplexStream>, control: 
                         taken = &mut written => break taken.is_ok(),
                         () = tokio::time::sleep(CLIENT_CHECK) => {
                             if has_hung_up(&reader) {
-                                return control.cancel();
+                                return running.left();
                             }
                         }
                     }
@@ -186,7 +208,7 @@ async fn listen(mut reader: OwnedReadHalf, feed: Option<DuplexStream>, control: 
             Ok(Some(Frame::StdinEnd)) => feed = None,
             // Another message has no meaning here.
             Ok(Some(_)) => {}
-            Ok(None) | Err(_) => return control.cancel(),
+            Ok(None) | Err(_) => return running.left(),
         }
     }
 }

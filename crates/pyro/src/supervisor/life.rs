@@ -68,12 +68,39 @@ impl Drop for LastUse<'_> {
 impl Supervisor {
     /// Ends a command: with a grace it hears an interrupt first.
     pub(super) fn end_command_early(&self, sequence: u64, grace_ms: Option<u64>) {
-        if let Some(control) = self.commands.borrow().get(&sequence) {
+        if let Some(running) = self.commands.borrow().get(&sequence) {
             match grace_ms {
-                Some(grace) => control.interrupt(Duration::from_millis(grace)),
-                None => control.cancel(),
+                Some(grace) => running.control.interrupt(Duration::from_millis(grace)),
+                None => running.control.cancel(),
             }
         }
+    }
+
+    /// Lets a command go on without the client that began it.
+    pub(super) fn keep(&self, sequence: u64) -> Result<()> {
+        let commands = self.commands.borrow();
+        let running = commands.get(&sequence).ok_or_else(|| WorkspaceError::NoCommand {
+            shown: self.id.to_string(),
+            sequence,
+            last: self.last_sequence.get(),
+        })?;
+        running.is_kept.set(true);
+        Ok(())
+    }
+
+    /// Waits until a command does not run any more, or for a time.
+    pub(super) async fn wait(&self, sequence: u64, at_most: Duration) {
+        let ended = async {
+            loop {
+                let gone = self.command_gone.notified();
+                if !self.commands.borrow().contains_key(&sequence) {
+                    return;
+                }
+                gone.await;
+            }
+        };
+        // Either way whoever waits looks at what is recorded.
+        tokio::time::timeout(at_most, ended).await.ok();
     }
 
     /// Ends the VM and records it, or removes what there is of a one-shot VM that is not to stay.

@@ -32,6 +32,7 @@ use tokio::task::LocalSet;
 
 use self::activity::Activity;
 pub(crate) use self::api::{Answer, Call, CommandEnd, Hello, VERSION};
+use self::exec::Running;
 use self::given_up::Asked;
 use self::life::Ending;
 pub(crate) use self::machine::DISK_GROWTH_BYTES;
@@ -39,7 +40,6 @@ use self::machine::{DiskIs, RunningVm};
 pub(crate) use self::order::{Order, Report, Task};
 pub(crate) use self::wire::{Frame, receive, send};
 use crate::Pyro;
-use crate::command::RunControl;
 use crate::environment::BootableEnvironment;
 use crate::error::{Diagnosis, Error, ErrorCode, Result};
 use crate::id::WorkspaceId;
@@ -70,7 +70,7 @@ struct Supervisor {
     /// Tells that another VM took the place of the one before.
     vm_changed: Notify,
     /// The commands that run.
-    commands: RefCell<BTreeMap<u64, RunControl>>,
+    commands: RefCell<BTreeMap<u64, Running>>,
     command_gone: Notify,
     ending: watch::Sender<Option<Ending>>,
     /// Nothing begins any more.
@@ -409,6 +409,11 @@ async fn answer(supervisor: &Rc<Supervisor>, mut stream: UnixStream) -> io::Resu
         Call::Guest { verb } => return relay::serve(supervisor, &verb, stream).await,
         Call::End { sequence, grace_ms } => {
             supervisor.end_command_early(sequence, grace_ms);
+            Ok(())
+        }
+        Call::Keep { sequence } => supervisor.keep(sequence),
+        Call::Wait { sequence, at_most_ms } => {
+            supervisor.wait(sequence, Duration::from_millis(at_most_ms)).await;
             Ok(())
         }
         Call::SetTtl { ttl_seconds } => {

@@ -15,9 +15,10 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::call::{self, answer, gone};
+use super::kept::KeptStreams;
 use super::live::VmFacts;
 use crate::argument::{self, InvalidArgument};
-use crate::command::{Command, Stdin, Wanted, Wish, Wishes, millis};
+use crate::command::{Command, Stdin, Wanted, Wish, WishReceiver, Wishes, millis};
 use crate::environment::ImageDefaults;
 use crate::error::{Diagnosis as _, Error, ErrorCode, Result};
 use crate::id::WorkspaceId;
@@ -172,13 +173,24 @@ pub(super) async fn follow(
         cwd,
     } = begun;
     run::tell(events, RunEvent::Phase(Phase::Running)).await;
+    let began = Instant::now();
     let (mut reader, writer) = stream.into_split();
     let mut kept = KeptOutput::new(place.output_limit);
     let mut feed = Box::pin(feed(stdin, writer));
-    let mut steer = Box::pin(steer(place.dir, sequence, wishes));
+    let Wishes {
+        wish,
+        mut leave,
+        cuts: _cuts,
+    } = wishes;
+    let mut steer = Box::pin(steer(place.dir, sequence, wish));
+    let mut left = Box::pin(async {
+        leave.asked().await;
+        leave_running(place.dir, sequence).await;
+    });
     let end = loop {
         let frame = tokio::select! {
             frame = receive_whole(&mut reader) => frame?,
+            () = &mut left => break still_running(began),
             never = &mut feed => match never {},
             never = &mut steer => match never {},
         };
@@ -195,6 +207,7 @@ pub(super) async fn follow(
         kept.push(stream, &bytes);
         tokio::select! {
             () = run::tell(events, RunEvent::from((stream, bytes))) => {}
+            () = &mut left => break still_running(began),
             never = &mut steer => match never {},
         }
     };
@@ -230,10 +243,10 @@ async fn feed(stdin: Stdin, mut writer: OwnedWriteHalf) -> std::convert::Infalli
 }
 
 /// Passes the caller's wishes on, by calls of their own.
-async fn steer(dir: &Path, sequence: u64, mut wishes: Wishes) -> std::convert::Infallible {
+async fn steer(dir: &Path, sequence: u64, mut wish: WishReceiver) -> std::convert::Infallible {
     let mut known = Wish::GoOn;
     loop {
-        known = wishes.wish.more_urgent_than(known).await;
+        known = wish.more_urgent_than(known).await;
         let grace_ms = match known {
             Wish::GoOn => continue,
             Wish::Interrupt(end) => Some(millis(end.saturating_duration_since(Instant::now()))),
@@ -241,6 +254,28 @@ async fn steer(dir: &Path, sequence: u64, mut wishes: Wishes) -> std::convert::I
         };
         // A command that ended meanwhile, or a supervisor that went away, is seen by whoever reads the answers.
         let _unheard = call::call(dir, Call::End { sequence, grace_ms }).await;
+    }
+}
+
+/// Has the supervisor let the command go on; forever if it cannot, for then its end is about to come.
+async fn leave_running(dir: &Path, sequence: u64) {
+    if let Err(error) = call::call(dir, Call::Keep { sequence }).await {
+        tracing::debug!(%error, sequence, "the command was not left running");
+        let () = pending().await;
+    }
+}
+
+/// What a command that was left running has come to.
+fn still_running(began: Instant) -> CommandEnd {
+    CommandEnd {
+        outcome: ExecOutcome::Running,
+        exit_code: None,
+        signal: None,
+        oom_killed: false,
+        duration_ms: millis(began.elapsed()),
+        left_running: 0,
+        streams: KeptStreams::default(),
+        warning: None,
     }
 }
 

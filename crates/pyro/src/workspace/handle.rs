@@ -25,7 +25,7 @@ use crate::Pyro;
 use crate::admission::Admission;
 use crate::argument::{self, InvalidArgument};
 use crate::environment::{ImageDefaults, OnProgress};
-use crate::error::Result;
+use crate::error::{ErrorCode, Result};
 use crate::id::{WorkspaceId, WorkspaceName, WorkspaceRef};
 use crate::isolation::IsolationFloor;
 use crate::object::{WorkspaceDeletion, WorkspaceExec, WorkspaceInfo, WorkspaceLogs, WorkspaceSummary};
@@ -439,6 +439,21 @@ impl Workspace {
     /// Whatever kept the command from running, or from being followed to its end. A command that fails is no error.
     pub async fn exec(&self, request: ExecRequest) -> Result<WorkspaceExec> {
         self.start_exec(request).finish().await
+    }
+
+    /// Waits until a command does not run any more, at most for a time; [`Workspace::logs`] then says what came of it.
+    ///
+    /// # Errors
+    /// `workspace-not-found`. A workspace that is stopped runs nothing, which is no error.
+    pub async fn wait_for_command(&self, sequence: u64, at_most: Duration) -> Result<()> {
+        let found = self.store.find(self.id)?;
+        if found.live.is_some() {
+            let at_most_ms = crate::command::millis(at_most);
+            let waited = call::call(&self.dir(), Call::Wait { sequence, at_most_ms }).await;
+            // Without a supervisor nothing runs.
+            waited.or_else(|error| (error.code() == ErrorCode::GuestLost).then_some(()).ok_or(error))?;
+        }
+        Ok(())
     }
 
     /// Its commands and what is kept of their output.

@@ -3,6 +3,7 @@
 use clap::Args;
 use pyro::{BuildOptions, Environments, Result};
 
+use crate::complete;
 use crate::ui::Ui;
 use crate::wait;
 
@@ -15,7 +16,7 @@ use crate::wait;
 )]
 pub(crate) struct Build {
     /// Name in the catalog
-    #[arg(value_name = "ENV")]
+    #[arg(value_name = "ENV", add = complete::environments())]
     environment: String,
 
     /// Package mirror [default: the package sources of this host]

@@ -4,6 +4,7 @@ use clap::Args;
 use pyro::object::EnvironmentInfo;
 use pyro::{Environments, Result};
 
+use crate::complete;
 use crate::format;
 use crate::table::Table;
 use crate::ui::Ui;
@@ -13,7 +14,7 @@ use crate::ui::Ui;
 #[command(after_help = "Example:\n  pyro env inspect debian:12")]
 pub(crate) struct Inspect {
     /// Name in the catalog, of an import, or OCI reference
-    #[arg(value_name = "ENV")]
+    #[arg(value_name = "ENV", add = complete::environments())]
     environment: String,
 }
 

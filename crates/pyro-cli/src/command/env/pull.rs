@@ -3,6 +3,7 @@
 use clap::Args;
 use pyro::{Environments, Result};
 
+use crate::complete;
 use crate::ui::Ui;
 use crate::wait;
 
@@ -16,7 +17,7 @@ use crate::wait;
 )]
 pub(crate) struct Pull {
     /// Name in the catalog, or OCI reference
-    #[arg(value_name = "ENV")]
+    #[arg(value_name = "ENV", add = complete::environments())]
     environment: String,
 
     /// Resolve the tag again, and verify everything in full

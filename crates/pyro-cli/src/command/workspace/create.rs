@@ -7,6 +7,7 @@ use pyro::argument::{self, DEFAULT_WORKSPACE_TTL};
 use pyro::{CreateRequest, Pyro, Result};
 
 use super::{describe, guest_path, labels};
+use crate::complete;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::option::{SeedOptions, SizeOptions, TierOptions, whole_number};
@@ -24,7 +25,7 @@ use crate::wait;
 )]
 pub(crate) struct Create {
     /// Environment to start from [default: $PYRO_ENVIRONMENT, else debian:12]
-    #[arg(value_name = "ENV")]
+    #[arg(value_name = "ENV", add = complete::environments())]
     environment: Option<String>,
 
     /// Name, by which it can be called instead of its id

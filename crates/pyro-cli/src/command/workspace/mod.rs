@@ -24,6 +24,7 @@ use clap::{Args, Subcommand};
 use pyro::object::{WorkspaceInfo, WorkspaceSeed};
 use pyro::{Pyro, Result, Workspace};
 
+use crate::complete;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::format;
@@ -66,7 +67,7 @@ enum WorkspaceCommand {
 #[derive(Debug, Args)]
 pub(crate) struct Which {
     /// Id or name of the workspace
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", add = complete::workspaces())]
     id: String,
 }
 

@@ -81,7 +81,7 @@ mod tests {
     fn clients_see_no_places_of_the_host() {
         let base = tempfile::tempdir().unwrap();
         let settings = Settings::new(base.path().join("home"), base.path().join("cache"));
-        let words = Words::new(&settings, Profile::WorkspaceFull);
+        let words = Words::of_profile(&settings, Profile::WorkspaceFull);
         let mut list = Pyro::open(settings).environments().list().unwrap();
         let catalog = list.count;
         let mut own = list.environments[0].clone();

@@ -28,7 +28,7 @@ impl Tool for Diff {
             description: "Changes since creation as a Git patch.".to_owned(),
             parameters: vec![
                 common::workspace_id(),
-                Parameter::verbatim_or("from_snapshot", "Base", common::BASELINE),
+                common::baseline("from_snapshot"),
                 Parameter::verbatim("path", "Only below"),
                 Parameter::flag("stat", "No patch"),
                 Parameter::flag("binary", "Binary too"),

@@ -29,6 +29,7 @@ impl Tool for Exec {
             common::workspace_id(),
             common::command(),
             common::timeout_seconds(DEFAULT_TIMEOUT),
+            common::wait_seconds("Call limit", 1, 25),
             Parameter::verbatim_or("cwd", "Directory", TREE),
             Parameter::new("env", "Variables", Kind::Map),
             Parameter::flag("return_diff", "Show changes"),
@@ -39,7 +40,7 @@ impl Tool for Exec {
         }
         Definition {
             title: "Run a command in a workspace",
-            description: "Run a shell command to its end; background processes stay.".to_owned(),
+            description: "Run a shell command. One that outlives the call runs on.".to_owned(),
             parameters,
             hints: if defaults.profile.is_full() {
                 Hints::OpenWorld
@@ -90,7 +91,15 @@ async fn exec(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
     }
     let workspace = call.workspace(&arguments)?;
     let run = || workspace.start_exec(request);
-    let mut exec = follow(run, &call.ending, |_| {}, Cancelled::Exec).await?;
+    let wait = Duration::from_secs(arguments.integer("wait_seconds"));
+    let mut exec = follow(
+        run,
+        &call.ending,
+        Some(wait),
+        |event| call.progress.note(event),
+        Cancelled::Exec,
+    )
+    .await?;
     let max_chars = common::max_chars(&arguments);
     let changes = exec.diff.as_deref_mut().map(|diff| {
         keep_within(diff, FILE_CHARS, TOTAL_CHARS);

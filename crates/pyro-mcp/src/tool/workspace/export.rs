@@ -32,7 +32,7 @@ impl Tool for Export {
                 Parameter::flag("changes", "Changes only"),
                 Parameter::flag("as_patch", "Changes as a patch"),
                 Parameter::flag("force", "Replace"),
-                Parameter::verbatim_or("from_snapshot", "Base", common::BASELINE),
+                common::baseline("from_snapshot"),
             ],
             hints: Hints::Destructive,
             payload: Payload::Record,

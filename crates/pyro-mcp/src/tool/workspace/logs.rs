@@ -1,5 +1,7 @@
 //! `workspace_logs`: the commands of a workspace and what is kept of their output.
 
+use std::time::Duration;
+
 use pyro::object::{LogEntry, StreamInfo};
 use pyro::{LogStream, LogsRequest, Workspace};
 
@@ -34,6 +36,7 @@ impl Tool for Logs {
                 Parameter::integer("offset", "From byte", 0..=u64::MAX, 0),
                 Parameter::integer("limit", "Last commands", 1..=200, 20),
                 common::max_output_chars("Per stream", 20_000),
+                common::wait_seconds("For its end", 0, 0),
             ],
             hints: Hints::ReadOnly,
             payload: Payload::Text,
@@ -46,7 +49,27 @@ impl Tool for Logs {
     }
 
     fn call<'a>(&'a self, call: &'a Call, arguments: Arguments) -> Work<'a> {
-        Box::pin(async move { logs(call, &arguments) })
+        Box::pin(async move {
+            wait(call, &arguments).await?;
+            logs(call, &arguments)
+        })
+    }
+}
+
+/// Waits for the end of the command that was asked for.
+async fn wait(call: &Call, arguments: &Arguments) -> pyro::Result<()> {
+    let at_most = Duration::from_secs(arguments.integer("wait_seconds"));
+    match arguments.optional_integer("sequence") {
+        Some(sequence) if !at_most.is_zero() => {
+            let workspace = call.workspace(arguments)?;
+            let waited = workspace.wait_for_command(sequence, at_most);
+            // Whoever takes back the question needs no answer, and a server that leaves gives the one that it has.
+            tokio::select! {
+                waited = call.ending.unless_asked(waited) => waited,
+                () = call.ending.server.cancelled() => Ok(()),
+            }
+        }
+        _ => Ok(()),
     }
 }
 

@@ -2,7 +2,6 @@
 
 use super::{described, workspace_schema};
 use crate::arguments::Arguments;
-use crate::schema::Parameter;
 use crate::tool::{Call, Defaults, Definition, Hints, Payload, Tool, Work, common};
 
 /// The tool `workspace_reset`.
@@ -18,10 +17,7 @@ impl Tool for Reset {
         Definition {
             title: "Reset a workspace",
             description: "Return the whole disk to the baseline; commands end.".to_owned(),
-            parameters: vec![
-                common::workspace_id(),
-                Parameter::verbatim_or("snapshot", "State", common::BASELINE),
-            ],
+            parameters: vec![common::workspace_id(), common::baseline("snapshot")],
             hints: Hints::Destructive,
             payload: Payload::Record,
             output_schema: workspace_schema(),
