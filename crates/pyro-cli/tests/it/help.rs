@@ -12,6 +12,7 @@ const COMMANDS: &[&str] = &[
     "workspace update",
     "workspace exec",
     "workspace logs",
+    "workspace kill",
     "workspace file",
     "workspace file list",
     "workspace file read",

@@ -36,6 +36,7 @@ mod prepare;
 mod process;
 mod races;
 mod refuse;
+mod signal;
 mod stream;
 mod support;
 mod template;

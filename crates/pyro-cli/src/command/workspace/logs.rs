@@ -79,7 +79,8 @@ fn text(logs: &WorkspaceLogs) -> String {
     text
 }
 
-fn heading(entry: &LogEntry) -> String {
+/// The line above a command's output.
+pub(super) fn heading(entry: &LogEntry) -> String {
     let end = match (entry.exit_code, entry.duration_ms) {
         (Some(code), Some(took)) => format!("exit {code} in {}", format::seconds(took)),
         _ => format::name(entry.outcome),
