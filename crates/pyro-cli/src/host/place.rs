@@ -48,7 +48,12 @@ pub(crate) fn config(host: Host, scope: Scope, name: &str) -> Result<Config> {
         let found = text.and_then(|text| config.find(&text, name).ok());
         found.is_some_and(|found| found != Found::Nothing)
     };
-    let chosen = there.iter().rev().find(has_entry).or(there.last()).cloned();
+    let chosen = there
+        .iter()
+        .rev()
+        .find(has_entry)
+        .or_else(|| there.last())
+        .cloned();
     chosen.or(first).ok_or_else(|| {
         let message = format!("{} has no configuration file", host.name());
         Failure::invalid(message, "name another host").into()

@@ -50,7 +50,7 @@ pub(crate) fn replace(path: &Path, edit: impl Fn(&str) -> Result<String>) -> Res
     if edit(before.as_deref().unwrap_or(""))? == before.unwrap_or_default() {
         return Ok(false);
     }
-    let parent = path.parent().unwrap_or(Path::new("/"));
+    let parent = path.parent().unwrap_or_else(|| Path::new("/"));
     fs::create_dir_all(parent).map_err(denied(parent))?;
     let _locked = lock(parent)?;
     for _ in 0..TRIES {
@@ -90,7 +90,7 @@ fn followed(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     for _ in 0..40 {
         match fs::read_link(&path) {
-            Ok(target) => path = path.parent().unwrap_or(Path::new("/")).join(target),
+            Ok(target) => path = path.parent().unwrap_or_else(|| Path::new("/")).join(target),
             Err(error) if error.kind() == io::ErrorKind::InvalidInput => return path.canonicalize(),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path),
             Err(error) => return Err(error),

@@ -552,3 +552,41 @@ fn what_was_written_starts_a_server_that_answers() {
     drop(stdin);
     server.wait().unwrap();
 }
+
+#[test]
+fn what_is_no_file_or_leads_nowhere_is_refused() {
+    let home = Home::new();
+    let path = home.path().join(".cursor/mcp.json");
+    fs::create_dir_all(&path).unwrap();
+    assert_eq!(status(&report(&home, &["host", "doctor", "cursor"], 1)), "broken");
+    report(&home, &["host", "connect", "cursor"], 125);
+
+    let link = home.path().join(".claude.json");
+    symlink(".claude.json", &link).unwrap();
+    report(&home, &["host", "connect", "claude-code"], 125);
+    assert_eq!(fs::read_link(&link).unwrap(), PathBuf::from(".claude.json"));
+}
+
+#[test]
+fn an_entry_that_is_there_twice_or_switched_off_is_told() {
+    let home = Home::new();
+    let path = home.path().join(".claude.json");
+    let twice = r#"{"mcpServers": {"pyro": {"command": "pyro"}, "pyro": {"command": "pyro"}}}"#;
+    write(&path, twice);
+    assert_eq!(
+        status(&report(&home, &["host", "doctor", "claude-code"], 1)),
+        "broken"
+    );
+    report(&home, &["host", "repair", "claude-code"], 125);
+    assert_eq!(fs::read_to_string(&path).unwrap(), twice);
+
+    report(&home, &["host", "connect", "opencode"], 0);
+    let path = home.path().join(".config/opencode/opencode.json");
+    let on = fs::read_to_string(&path).unwrap();
+    write(&path, &on.replace("\"enabled\": true", "\"enabled\": false"));
+    let found = report(&home, &["host", "doctor", "opencode"], 1);
+    assert_eq!(
+        found["hosts"][0]["problems"],
+        json!(["the entry is switched off"])
+    );
+}

@@ -96,7 +96,7 @@ fn staleness(entry: &Entry) -> Vec<String> {
     match place::program(&entry.command) {
         Some(path) if is_this(&path) => {}
         Some(path) if path.exists() => {
-            problems.push("the command is another program than this pyro".to_owned())
+            problems.push("the command is another program than this pyro".to_owned());
         }
         _ => problems.push("the command is not there".to_owned()),
     }
