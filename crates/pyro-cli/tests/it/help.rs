@@ -40,6 +40,11 @@ const COMMANDS: &[&str] = &[
     "doctor",
     "mcp",
     "mcp serve",
+    "host",
+    "host connect",
+    "host print-config",
+    "host doctor",
+    "host repair",
     "completions",
     "man",
 ];
