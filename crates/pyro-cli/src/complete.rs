@@ -12,6 +12,9 @@ pub(crate) const VARIABLE: &str = "PYRO_COMPLETE";
 
 /// Answers a shell that asks what could come next; whether one did.
 pub(crate) fn answer(words: &[OsString], grammar: impl Fn() -> Command) -> bool {
+    if std::env::var_os(VARIABLE).is_none() {
+        return false;
+    }
     let here = std::env::current_dir().ok();
     let asked = CompleteEnv::with_factory(grammar)
         .var(VARIABLE)

@@ -23,6 +23,18 @@ pub(crate) fn absolute(argument: &str, path: &Path) -> Result<PathBuf, Failure> 
     })
 }
 
+/// A directory of this host that is there, absolute and without links.
+///
+/// # Errors
+/// If it is not there, or no directory.
+pub(crate) fn directory(argument: &str, path: &Path) -> Result<PathBuf, Failure> {
+    let found = expand(path).canonicalize();
+    found.ok().filter(|path| path.is_dir()).ok_or_else(|| {
+        let message = format!("`{argument}` cannot be `{}`", path.display());
+        Failure::invalid(message, "name a directory that is there")
+    })
+}
+
 /// A directory or archive that is brought into a workspace, absolute.
 ///
 /// # Errors

@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{Access, AtFlags, CWD};
+use rustix::fs::{Access, AtFlags, CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
 
 use crate::error::{Diagnosis, ErrorCode};
 use crate::random;
@@ -219,11 +220,34 @@ fn in_the_way(path: &Path) -> DirError {
 /// # Errors
 /// [`DirError::Io`] with the step that failed; the file that was there before is then still there.
 pub(crate) fn publish(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), DirError> {
+    put_in_place(dir, name, bytes, |temporary, target| {
+        std::fs::rename(temporary, target).map_err(io_error("replace", target))
+    })
+}
+
+/// Does the same, unless a file of this name is there already: that stays.
+///
+/// # Errors
+/// As [`publish`].
+pub(crate) fn publish_once(dir: &Path, name: &str, bytes: &[u8]) -> Result<(), DirError> {
+    put_in_place(dir, name, bytes, |temporary, target| {
+        match renameat_with(CWD, temporary, CWD, target, RenameFlags::NOREPLACE) {
+            Err(Errno::EXIST) => std::fs::remove_file(temporary).map_err(io_error("remove", temporary)),
+            renamed => renamed.map_err(|error| io_error("create", target)(error.into())),
+        }
+    })
+}
+
+fn put_in_place(
+    dir: &Path,
+    name: &str,
+    bytes: &[u8],
+    rename: impl FnOnce(&Path, &Path) -> Result<(), DirError>,
+) -> Result<(), DirError> {
     assert!(!name.contains('/'), "a file name, not a path");
     let temporary = dir.join(format!(".{name}.{}.new", random::hex::<6>()));
     let target = dir.join(name);
-    let published = write_new(&temporary, bytes)
-        .and_then(|()| std::fs::rename(&temporary, &target).map_err(io_error("replace", &target)));
+    let published = write_new(&temporary, bytes).and_then(|()| rename(&temporary, &target));
     if let Err(error) = published {
         // What cannot be removed now is found by doctor later; the first failure is the one to tell.
         drop(std::fs::remove_file(&temporary));
@@ -273,6 +297,17 @@ mod tests {
         assert_eq!(StateDir::open(&path).unwrap().path(), path);
         assert_eq!((mode(&path), mode(path.parent().unwrap())), (0o700, 0o700));
         CacheDir::open(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_published_once_stays() {
+        let base = tempfile::tempdir().unwrap();
+        for bytes in [b"first", b"other"] {
+            publish_once(base.path(), "file", bytes).unwrap();
+            assert_eq!(std::fs::read(base.path().join("file")).unwrap(), b"first");
+        }
+        assert_eq!(mode(&base.path().join("file")), 0o600);
+        assert_eq!(std::fs::read_dir(base.path()).unwrap().count(), 1);
     }
 
     #[test]

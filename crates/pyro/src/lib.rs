@@ -33,6 +33,7 @@ mod start;
 mod supervisor;
 mod sys;
 mod template;
+mod token_file;
 mod tree_path;
 mod vm;
 mod vmm;

@@ -1,6 +1,6 @@
 //! `pyro man`: manual pages, made from what `--help` says.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Command};
 use pyro::Result;
@@ -46,12 +46,16 @@ pub(crate) fn execute(man: &Man, grammar: Command, ui: Ui) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn write(directory: &std::path::Path, grammar: Command) -> std::io::Result<usize> {
+fn write(directory: &Path, grammar: Command) -> std::io::Result<usize> {
     std::fs::create_dir_all(directory)?;
-    clap_mangen::generate_to(grammar.disable_help_subcommand(true), directory)?;
-    let pages = std::fs::read_dir(directory)?.flatten().filter(|entry| {
-        let name = entry.file_name();
-        name.as_encoded_bytes().starts_with(b"pyro") && name.as_encoded_bytes().ends_with(b".1")
-    });
-    Ok(pages.count())
+    let grammar = grammar.disable_help_subcommand(true);
+    let count = pages(&grammar);
+    clap_mangen::generate_to(grammar, directory)?;
+    Ok(count)
+}
+
+/// A page for a command and for each below it that is shown.
+fn pages(command: &Command) -> usize {
+    let shown = command.get_subcommands().filter(|below| !below.is_hide_set());
+    1 + shown.map(pages).sum::<usize>()
 }

@@ -16,9 +16,6 @@ use crate::failure::Failure;
 use crate::ui::Ui;
 use crate::{host_path, wait};
 
-/// The token of HTTP servers, in the state directory.
-const TOKEN_FILE: &str = "mcp-token";
-
 /// Serve the tools of pyro over MCP
 #[derive(Debug, Args)]
 #[command(
@@ -115,7 +112,7 @@ pub(crate) fn execute(mcp: Mcp, pyro: &Pyro, ui: Ui) -> Result<Exit> {
         let listening = |url: &str| {
             ui.summary(&format!(
                 "listening on {url}, for clients with the token in {}",
-                token_file.path().display()
+                token_file.display()
             ));
         };
         wait::block_on(async { Ok(serve_http(pyro, options, http, listening).await?) })?;
@@ -146,32 +143,11 @@ impl Serve {
         options.selection = Selection::new(options.profile, tools, exclude_tools, self.read_only)?;
         options.structured = self.structured.parse::<Structured>().map_err(Failure::argument)?;
         options.environment.clone_from(&self.environment);
-        let directories = self.allow_host_path.iter().map(|path| directory(path));
+        // A root that is not there would allow nothing, without a word.
+        let directories = self.allow_host_path.iter();
+        let directories = directories.map(|path| Ok(host_path::directory("--allow-host-path", path)?));
         options.allow_host_paths = directories.collect::<Result<_>>()?;
         Ok(options)
-    }
-}
-
-/// Where the token of HTTP is.
-enum TokenFile {
-    /// Named by the user.
-    Given(PathBuf),
-    /// pyro's own, made where it is not there.
-    Own(PathBuf),
-}
-
-impl TokenFile {
-    fn path(&self) -> &Path {
-        match self {
-            Self::Given(path) | Self::Own(path) => path,
-        }
-    }
-
-    fn read(&self) -> Result<Token> {
-        Ok(match self {
-            Self::Given(path) => Token::read(path)?,
-            Self::Own(path) => Token::read_or_make(path)?,
-        })
     }
 }
 
@@ -180,12 +156,10 @@ impl Http {
     ///
     /// # Errors
     /// An address that others reach too needs one that the user chose.
-    fn token_file(&self, pyro: &Pyro) -> Result<TokenFile> {
+    fn token_file(&self, pyro: &Pyro) -> Result<PathBuf> {
         match &self.auth_token_file {
-            Some(path) => Ok(TokenFile::Given(host_path::expand(path))),
-            None if self.address()?.ip().is_loopback() => {
-                Ok(TokenFile::Own(pyro.settings().home.join(TOKEN_FILE)))
-            }
+            Some(path) => Ok(host_path::expand(path)),
+            None if self.address()?.ip().is_loopback() => pyro.token_file(),
             None => Err(Failure::invalid(
                 format!(
                     "`--listen` cannot be `{}` without `--auth-token-file`",
@@ -197,8 +171,8 @@ impl Http {
         }
     }
 
-    fn options(self, token_file: &TokenFile) -> Result<HttpOptions> {
-        let mut options = HttpOptions::new(self.address()?, token_file.read()?);
+    fn options(self, token_file: &Path) -> Result<HttpOptions> {
+        let mut options = HttpOptions::new(self.address()?, Token::read(token_file)?);
         options.allowed_hosts = self.allowed_host;
         options.allowed_origins = self.allowed_origin;
         Ok(options)
@@ -240,13 +214,4 @@ impl Http {
             None => Ok(()),
         }
     }
-}
-
-/// A directory of the host that is there: a root that is not would allow nothing, without a word.
-fn directory(path: &Path) -> Result<PathBuf> {
-    let found = host_path::expand(path).canonicalize();
-    found.ok().filter(|path| path.is_dir()).ok_or_else(|| {
-        let message = format!("`--allow-host-path` cannot be `{}`", path.display());
-        Failure::invalid(message, "name a directory that is there").into()
-    })
 }

@@ -1,16 +1,10 @@
 //! The bearer token that every request over HTTP has to show.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Read as _, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use pyro::{Diagnosis, ErrorCode};
-use rustix::fs::{CWD, RenameFlags, renameat_with};
-use rustix::rand::{GetRandomFlags, getrandom};
-
-/// Bytes of a token that is made here, written in hexadecimal.
-const RANDOM_BYTES: usize = 32;
 
 /// How long a token may be. Shorter ones can be guessed.
 const LENGTH: std::ops::RangeInclusive<usize> = 16..=512;
@@ -22,7 +16,7 @@ pub struct Token(String);
 /// A token that cannot be had.
 #[derive(Debug, thiserror::Error)]
 pub enum TokenError {
-    /// Its file cannot be read or made.
+    /// Its file cannot be read.
     #[error("cannot use the token file `{}`", path.display())]
     File {
         /// The file.
@@ -76,20 +70,6 @@ impl Token {
         })
     }
 
-    /// The token that a file holds; a random one is written to it if it is not there yet, for the owner alone.
-    ///
-    /// # Errors
-    /// As [`Token::read`], and if the file cannot be made.
-    pub fn read_or_make(path: &Path) -> Result<Self, TokenError> {
-        if !fs::exists(path).unwrap_or(true) {
-            make(path).map_err(|source| TokenError::File {
-                path: path.to_owned(),
-                source,
-            })?;
-        }
-        Self::read(path)
-    }
-
     /// A token of these characters; `None` if it is none.
     pub fn new(text: &str) -> Option<Self> {
         let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
@@ -114,52 +94,22 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// Writes a random token to a file that is whole as soon as it is there. One that another process made meanwhile stays.
-fn make(path: &Path) -> io::Result<()> {
-    if let Some(parent) = path.parent() {
-        DirBuilder::new().recursive(true).mode(0o700).create(parent)?;
-    }
-    let mut random = [0; RANDOM_BYTES];
-    getrandom(&mut random, GetRandomFlags::empty())?;
-    let token: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut unfinished = path.as_os_str().to_owned();
-    unfinished.push(format!(".{}.tmp", std::process::id()));
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&unfinished)
-        .and_then(|mut file| {
-            writeln!(file, "{token}")?;
-            file.sync_all()
-        })
-        .and_then(
-            |()| match renameat_with(CWD, &unfinished, CWD, path, RenameFlags::NOREPLACE) {
-                Ok(()) | Err(rustix::io::Errno::EXIST) => Ok(()),
-                Err(error) => Err(error.into()),
-            },
-        );
-    // Where it was renamed there is none.
-    fs::remove_file(&unfinished).ok();
-    written
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::fs;
 
     use super::*;
 
     #[test]
-    fn a_token_is_made_once_for_its_owner_alone() {
+    fn a_token_is_the_line_of_a_file_and_is_never_shown() {
         let home = tempfile::tempdir().unwrap();
-        let path = home.path().join("state/token");
-        let token = Token::read_or_make(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
-        assert!(Token::read_or_make(&path).unwrap().is(token.0.as_bytes()));
-        assert_eq!(token.0.len(), 2 * RANDOM_BYTES);
-        assert_eq!(format!("{token:?}"), "Token");
+        let path = home.path().join("token");
+        for text in ["0123456789abcdef", "0123456789abcdef\n", "0123456789abcdef\r\n"] {
+            fs::write(&path, text).unwrap();
+            let token = Token::read(&path).unwrap();
+            assert!(token.is(b"0123456789abcdef"), "{text:?}");
+            assert_eq!(format!("{token:?}"), "Token");
+        }
     }
 
     #[test]

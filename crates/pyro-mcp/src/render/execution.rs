@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use pyro::Signal;
 use pyro::object::{ExecOutcome, VmExec, WorkspaceExec};
 
 use super::stream::{Limit, More, Stream, shorten_stream, write_stream};
@@ -217,25 +218,10 @@ pub(super) fn seconds(milliseconds: u64) -> String {
 }
 
 fn signal_name(signal: i32) -> String {
-    let name = match signal {
-        1 => "HUP",
-        2 => "INT",
-        3 => "QUIT",
-        4 => "ILL",
-        6 => "ABRT",
-        7 => "BUS",
-        8 => "FPE",
-        9 => "KILL",
-        11 => "SEGV",
-        13 => "PIPE",
-        14 => "ALRM",
-        15 => "TERM",
-        24 => "XCPU",
-        25 => "XFSZ",
-        31 => "SYS",
-        _ => return format!("signal {signal}"),
-    };
-    format!("signal {signal} ({name})")
+    match Signal::from_number(signal) {
+        Some(known) => format!("signal {signal} ({})", known.name()),
+        None => format!("signal {signal}"),
+    }
 }
 
 fn notes(execution: &Execution<'_>) -> String {

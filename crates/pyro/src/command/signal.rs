@@ -47,9 +47,23 @@ impl Signal {
     /// Asks a program to end.
     pub const TERM: Self = Self(15);
 
+    /// The signal of a number; `None` if it has no name.
+    pub fn from_number(number: i32) -> Option<Self> {
+        NAMES
+            .iter()
+            .any(|(_, known)| *known == number)
+            .then_some(Self(number))
+    }
+
     /// Its number.
     pub fn number(self) -> i32 {
         self.0
+    }
+
+    /// Its name, as `TERM`.
+    pub fn name(self) -> &'static str {
+        let found = NAMES.iter().find(|(_, number)| *number == self.0);
+        found.map_or("", |(name, _)| name)
     }
 }
 
@@ -87,6 +101,8 @@ mod tests {
         for text in ["TERM", "SIGTERM", "term", "15"] {
             assert_eq!(text.parse(), Ok(Signal::TERM), "{text}");
         }
+        assert_eq!(Signal::from_number(15).map(Signal::name), Some("TERM"));
+        assert_eq!(Signal::from_number(32), None);
         for text in ["", "0", "32", "-9", "SIG", "SIG15X", "TERMINATE"] {
             text.parse::<Signal>().unwrap_err();
         }

@@ -464,13 +464,15 @@ impl Workspace {
     /// # Errors
     /// `item-not-found`, `workspace-not-found`; `invalid-state` for a command that has ended.
     pub async fn kill_command(&self, sequence: u64, signal: Signal) -> Result<LogEntry> {
-        let request = LogsRequest {
+        let mut request = LogsRequest {
             sequence: Some(sequence),
+            limit: Some(0),
             ..LogsRequest::default()
         };
         let over = || WorkspaceError::CommandOver { sequence };
-        // That it was ever there is told apart from that it has ended.
+        // That it was ever there is told apart from that it has ended; none of its output is needed for that.
         self.logs(&request)?;
+        request.limit = None;
         let number = signal.number();
         let sent = call::call(&self.dir(), Call::Signal { sequence, number }).await;
         match sent {

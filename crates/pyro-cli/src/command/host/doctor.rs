@@ -6,7 +6,7 @@ use pyro::Result;
 use super::report::{self, HostReport, HostStatus};
 use super::target::{self, EntryOptions};
 use crate::exit::Exit;
-use crate::host::place::{self, Scope};
+use crate::host::place::Scope;
 use crate::host::table::{self, Host};
 use crate::ui::Ui;
 
@@ -39,8 +39,7 @@ pub(crate) fn execute(doctor: &Doctor, ui: Ui) -> Result<Exit> {
         if doctor.host.is_none() && scope == Scope::Project && !host.has_projects() {
             continue;
         }
-        let name = doctor.entry.name_for(host)?;
-        let config = place::config(host, scope, name)?;
+        let (config, name) = doctor.entry.config(host)?;
         report.hosts.push(report::state(&config, name));
     }
     let is_well = report.hosts.iter().all(|state| match state.status {

@@ -6,25 +6,17 @@ use clap::Args;
 use pyro::Result;
 use serde::Serialize;
 
-use super::target::{self, EntryOptions, ServeOptions};
+use super::target::NewEntry;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::host::{place, table};
 use crate::ui::Ui;
 
 /// Print the configuration of a host that starts pyro, and change nothing
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pyro host print-config codex --profile workspace-core")]
 pub(crate) struct PrintConfig {
-    /// The host
-    #[arg(value_parser = table::NAMES)]
-    host: String,
-
     #[command(flatten)]
-    entry: EntryOptions,
-
-    #[command(flatten)]
-    serve: ServeOptions,
+    new: NewEntry,
 }
 
 /// The text as an object.
@@ -38,17 +30,15 @@ struct Printed {
 
 /// Prints it.
 pub(crate) fn execute(print: &PrintConfig, ui: Ui) -> Result<Exit> {
-    let host = target::host(&print.host)?;
-    let name = print.entry.name_for(host)?;
-    let config = place::config(host, print.entry.scope(), name)?;
+    let (config, name, entry) = print.new.resolve()?;
     let text = config
-        .with_entry("", name, &print.serve.entry()?)
+        .with_entry("", name, &entry)
         .map_err(|problem| Failure::ForeignFile {
             path: config.path.clone(),
             problem: problem.to_string(),
         })?;
     let printed = Printed {
-        host: host.name(),
+        host: config.host.name(),
         config_path: config.path,
         text,
     };

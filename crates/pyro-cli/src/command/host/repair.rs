@@ -3,7 +3,7 @@
 use clap::Args;
 use pyro::Result;
 
-use super::report::{self, HostReport};
+use super::report;
 use super::target::{self, EntryOptions, ServeOptions};
 use crate::exit::Exit;
 use crate::host::entry::Entry;
@@ -29,17 +29,8 @@ pub(crate) struct Repair {
 /// Repairs it.
 pub(crate) fn execute(repair: &Repair, ui: Ui) -> Result<Exit> {
     let host = target::host(&repair.host)?;
-    let name = repair.entry.name_for(host)?;
-    let config = place::config(host, repair.entry.scope(), name)?;
-    let changed = report::put(&config, name, repair.dry_run, repaired)?;
-    let report = HostReport {
-        hosts: vec![report::state(&config, name)],
-        changed,
-    };
-    ui.result(&report, |report| {
-        report::outcome(report, repair.dry_run, host.next_step())
-    })?;
-    Ok(Exit::Done)
+    let (config, name) = repair.entry.config(host)?;
+    report::write_entry(&config, name, repair.dry_run, repaired, ui)
 }
 
 /// What an entry should be: itself, if it starts this pyro, be it over a link.

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use pyro::{ErrorCode, Result};
 use serde::Serialize;
 
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::host::entry::{Entry, Found};
 use crate::host::{Config, place, serve, write};
 use crate::table::one_line;
+use crate::ui::Ui;
 
 /// The *host report* of the contract.
 #[derive(Debug, Serialize)]
@@ -106,11 +108,30 @@ fn staleness(entry: &Entry) -> Vec<String> {
     problems
 }
 
-/// Puts what `entry` makes of the present entry into a configuration, and says whether that changes it.
+/// Puts what `entry` makes of the present entry into a configuration, and reports what became of it.
 ///
 /// # Errors
 /// If the file cannot be understood, read or written, or the name is that of another server.
-pub(crate) fn put(
+pub(crate) fn write_entry(
+    config: &Config,
+    name: &str,
+    dry_run: bool,
+    entry: impl Fn(Option<&Entry>) -> Result<Entry>,
+    ui: Ui,
+) -> Result<Exit> {
+    let changed = put(config, name, dry_run, entry)?;
+    let report = HostReport {
+        hosts: vec![state(config, name)],
+        changed,
+    };
+    ui.result(&report, |report| {
+        outcome(report, dry_run, config.host.next_step())
+    })?;
+    Ok(Exit::Done)
+}
+
+/// Does that, and says whether it changes the file.
+fn put(
     config: &Config,
     name: &str,
     dry_run: bool,
@@ -173,7 +194,7 @@ pub(crate) fn text(report: &HostReport) -> String {
 }
 
 /// What became of one file.
-pub(crate) fn outcome(report: &HostReport, dry_run: bool, next_step: &str) -> String {
+fn outcome(report: &HostReport, dry_run: bool, next_step: &str) -> String {
     let path = report
         .hosts
         .first()

@@ -4,8 +4,10 @@ use std::path::PathBuf;
 
 use clap::Args;
 use pyro::{ErrorCode, Result};
+use pyro_mcp::Profile;
 
 use crate::failure::Failure;
+use crate::host::Config;
 use crate::host::entry::Entry;
 use crate::host::place::{self, Scope};
 use crate::host::serve;
@@ -40,6 +42,31 @@ pub(crate) struct ServeOptions {
     allow_host_path: Vec<PathBuf>,
 }
 
+/// An entry as it is to be made.
+#[derive(Debug, Args)]
+pub(crate) struct NewEntry {
+    /// The host
+    #[arg(value_parser = table::NAMES)]
+    host: String,
+
+    #[command(flatten)]
+    entry: EntryOptions,
+
+    #[command(flatten)]
+    serve: ServeOptions,
+}
+
+impl NewEntry {
+    /// Where it is to be, under which name, and what it starts.
+    ///
+    /// # Errors
+    /// If the host does not take it, or this pyro would not serve so.
+    pub(crate) fn resolve(&self) -> Result<(Config, &str, Entry)> {
+        let (config, name) = self.entry.config(host(&self.host)?)?;
+        Ok((config, name, self.serve.entry()?))
+    }
+}
+
 /// The host of an argument that takes the names of hosts alone.
 ///
 /// # Errors
@@ -52,6 +79,15 @@ pub(crate) fn host(name: &str) -> Result<Host> {
 }
 
 impl EntryOptions {
+    /// The configuration of a host, and the name in it.
+    ///
+    /// # Errors
+    /// If the host does not take the name or the scope.
+    pub(crate) fn config(&self, host: Host) -> Result<(Config, &str)> {
+        let name = self.name_for(host)?;
+        Ok((place::config(host, self.scope(), name)?, name))
+    }
+
     /// Whose configuration.
     pub(crate) fn scope(&self) -> Scope {
         if self.scope == "project" {
@@ -65,7 +101,7 @@ impl EntryOptions {
     ///
     /// # Errors
     /// If the host keeps it for itself, or it has other characters than names may have.
-    pub(crate) fn name_for(&self, host: Host) -> Result<&str> {
+    fn name_for(&self, host: Host) -> Result<&str> {
         let name = self.name.as_str();
         let is_plain = |character: char| character.is_ascii_alphanumeric() || "-_".contains(character);
         let begins = name.starts_with(|first: char| first.is_ascii_alphanumeric());
@@ -98,16 +134,11 @@ impl ServeOptions {
             .map(str::to_owned)
             .into();
         for path in &self.allow_host_path {
-            let refused = |hint: &str| {
+            let found = host_path::directory("--allow-host-path", path)?;
+            let text = found.into_os_string().into_string().map_err(|_| {
                 let message = format!("`--allow-host-path` cannot be `{}`", path.display());
-                Failure::invalid(message, hint)
-            };
-            let found = host_path::expand(path).canonicalize().ok();
-            let found = found
-                .filter(|path| path.is_dir())
-                .ok_or_else(|| refused("name a directory that is there"))?;
-            let text = found.into_os_string().into_string();
-            let text = text.map_err(|_| refused("configuration files take UTF-8 alone"))?;
+                Failure::invalid(message, "configuration files take UTF-8 alone")
+            })?;
             args.extend(["--allow-host-path".to_owned(), text]);
         }
         match serve::refusal(&args) {
@@ -130,7 +161,7 @@ impl ServeOptions {
     /// If it cannot be found out where this program is.
     pub(crate) fn default_entry() -> Result<Entry> {
         let defaults = Self {
-            profile: "workspace-full".to_owned(),
+            profile: Profile::default().to_string(),
             allow_host_path: Vec::new(),
         };
         defaults.entry()
