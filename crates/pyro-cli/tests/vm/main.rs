@@ -21,6 +21,7 @@ mod end;
 mod exit;
 mod full_disk;
 mod guest;
+mod history;
 mod ids;
 mod image;
 mod interrupt;

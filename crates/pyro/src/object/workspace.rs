@@ -260,6 +260,8 @@ pub struct LogEntry {
     pub stdout_file: Option<PathBuf>,
     /// Where the output is kept.
     pub stderr_file: Option<PathBuf>,
+    /// Whether what was kept of its output was given up for that of later commands.
+    pub output_dropped: bool,
 }
 
 /// A workspace that is gone.

@@ -104,6 +104,7 @@ impl Supervisor {
     /// Gives a command its number and its line in the history.
     fn begin_command(&self, request: &Request) -> Result<Began> {
         let sequence = self.last_sequence.get() + 1;
+        let command_count = self.command_count.get() + 1;
         let began = Began {
             sequence,
             generation: self.generation.get(),
@@ -111,6 +112,7 @@ impl Supervisor {
             cwd: request.cwd.clone(),
             recorded_at: Timestamp::now(),
             output_limit: request.output_limit,
+            command_count: Some(command_count),
         };
         let recorded = self.recorder.borrow_mut().began(began.clone());
         recorded.map_err(|source| WorkspaceError::Io {
@@ -119,6 +121,7 @@ impl Supervisor {
             source,
         })?;
         self.last_sequence.set(sequence);
+        self.command_count.set(command_count);
         Ok(began)
     }
 }
@@ -330,5 +333,6 @@ impl Supervisor {
         if let Err(error) = self.recorder.borrow_mut().ended(sequence, ended) {
             tracing::error!(%error, sequence, "the end of a command was not recorded");
         }
+        self.retention.borrow_mut().add(sequence);
     }
 }

@@ -47,8 +47,8 @@ use crate::object::ExecOutcome;
 use crate::process::ProcessIdentity;
 use crate::vm::{FollowedVm as _, SharedVm};
 use crate::workspace::{
-    DISK, Ended, History, Live, Mover, Record, Recorder, SOCKET, State, StopReason, Store, WorkspaceError,
-    host_boot, kept_of_lost,
+    DISK, Ended, History, Live, Mover, Record, Recorder, Retention, SOCKET, State, StopReason, Store,
+    WorkspaceError, host_boot, kept_of_lost,
 };
 
 /// How long answers that are under way may take to leave before the process ends.
@@ -64,7 +64,10 @@ struct Supervisor {
     environment: BootableEnvironment,
     activity: Rc<Activity>,
     recorder: RefCell<Recorder>,
+    retention: RefCell<Retention>,
     last_sequence: Cell<u64>,
+    /// The commands of this generation.
+    command_count: Cell<u64>,
     generation: Cell<u64>,
     vm: RefCell<Option<RunningVm>>,
     /// Tells that another VM took the place of the one before.
@@ -188,6 +191,7 @@ async fn begin(order: &Order) -> Result<(Rc<Supervisor>, UnixListener)> {
     };
     let history = History::read(&dir).map_err(Supervisor::io("read the history of", &dir))?;
     let recorder = recover(&history, &dir).map_err(Supervisor::io("write the history of", &dir))?;
+    let retention = Retention::of(&dir).map_err(Supervisor::io("list the output in", &dir))?;
     let environment = pyro
         .environments()
         .installed_as(&record.environment, &record.environment_digest)?;
@@ -195,7 +199,9 @@ async fn begin(order: &Order) -> Result<(Rc<Supervisor>, UnixListener)> {
     let supervisor = Rc::new(Supervisor {
         activity: Rc::new(Activity::new(dir.clone(), live, ttl)),
         recorder: RefCell::new(recorder),
+        retention: RefCell::new(retention),
         last_sequence: Cell::new(history.last_sequence()),
+        command_count: Cell::new(history.count_in(record.generation)),
         generation: Cell::new(record.generation),
         vm: RefCell::default(),
         vm_changed: Notify::new(),
@@ -270,7 +276,9 @@ impl Supervisor {
         machine::start(&self.pyro, record, &self.environment, &self.dir, disk).await
     }
 
+    /// A generation began.
     fn record_reset(&self) {
+        self.command_count.set(0);
         if let Err(error) = self.recorder.borrow_mut().reset(self.generation.get()) {
             tracing::error!(%error, "a reset was not recorded in the history");
         }

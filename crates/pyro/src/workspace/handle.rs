@@ -648,7 +648,7 @@ pub(super) fn busy(record: &Record) -> WorkspaceError {
     }
 }
 
-/// The history of a workspace, for whoever describes it.
+/// The history of a workspace, for whoever shows it.
 pub(super) fn history(store: &Store, id: WorkspaceId) -> Result<History, WorkspaceError> {
     let dir = store.dir(id);
     History::read(&dir).map_err(super::error::io_error("read the history of", dir))

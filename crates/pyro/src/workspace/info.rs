@@ -6,9 +6,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::DISK;
+use super::error::io_error;
 use super::exec::TREE;
-use super::handle::history;
 use super::history::Entry;
+use super::latest::Latest;
 use super::live::{Live, VmFacts};
 use super::record::{Record, State};
 use super::seed;
@@ -72,8 +73,9 @@ pub(super) fn outcome(entry: &Entry, is_live: bool) -> ExecOutcome {
 pub(super) fn describe(store: &Store, found: Found) -> Result<WorkspaceInfo> {
     let Found { id, record, live } = found;
     let record = record?;
-    let history = history(store, id)?;
-    let last_command = history.entries.values().next_back().map(|entry| LastCommand {
+    let dir = store.dir(id);
+    let latest = Latest::read(&dir, record.generation).map_err(io_error("read the history of", dir))?;
+    let last_command = latest.entry.as_ref().map(|entry| LastCommand {
         sequence: entry.began.sequence,
         command: entry.began.command.clone(),
         cwd: entry.began.cwd.clone(),
@@ -105,8 +107,8 @@ pub(super) fn describe(store: &Store, found: Found) -> Result<WorkspaceInfo> {
         network_policy: "off".to_owned(),
         workspace_path: TREE.to_owned(),
         workspace_seed: record.seed.clone().unwrap_or_else(seed::none),
-        command_count: history.count_in(record.generation),
-        total_command_count: history.entries.len() as u64,
+        command_count: latest.command_count,
+        total_command_count: latest.total(),
         last_command,
         reset_count: record.generation,
         last_reset_at: record.last_reset_at.map(time),
@@ -127,7 +129,7 @@ pub(super) fn summary(store: &Store, found: &Found) -> WorkspaceSummary {
         Err(error) => return damaged(found.id, error.to_string()),
     };
     let live = found.live.as_ref();
-    let command_count = history(store, found.id).map_or(0, |history| history.count_in(record.generation));
+    let latest = Latest::read(&store.dir(found.id), record.generation);
     WorkspaceSummary {
         workspace_id: found.id,
         name: record.name.clone(),
@@ -137,7 +139,7 @@ pub(super) fn summary(store: &Store, found: &Found) -> WorkspaceSummary {
         created_at: Some(time(record.created_at)),
         last_activity_at: Some(time(last_activity(record, live))),
         expires_at: expires(record, live),
-        command_count,
+        command_count: latest.map_or(0, |latest| latest.command_count),
         last_error: last_error(store, record, live),
     }
 }
