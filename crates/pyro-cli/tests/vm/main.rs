@@ -19,6 +19,7 @@ mod content;
 mod crowd;
 mod end;
 mod exit;
+mod fields;
 mod full_disk;
 mod guest;
 mod history;

@@ -535,7 +535,7 @@ impl Workspace {
         }
         drop(life);
         let mut info = self.status()?;
-        info.workspace_reset = Some(info::reset_to_baseline());
+        info.workspace_reset = Some(info::reset_to_baseline(&info.workspace_seed));
         Ok(info)
     }
 

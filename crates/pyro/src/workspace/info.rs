@@ -17,7 +17,7 @@ use super::store::{Found, Store};
 use crate::error::Result;
 use crate::id::WorkspaceId;
 use crate::object::{
-    ExecOutcome, ExecutionMode, LastCommand, WorkspaceDeletion, WorkspaceInfo, WorkspaceReset,
+    ExecOutcome, ExecutionMode, LastCommand, WorkspaceDeletion, WorkspaceInfo, WorkspaceReset, WorkspaceSeed,
     WorkspaceSummary,
 };
 use crate::space;
@@ -105,13 +105,22 @@ pub(super) fn describe(store: &Store, found: Found) -> Result<WorkspaceInfo> {
         stop_reason: record.stop_reason,
         last_error: last_error(store, &record, live.as_ref()),
         network_policy: "off".to_owned(),
+        network_enabled: false,
+        allowed_domains: Vec::new(),
+        allowed_cidrs: Vec::new(),
+        allow_host_compat: false,
+        guest_ip: None,
+        tap_name: None,
         workspace_path: TREE.to_owned(),
         workspace_seed: record.seed.clone().unwrap_or_else(seed::none),
+        secrets: Vec::new(),
         command_count: latest.command_count,
         total_command_count: latest.total(),
         last_command,
         reset_count: record.generation,
         last_reset_at: record.last_reset_at.map(time),
+        service_count: 0,
+        running_service_count: 0,
         workspace_reset: None,
         auto_started: false,
         isolation: vm.map(|vm| vm.isolation),
@@ -140,6 +149,8 @@ pub(super) fn summary(store: &Store, found: &Found) -> WorkspaceSummary {
         last_activity_at: Some(time(last_activity(record, live))),
         expires_at: expires(record, live),
         command_count: latest.map_or(0, |latest| latest.command_count),
+        service_count: 0,
+        running_service_count: 0,
         last_error: last_error(store, record, live),
     }
 }
@@ -155,15 +166,20 @@ fn damaged(id: WorkspaceId, problem: String) -> WorkspaceSummary {
         last_activity_at: None,
         expires_at: None,
         command_count: 0,
+        service_count: 0,
+        running_service_count: 0,
         last_error: Some(problem),
     }
 }
 
-/// A reset to the beginning.
-pub(super) fn reset_to_baseline() -> WorkspaceReset {
+/// A reset to the beginning, which is the seed.
+pub(super) fn reset_to_baseline(seed: &WorkspaceSeed) -> WorkspaceReset {
     WorkspaceReset {
         snapshot_name: "baseline".to_owned(),
         kind: "baseline".to_owned(),
+        destination: seed.destination.clone(),
+        entry_count: seed.entry_count,
+        bytes_written: seed.bytes_written,
         restored: "disk".to_owned(),
     }
 }
