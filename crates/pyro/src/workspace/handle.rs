@@ -140,7 +140,7 @@ impl Pyro {
         };
         let environment = self.environments().ensure(&record.environment, progress).await?;
         let (seed, warnings) = match planned {
-            Some(planned) => planned.write(&dir, &environment.defaults.user, progress).await?,
+            Some(planned) => planned.write(&dir, &environment, progress).await?,
             None => (seed::none(), Vec::new()),
         };
         workspace.store.update(workspace.id, |record| {
