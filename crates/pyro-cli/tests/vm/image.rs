@@ -173,7 +173,7 @@ fn an_images_own_configuration_applies() {
 
 #[test]
 fn a_seed_belongs_to_the_user_that_an_image_names() {
-    let mut home = Home::with_own_cache();
+    let home = Home::with_own_cache();
     let dir = stage(&home);
     let layout = home.path().join("layout").display().to_string();
     let image = format!("{layout}:latest");
@@ -193,22 +193,23 @@ fn a_seed_belongs_to_the_user_that_an_image_names() {
             .arg(from)
             .arg(to));
     }
-    let configure = |user: &str| {
-        let config = ["config", "--image", &image, "--architecture", "amd64"];
-        run(Command::new("umoci").args(config).args(["--config.user", user]));
-    };
     let seed = home.path().join("seed");
     std::fs::create_dir(&seed).unwrap();
     std::fs::write(seed.join("note"), "one\n").unwrap();
-    home.set_environment(&format!("oci-layout:{layout}"));
     let home = Workspaces::of(home);
     for (user, ids) in [
         ("node", "1234:2345"),
         ("node:staff", "1234:50"),
         ("1234", "1234:2345"),
     ] {
-        configure(user);
-        let id = home.create(&["--seed-path", seed.to_str().unwrap()]);
+        // An environment of its own.
+        let own = format!("{layout}-{}", user.replace(':', "-"));
+        run(Command::new("cp").args(["-r", &layout, &own]));
+        let image = format!("{own}:latest");
+        let config = ["config", "--image", &image, "--architecture", "amd64"];
+        run(Command::new("umoci").args(config).args(["--config.user", user]));
+        let environment = format!("oci-layout:{own}");
+        let id = home.create(&[&environment, "--seed-path", seed.to_str().unwrap()]);
         let script = "/busybox id -u; /busybox stat -c %u:%g . note; echo two >>note && /busybox cat note";
         let exec = home.ok(&["exec", &id, "--", "/busybox", "sh", "-c", script]);
         let uid = ids.split(':').next().unwrap();

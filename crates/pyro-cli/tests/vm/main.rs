@@ -37,6 +37,7 @@ mod prepare;
 mod process;
 mod races;
 mod refuse;
+mod reset;
 mod stream;
 mod support;
 mod template;

@@ -20,6 +20,7 @@ use crate::command::{self, End, Ending, Follower, RunControl, Stdin, Wishes};
 use crate::error::{Error, ErrorCode, Result};
 use crate::object::ExecOutcome;
 use crate::output::{KeptOutput, Stream};
+use crate::vm::SharedVm;
 use crate::workspace::{Began, Ended, KeptStreams, OutputKeeper, State, WorkspaceError};
 
 /// How many pieces of output may wait for a client; each is at most one chunk.
@@ -65,9 +66,10 @@ pub(super) async fn serve(
         .map_err(io::Error::other)?
         .ok_or(io::ErrorKind::UnexpectedEof)?;
     let _busy = supervisor.activity.begin();
-    if supervisor.is_ending.get() {
-        return super::fail(&mut stream, &supervisor.busy().into()).await;
-    }
+    let vm = match supervisor.share_to_use() {
+        Ok(vm) => vm,
+        Err(error) => return super::fail(&mut stream, &error.into()).await,
+    };
     let _last_use = match supervisor.spend() {
         Ok(last_use) => last_use,
         Err(error) => return super::fail(&mut stream, &error).await,
@@ -85,18 +87,21 @@ pub(super) async fn serve(
     let (control, wishes) = command::channel();
     supervisor.commands.borrow_mut().insert(sequence, control.clone());
     let client = Client::new(stream, control, &answer, exec.stdin).await;
-    let outcome = follow(supervisor, sequence, &request, exec, client, wishes).await;
+    let outcome = follow(supervisor, (vm, &began), &request, exec, client, wishes).await;
     supervisor.commands.borrow_mut().remove(&sequence);
     supervisor.command_gone.notify_waiters();
     outcome
 }
 
 impl Supervisor {
-    /// The workspace is being stopped.
+    /// The workspace is being stopped, or reset.
     pub(super) fn busy(&self) -> WorkspaceError {
         WorkspaceError::Busy {
             shown: self.id.to_string(),
-            state: State::Stopping,
+            state: match self.is_ending.get() {
+                true => State::Stopping,
+                false => State::Resetting,
+            },
             seconds: 0,
         }
     }
@@ -209,17 +214,17 @@ fn has_hung_up(reader: &OwnedReadHalf) -> bool {
 
 async fn follow(
     supervisor: &Supervisor,
-    sequence: u64,
+    (mut vm, began): (SharedVm, &Began),
     request: &Request,
     exec: Exec,
     mut client: Client,
     mut wishes: Wishes,
 ) -> io::Result<()> {
+    let sequence = began.sequence;
     let (pieces, mut arriving) = mpsc::channel::<Piece>(EVENT_QUEUE);
     let mut keeper = OutputKeeper::new(&supervisor.dir, sequence, request.output_limit);
     let mut problem = None;
     let stdin = std::mem::replace(&mut client.stdin, Stdin::Empty);
-    let mut vm = supervisor.share();
     let end = {
         // What is kept is kept on disk.
         let mut follower = Follower::new(&mut vm, &pieces, &mut wishes, KeptOutput::new(0));
@@ -241,22 +246,17 @@ async fn follow(
     if let Err(error) = put {
         problem.get_or_insert_with(|| unkept(&error));
     }
-    // What a guest that is being ended refuses, it refuses for that reason, whatever it says.
-    let end = end.or_else(|error| {
-        if supervisor.is_ending.get() && error.code() != ErrorCode::GuestLost {
-            Ok(End::Forced { cancelled: true })
-        } else {
-            Err(error)
-        }
-    });
+    let end = end.map_err(|error| supervisor.why_it_failed(error));
     let full = supervisor.watch_host_disk();
-    let answer = match conclude(end, streams, full.or(problem)) {
+    let ran_ms = began.recorded_at.duration_until(Timestamp::now()).as_millis();
+    let ran_ms = u64::try_from(ran_ms).unwrap_or(0);
+    let answer = match conclude(end, streams, ran_ms, full.or(problem)) {
         Ok(end) => {
             supervisor.end_command(sequence, end.outcome, end.exit_code, end.duration_ms, streams);
             Answer::Ended(Box::new(end))
         }
         Err((outcome, error)) => {
-            supervisor.end_command(sequence, outcome, None, 0, streams);
+            supervisor.end_command(sequence, outcome, None, ran_ms, streams);
             Answer::Failed((&error).into())
         }
     };
@@ -286,10 +286,19 @@ fn unkept(error: &impl std::fmt::Display) -> String {
     format!("not all of the output could be kept: {error}")
 }
 
-/// What came of the command, or how it is recorded and why it failed.
+/// Why a command was not followed to its end.
+enum NotFollowed {
+    /// Its VM was ended on purpose, with all that ran in it.
+    VmEnded,
+    /// Anything else.
+    Failed(Error),
+}
+
+/// What came of the command, which began so long ago on the host's clock, or how it is recorded and why it failed.
 fn conclude(
-    end: Result<End>,
+    end: Result<End, NotFollowed>,
     streams: KeptStreams,
+    ran_ms: u64,
     problem: Option<String>,
 ) -> Result<CommandEnd, (ExecOutcome, Error)> {
     let left_running = match &end {
@@ -297,11 +306,16 @@ fn conclude(
         Ok(End::Forced { .. }) | Err(_) => 0,
     };
     let ending = match end {
-        Ok(end) => Ending::from(end),
-        // Its VM was ended on purpose, with all that ran in it.
-        Err(error) if error.code() == ErrorCode::Cancelled => Ending::from(End::Forced { cancelled: true }),
-        Err(error) if error.code() == ErrorCode::GuestLost => return Err((ExecOutcome::Lost, error)),
-        Err(error) => return Err((ExecOutcome::NotStarted, error)),
+        Ok(end @ End::Reported(_)) => Ending::from(end),
+        Ok(end @ End::Forced { .. }) => Ending {
+            duration_ms: ran_ms,
+            ..Ending::from(end)
+        },
+        Err(NotFollowed::VmEnded) => Ending::with_its_vm(ran_ms),
+        Err(NotFollowed::Failed(error)) if error.code() == ErrorCode::GuestLost => {
+            return Err((ExecOutcome::Lost, error));
+        }
+        Err(NotFollowed::Failed(error)) => return Err((ExecOutcome::NotStarted, error)),
     };
     Ok(CommandEnd {
         outcome: ending.outcome,
@@ -316,6 +330,20 @@ fn conclude(
 }
 
 impl Supervisor {
+    /// What a guest that is being ended refuses, it refuses for that reason, whatever it says.
+    fn why_it_failed(&self, error: Error) -> NotFollowed {
+        let is_on_purpose = match error.code() {
+            ErrorCode::Cancelled => true,
+            ErrorCode::GuestLost => self.is_between.get(),
+            _ => self.is_ending.get() || self.is_between.get(),
+        };
+        if is_on_purpose {
+            NotFollowed::VmEnded
+        } else {
+            NotFollowed::Failed(error)
+        }
+    }
+
     fn end_command(
         &self,
         sequence: u64,

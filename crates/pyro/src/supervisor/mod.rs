@@ -13,6 +13,7 @@ mod life;
 mod machine;
 mod order;
 mod relay;
+mod reset;
 mod wire;
 
 use std::cell::{Cell, RefCell};
@@ -78,6 +79,8 @@ struct Supervisor {
     ending: watch::Sender<Option<Ending>>,
     /// Nothing begins any more.
     is_ending: Cell<bool>,
+    /// Nothing begins until a VM takes the place of the one that is ended for it.
+    is_between: Cell<bool>,
     over: watch::Sender<bool>,
     /// Whether the guest may have failed to write since its VM was started.
     host_disk_was_full: Cell<bool>,
@@ -209,6 +212,7 @@ async fn begin(order: &Order) -> Result<(Rc<Supervisor>, UnixListener)> {
         command_gone: Notify::new(),
         ending: watch::Sender::new(None),
         is_ending: Cell::new(false),
+        is_between: Cell::new(false),
         over: watch::Sender::new(false),
         host_disk_was_full: Cell::new(false),
         environment,
@@ -298,13 +302,18 @@ impl Supervisor {
         Ok(UnixListener::from_std(listener).map_err(io("listen in"))?)
     }
 
-    /// A share of the VM that runs now.
-    fn share(&self) -> SharedVm {
-        let vm = self.vm.borrow();
-        vm.as_ref()
-            .expect("a supervisor that serves has a VM")
-            .kept
-            .share()
+    /// A share of the VM that runs now; there is none while one takes the place of another, and at the end.
+    fn share(&self) -> Option<SharedVm> {
+        self.vm.borrow().as_ref().map(|vm| vm.kept.share())
+    }
+
+    /// A share of the VM for something that begins now.
+    ///
+    /// # Errors
+    /// `busy` if nothing does.
+    fn share_to_use(&self) -> Result<SharedVm, WorkspaceError> {
+        let is_refused = self.is_ending.get() || self.is_between.get();
+        self.share().filter(|_| !is_refused).ok_or_else(|| self.busy())
     }
 }
 
@@ -371,12 +380,20 @@ impl Supervisor {
     /// Waits until the VM ended by itself, and not because another one took its place.
     async fn vm_ended(&self) -> String {
         loop {
-            let changed = self.vm_changed.notified();
-            let mut share = self.share();
+            let mut changed = std::pin::pin!(self.vm_changed.notified());
+            let Some(mut share) = self.share() else {
+                changed.await;
+                continue;
+            };
             tokio::select! {
                 biased;
-                () = changed => {}
-                how = share.ended() => return how,
+                () = &mut changed => {}
+                how = share.ended() => {
+                    if !self.is_between.get() {
+                        return how;
+                    }
+                    changed.await;
+                }
             }
         }
     }
