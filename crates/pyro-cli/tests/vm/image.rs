@@ -1,10 +1,6 @@
 //! Images of all kinds: with nothing but one program, and with a configuration of their own.
 
-#![expect(
-    clippy::panic,
-    clippy::unwrap_used,
-    reason = "a helper that fails must fail the test"
-)]
+#![expect(clippy::panic, reason = "a helper that fails must fail the test")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -27,7 +27,7 @@ fn a_vm_is_made_started_used_once_and_gone() {
     let early = client.refused("vm_exec", json!({"vm_id": id, "command": "true"}));
     assert!(early.starts_with("error invalid-state: "), "{early}");
     assert!(
-        early.contains(&format!("\nhint: start it first: `vm_start` of `{id}`")),
+        early.contains(&format!("\nhint: start it first: `vm_start vm_id={id}`")),
         "{early}"
     );
 

@@ -99,7 +99,7 @@ impl Diagnosis for BadOrder {
 
 /// A client of a version that this supervisor does not understand.
 #[derive(Debug, thiserror::Error)]
-#[error("the workspace runs under pyro {}", env!("CARGO_PKG_VERSION"))]
+#[error("`{id}` runs under pyro {}", env!("CARGO_PKG_VERSION"))]
 struct OtherVersion {
     id: WorkspaceId,
 }
