@@ -1,8 +1,9 @@
-//! Resets on a host that has not the memory for two VMs.
+//! Resets on a host that has not the memory for two VMs, and of a disk that has errors.
 
 #![expect(clippy::unwrap_used, reason = "a test fails this way")]
 
 use std::fs;
+use std::os::unix::fs::FileExt;
 
 use serde_json::{Value, json};
 
@@ -97,4 +98,32 @@ fn a_host_without_the_memory_for_two_vms_ends_the_old_one_first() {
     assert_eq!(home.ok(&["reset", &id])["reset_count"], 2);
     assert_eq!(home.ok(&["status", &id])["warnings"], json!([]));
     assert_eq!(home.sh(&id, "ls"), "");
+}
+
+#[test]
+fn a_disk_with_errors_is_told_until_a_reset() {
+    let home = Workspaces::new();
+    let id = home.create(&[]);
+    home.sh(&id, "echo one >f");
+    home.ok(&["stop", &id]);
+    // As the kernel notes that it met one: the second bit of the state, behind the magic number.
+    let disk = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(home.dir(&id).join("disk.img"))
+        .unwrap();
+    let mut state = [0; 4];
+    disk.read_exact_at(&mut state, 1024 + 0x38).unwrap();
+    assert_eq!(state, [0x53, 0xEF, 1, 0]);
+    disk.write_all_at(&[3], 1024 + 0x3A).unwrap();
+    drop(disk);
+    let told = |object: &Value| object["warnings"].to_string().contains("has errors");
+    assert!(told(&home.ok(&["start", &id])));
+    assert_eq!(home.sh(&id, "cat f"), "one\n");
+    // A guest that was ended well does not make it good.
+    home.ok(&["stop", &id]);
+    assert!(told(&home.ok(&["start", &id])));
+    assert!(!told(&home.ok(&["reset", &id])));
+    home.ok(&["stop", &id]);
+    assert!(!told(&home.ok(&["start", &id])));
 }

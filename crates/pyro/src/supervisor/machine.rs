@@ -10,6 +10,7 @@ use crate::Pyro;
 use crate::admission::{Admission, Need, Reservation};
 use crate::command::millis;
 use crate::dirs::CacheDir;
+use crate::disk_state;
 use crate::environment::BootableEnvironment;
 use crate::error::Result;
 use crate::guest;
@@ -24,6 +25,11 @@ use crate::workspace::{Kind, Record, SEED, VmFacts, WorkspaceError};
 
 /// What a fresh disk grows by before a command writes anything, in bytes.
 pub(crate) const DISK_GROWTH_BYTES: u64 = 64 << 20;
+
+/// What is to be known of a VM whose disk was left with errors. Nothing repairs it: the host does not look into what a
+/// guest wrote, and a guest brings no program for it that could be trusted.
+const FAULTY_DISK: &str = "the file system of its disk has errors, as after a disk of the host that was full: export what \
+                           is needed, then reset it";
 
 /// A VM that runs, with what it holds. Dropping it kills the VM.
 #[derive(Debug)]
@@ -72,6 +78,7 @@ pub(super) async fn start(
     };
     let reservation = Admission::new(&settings.home).reserve(vm_id, need)?;
     let disk = open_disk(&dir.join(disk), disk_is)?;
+    let is_faulty = disk_is == DiskIs::Old && disk_state::has_errors(&disk);
     let seed = open_seed(dir, record)?;
     let starter = Starter {
         pyro,
@@ -94,7 +101,10 @@ pub(super) async fn start(
     };
     let mut clock = Clock::start();
     let mut started = starter.start(vm_id, None, &choice, &mut clock).await?;
-    let facts = facts_of(&mut started, clock).await;
+    let mut facts = facts_of(&mut started, clock).await;
+    if is_faulty {
+        facts.warnings.push(FAULTY_DISK.to_owned());
+    }
     Ok(RunningVm {
         kept: Kept::new(started.vm),
         facts,
