@@ -23,7 +23,7 @@ impl Diagnosis for SupervisorGone {
 
     fn hint(&self) -> Option<String> {
         Some(
-            "a workspace keeps its disk and is started by the next operation; a one-shot VM is gone"
+            "of a workspace its disk is kept, and the next operation starts it; a one-shot VM is gone"
                 .to_owned(),
         )
     }
