@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use crate::support::Ended;
 use crate::workspace::Workspaces;
 
 const WORKSPACE: &str = "workspace_id name labels environment environment_version environment_digest vcpu_count mem_mib \
@@ -14,6 +15,10 @@ const WORKSPACE: &str = "workspace_id name labels environment environment_versio
 
 const SUMMARY: &str = "workspace_id name labels environment state created_at last_activity_at expires_at command_count \
     service_count running_service_count";
+
+const EXEC: &str = "workspace_id environment environment_version environment_digest command stdout stderr stdout_info \
+    stderr_info exit_code outcome signal oom_killed timed_out cancelled duration_ms diff sequence generation cwd guest_pid \
+    left_running isolation vmm execution_mode warnings metadata auto_started";
 
 const RESET: &str = "snapshot_name kind destination entry_count bytes_written restored";
 
@@ -44,6 +49,24 @@ fn a_workspace_is_told_by_all_fields_that_it_has_a_value_for_or_not() {
         no
     );
     assert_has(&home.ok(&["list"])["workspaces"][0], SUMMARY);
+    let exec = home.ok(&["exec", &id, "--", "echo $$; exec cat /proc/1/comm /dev/null"]);
+    assert_has(&exec, EXEC);
+    let printed: u32 = exec["stdout"]
+        .as_str()
+        .unwrap()
+        .lines()
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(exec["guest_pid"], printed);
+    let not_started = Ended::from(
+        home.home()
+            .pyro(["--json", "workspace", "exec", &id, "--", "/absent", "x"])
+            .output()
+            .unwrap(),
+    );
+    assert_eq!(not_started.json()["guest_pid"], Value::Null);
     let reset = &home.ok(&["reset", &id])["workspace_reset"];
     assert_has(reset, RESET);
     assert_eq!(

@@ -208,10 +208,18 @@ pub struct WorkspaceExec {
     pub sequence: u64,
     /// The generation in which it ran.
     pub generation: u64,
+    /// The environment as it was named.
+    pub environment: String,
+    /// The version of the environment, such as a tag.
+    pub environment_version: String,
+    /// The digest that fixes the environment's content.
+    pub environment_digest: String,
     /// The command, as one line.
     pub command: String,
     /// Where it ran.
     pub cwd: String,
+    /// Its process id as the workspace's processes see it, if it was started; it leads its process group.
+    pub guest_pid: Option<u32>,
     /// What was kept of its standard output.
     pub stdout: String,
     /// What was kept of its standard error.
@@ -248,6 +256,8 @@ pub struct WorkspaceExec {
     pub execution_mode: ExecutionMode,
     /// What was skipped, degraded or guessed.
     pub warnings: Vec<String>,
+    /// Further facts: kernel, VMM version, start kind, confinement.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// Commands of a workspace.

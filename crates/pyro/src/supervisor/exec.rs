@@ -225,18 +225,20 @@ async fn follow(
     let mut keeper = OutputKeeper::new(&supervisor.dir, sequence, request.output_limit);
     let mut problem = None;
     let stdin = std::mem::replace(&mut client.stdin, Stdin::Empty);
-    let end = {
+    let (end, guest_pid) = {
         // What is kept is kept on disk.
         let mut follower = Follower::new(&mut vm, &pieces, &mut wishes, KeptOutput::new(0));
         let mut run = Box::pin(follower.run(exec, None, stdin));
-        loop {
+        let end = loop {
             tokio::select! {
                 end = &mut run => break end,
                 Some(Piece(stream, bytes)) = arriving.recv() => {
                     take(&mut keeper, &mut client, stream, bytes, &mut problem).await;
                 }
             }
-        }
+        };
+        drop(run);
+        (end, follower.guest_pid())
     };
     while let Ok(Piece(stream, bytes)) = arriving.try_recv() {
         take(&mut keeper, &mut client, stream, bytes, &mut problem).await;
@@ -253,7 +255,7 @@ async fn follow(
     let answer = match conclude(end, streams, ran_ms, full.or(problem)) {
         Ok(end) => {
             supervisor.end_command(sequence, end.outcome, end.exit_code, end.duration_ms, streams);
-            Answer::Ended(Box::new(end))
+            Answer::Ended(Box::new(CommandEnd { guest_pid, ..end }))
         }
         Err((outcome, error)) => {
             supervisor.end_command(sequence, outcome, None, ran_ms, streams);
@@ -323,6 +325,7 @@ fn conclude(
         signal: ending.signal,
         oom_killed: ending.oom_killed,
         duration_ms: ending.duration_ms,
+        guest_pid: None,
         left_running,
         streams,
         warning: ending.warning.or(problem),

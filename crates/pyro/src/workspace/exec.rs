@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::call::{self, answer, gone};
 use super::live::VmFacts;
+use super::record::Record;
 use crate::argument::{self, InvalidArgument};
 use crate::command::{Command, Stdin, Wanted, Wish, Wishes, millis};
 use crate::environment::ImageDefaults;
@@ -87,6 +88,7 @@ impl ExecRequest {
 pub(super) struct Place<'a> {
     pub(super) id: WorkspaceId,
     pub(super) dir: &'a Path,
+    pub(super) record: Record,
     /// The image's, with the working directory of this place.
     pub(super) defaults: ImageDefaults,
     pub(super) output_limit: u64,
@@ -256,8 +258,12 @@ fn assemble(
         workspace_id: place.id,
         sequence,
         generation,
+        environment: place.record.environment.clone(),
+        environment_version: place.record.environment_version.clone(),
+        environment_digest: place.record.environment_digest.clone(),
         command,
         cwd,
+        guest_pid: end.guest_pid,
         stdout,
         stderr,
         stdout_info,
@@ -279,5 +285,9 @@ fn assemble(
             .as_ref()
             .map_or(ExecutionMode::Pending, |vm| vm.execution_mode),
         warnings: end.warning.into_iter().collect(),
+        metadata: place
+            .vm
+            .as_ref()
+            .map_or_else(Default::default, |vm| vm.metadata.clone()),
     }
 }

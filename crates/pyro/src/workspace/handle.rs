@@ -421,6 +421,7 @@ impl Workspace {
         Ok(Place {
             id: self.id,
             dir,
+            record,
             defaults: ImageDefaults {
                 working_dir: TREE.to_owned(),
                 ..environment.defaults

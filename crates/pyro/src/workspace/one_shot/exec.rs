@@ -158,6 +158,7 @@ impl Vm {
         Ok(Place {
             id: self.id(),
             dir,
+            record: record.clone(),
             defaults: ImageDefaults {
                 ..environment.defaults
             },
