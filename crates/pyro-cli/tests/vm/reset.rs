@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::FileExt;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -126,4 +127,34 @@ fn a_disk_with_errors_is_told_until_a_reset() {
     assert!(!told(&home.ok(&["reset", &id])));
     home.ok(&["stop", &id]);
     assert!(!told(&home.ok(&["start", &id])));
+}
+
+#[test]
+fn a_workspace_whose_old_disk_gets_no_vm_either_is_stopped_with_it() {
+    let home = Workspaces::new();
+    let tree = home.home().path().join("tree");
+    fs::create_dir(&tree).unwrap();
+    fs::write(tree.join("note"), "seeded\n").unwrap();
+    let mem = MEM_MIB.to_string();
+    let id = home.create(&["--mem-mib", &mem, "--seed-path", tree.to_str().unwrap()]);
+    home.sh(&id, "echo one >f");
+    take_memory(home.home());
+    let (seed, elsewhere) = (home.dir(&id).join("seed.img"), home.dir(&id).join("elsewhere"));
+    fs::rename(&seed, &elsewhere).unwrap();
+    let error = home.refused(&["reset", &id], "host-io");
+    let message = error["message"].as_str().unwrap();
+    assert!(message.contains("it is stopped"), "{error:#}");
+    let until = Instant::now() + Duration::from_secs(20);
+    while home.ok(&["status", &id])["state"] != "stopped" {
+        assert!(Instant::now() < until, "{:#}", home.ok(&["status", &id]));
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let status = home.ok(&["status", &id]);
+    assert!(
+        status["last_error"].to_string().contains("seed.img"),
+        "{status:#}"
+    );
+    assert_eq!(status["reset_count"], 0);
+    fs::rename(&elsewhere, &seed).unwrap();
+    assert_eq!(home.sh(&id, "cat note f"), "seeded\none\n");
 }
