@@ -1,6 +1,7 @@
 //! From an OCI reference or a package set to a read-only root file system image.
 #![forbid(unsafe_code)]
 
+mod account;
 mod blob;
 mod digest;
 mod erofs;
@@ -16,6 +17,7 @@ pub mod root;
 pub mod seed;
 mod tree;
 
+pub use account::{AccountIds, Accounts};
 pub use blob::{BlobError, BlobStore};
 pub use digest::{Digest, DigestError};
 pub use file_error::{FileAction, FileError};

@@ -12,6 +12,7 @@ use std::sync::atomic::AtomicBool;
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
+use crate::account::Accounts;
 use crate::erofs::{ImageWriter, Layout};
 use crate::layer::{Hashing, LayerReader, Monitor, hexadecimal};
 use crate::tree::{ContentId, Tree, TreeLimits};
@@ -22,6 +23,9 @@ pub use crate::tree::{EntryError, NameError, XattrError};
 
 /// How much content is moved at once, in bytes.
 const COPY_BUFFER: usize = 128 * 1024;
+
+/// More than any file of users or groups in use; of a larger one no more is read, in the guest neither.
+const MAX_ACCOUNTS_BYTES: usize = 1 << 20;
 
 /// One layer of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,6 +76,8 @@ pub struct RootImage {
     pub size_bytes: u64,
     /// How many names the file system has, its root included.
     pub entry_count: u64,
+    /// The users and groups of the file system.
+    pub accounts: Accounts,
 }
 
 /// Why no root file system image came of the layers. Layers are counted from zero, bottom first.
@@ -132,8 +138,11 @@ pub fn build_root(
         limits,
         monitor: Monitor::new(&mut report, cancel, total * 2),
         ends,
+        wanted: [None; 2],
+        accounts: Default::default(),
     };
-    let tree = build.read_tree()?;
+    let mut tree = build.read_tree()?;
+    build.wanted = ["etc/passwd", "etc/group"].map(|path| tree.file_at(path.as_bytes()));
     let file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -159,6 +168,10 @@ struct Build<'a> {
     monitor: Monitor<'a>,
     /// For each layer, the size of all blobs up to its end.
     ends: Vec<u64>,
+    /// The files of users and of groups.
+    wanted: [Option<ContentId>; 2],
+    /// What they hold.
+    accounts: [Vec<u8>; 2],
 }
 
 impl Build<'_> {
@@ -215,6 +228,7 @@ impl Build<'_> {
             digest: self.digest(&file, out, size_bytes)?,
             size_bytes,
             entry_count: survey.names,
+            accounts: self.take_accounts(),
         })
     }
 
@@ -234,10 +248,16 @@ impl Build<'_> {
                 return Err(ImageFileError::LayerChanged { expected: 0 }.into());
             }
             if content.ordinal == ordinal {
+                let kept = self.wanted.iter().position(|wanted| *wanted == Some(content));
                 loop {
-                    match reader.read_content(&mut buffer).map_err(failed)? {
-                        0 => break,
-                        count => writer.write(&buffer[..count])?,
+                    let count = reader.read_content(&mut buffer).map_err(failed)?;
+                    if count == 0 {
+                        break;
+                    }
+                    writer.write(&buffer[..count])?;
+                    if let Some(kept) = kept {
+                        let room = MAX_ACCOUNTS_BYTES.saturating_sub(self.accounts[kept].len());
+                        self.accounts[kept].extend(&buffer[..count.min(room)]);
                     }
                 }
                 writer.end_file()?;
@@ -245,6 +265,12 @@ impl Build<'_> {
             ordinal += 1;
         }
         Ok(())
+    }
+
+    fn take_accounts(&mut self) -> Accounts {
+        let [passwd, group] =
+            std::mem::take(&mut self.accounts).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        Accounts { passwd, group }
     }
 
     /// Reads the image back for its digest: its two areas are written side by side, so it cannot be had on the way.

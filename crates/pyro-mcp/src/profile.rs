@@ -92,14 +92,20 @@ impl Profile {
                  pick an environment that brings the tools (default {environment}). \
                  A non-zero exit code is a normal result. Raise timeout_seconds for slow commands."
             ),
-            Self::WorkspaceCore | Self::WorkspaceFull => format!(
-                "pyro keeps Linux VM workspaces, apart from this host. Call workspace_create first, then workspace_exec. \
+            Self::WorkspaceCore | Self::WorkspaceFull => {
+                let ahead = match self {
+                    Self::WorkspaceFull => "; vm_create makes one ahead of its vm_exec",
+                    _ => "",
+                };
+                format!(
+                    "pyro keeps Linux VM workspaces, apart from this host. Call workspace_create first, then workspace_exec. \
                  A workspace, its files and processes outlive calls, until workspace_delete.\n\
                  seed_path brings a host directory to /workspace. Edit by workspace_patch_apply or workspace_file_write; \
                  workspace_diff shows all changes, workspace_export takes results out, workspace_reset starts over. \
                  No network: pick an environment that brings the tools (default {environment}). \
-                 vm_run is for one throwaway command. A non-zero exit code is a normal result."
-            ),
+                 vm_run is for one throwaway command{ahead}. A non-zero exit code is a normal result."
+                )
+            }
         }
     }
 }
@@ -170,9 +176,10 @@ mod tests {
             assert!(text.lines().next().unwrap().contains("workspace_create"));
             let known: Vec<_> = tools_of(*profile).map(Tool::name).collect();
             let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-            for word in words.filter(|word| word.starts_with("workspace_")) {
+            for word in words.filter(|word| word.starts_with("workspace_") || word.starts_with("vm_")) {
                 assert!(known.contains(&word), "{word}");
             }
+            assert_eq!(text.contains("vm_create"), profile.is_full());
         }
     }
 }

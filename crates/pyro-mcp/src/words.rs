@@ -188,8 +188,8 @@ mod tests {
                 "`workspace_stop workspace_id=alpha`",
             ),
             (
-                "start it first: `vm_start` of `x`",
-                "start it first: `vm_start` of `x`",
+                "start it first: `vm_start vm_id=x`",
+                "start it first: `vm_start vm_id=x`",
             ),
         ] {
             assert_eq!(words(Profile::WorkspaceFull).hint(hint), said);

@@ -10,6 +10,7 @@ mod command;
 mod digest;
 mod dirs;
 mod disk;
+mod disk_state;
 mod disk_usage;
 mod doctor;
 mod environment;

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::Home;
+use crate::workspace::Workspaces;
 
 /// The name of an image that holds `/busybox` and nothing else.
 pub(crate) const STATIC: &str = "static";
@@ -164,6 +165,58 @@ fn an_images_own_configuration_applies() {
         ],
     );
     assert_eq!((ended.status, ended.text()), (0, "/\n0\nred\nfresh\n"));
+}
+
+#[test]
+fn a_seed_belongs_to_the_user_that_an_image_names() {
+    let home = Home::with_own_cache();
+    let dir = stage(&home);
+    let layout = home.path().join("layout").display().to_string();
+    let image = format!("{layout}:latest");
+    run(Command::new("umoci").args(["init", "--layout", &layout]));
+    run(Command::new("umoci").args(["new", "--image", &image]));
+    let etc = home.path().join("etc");
+    std::fs::create_dir(&etc).unwrap();
+    std::fs::write(
+        etc.join("passwd"),
+        "root:x:0:0::/:\nnode:x:1234:2345::/:/busybox\n",
+    )
+    .unwrap();
+    std::fs::write(etc.join("group"), "node:x:2345:\nstaff:x:50:node\n").unwrap();
+    for (from, to) in [(dir.join("busybox"), "/busybox"), (etc, "/etc")] {
+        run(Command::new("umoci")
+            .args(["insert", "--rootless", "--image", &image])
+            .arg(from)
+            .arg(to));
+    }
+    let seed = home.path().join("seed");
+    std::fs::create_dir(&seed).unwrap();
+    std::fs::write(seed.join("note"), "one\n").unwrap();
+    let home = Workspaces::of(home);
+    for (user, ids) in [
+        ("node", "1234:2345"),
+        ("node:staff", "1234:50"),
+        ("1234", "1234:2345"),
+    ] {
+        // An environment of its own.
+        let own = format!("{layout}-{}", user.replace(':', "-"));
+        run(Command::new("cp").args(["-r", &layout, &own]));
+        let image = format!("{own}:latest");
+        let config = ["config", "--image", &image, "--architecture", "amd64"];
+        run(Command::new("umoci").args(config).args(["--config.user", user]));
+        let environment = format!("oci-layout:{own}");
+        let id = home.create(&[&environment, "--seed-path", seed.to_str().unwrap()]);
+        let script = "/busybox id -u; /busybox stat -c %u:%g . note; echo two >>note && /busybox cat note";
+        let exec = home.ok(&["exec", &id, "--", "/busybox", "sh", "-c", script]);
+        let uid = ids.split(':').next().unwrap();
+        assert_eq!(
+            exec["stdout"],
+            format!("{uid}\n{ids}\n{ids}\none\ntwo\n"),
+            "{user}: {exec:#}"
+        );
+        let warnings = &home.ok(&["status", &id])["warnings"];
+        assert!(!warnings.to_string().contains("the user"), "{warnings}");
+    }
 }
 
 /// The one root file system image in a cache.

@@ -106,7 +106,10 @@ fn a_reset_cancels_what_runs_and_the_history_goes_on() {
         json!([[0, "exited", 0], [0, "cancelled", 130], [1, "exited", 0]]),
         "{logs:#}"
     );
-    assert_eq!(logs["entries"][1]["stdout"], "ready\n");
+    let cancelled = &logs["entries"][1];
+    assert_eq!(cancelled["stdout"], "ready\n");
+    assert!(cancelled["duration_ms"].as_u64().unwrap() > 0, "{cancelled:#}");
+    assert!(!ended.stderr.contains("in time"), "{}", ended.stderr);
 }
 
 #[test]

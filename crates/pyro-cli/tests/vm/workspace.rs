@@ -23,6 +23,11 @@ impl Workspaces {
         Self(Home::new())
     }
 
+    /// In a home with a cache of its own, for an environment of its own.
+    pub(crate) fn of(home: Home) -> Self {
+        Self(home)
+    }
+
     /// Where it is.
     pub(crate) fn home(&self) -> &Home {
         &self.0

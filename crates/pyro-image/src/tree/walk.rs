@@ -2,7 +2,7 @@
 
 use crate::layer::Metadata;
 
-use super::{Child, Directory, EntryError, Inode, InodeId, Node, Tree, Xattrs};
+use super::{Child, ContentId, Directory, EntryError, Inode, InodeId, Node, Tree, Xattrs};
 
 /// How many symbolic links a path may lead through, as in Linux.
 const SYMLINKS_MAX: usize = 40;
@@ -64,6 +64,31 @@ impl Tree {
             }
         }
         Ok(Some(way))
+    }
+
+    /// The regular file that a path leads to, through symbolic links as [`Self::walk`] follows them.
+    pub(crate) fn file_at(&mut self, path: &[u8]) -> Option<ContentId> {
+        let mut path: Vec<u8> = path.to_vec();
+        for _ in 0..=SYMLINKS_MAX {
+            let mut components: Vec<&[u8]> = path
+                .split(|byte| *byte == b'/')
+                .filter(|component| !component.is_empty() && *component != b".")
+                .collect();
+            let last = components.pop()?;
+            let way = self.walk(&components, Missing::Stop).ok()??;
+            match &self.inode(self.child(*way.last()?, last)?.inode).node {
+                Node::File { content, .. } => return Some(*content),
+                Node::Symlink { target } => {
+                    let above = components.join(&b'/');
+                    path = match target.starts_with(b"/") {
+                        true => target.to_vec(),
+                        false => [above.as_slice(), target].join(&b'/'),
+                    };
+                }
+                Node::Directory(_) | Node::Device { .. } | Node::Fifo => return None,
+            }
+        }
+        None
     }
 
     pub(super) fn child(&self, directory: InodeId, name: &[u8]) -> Option<Child> {

@@ -8,6 +8,7 @@
     reason = "a failure is the point of a test, in its helpers too"
 )]
 
+mod accounts;
 mod format;
 mod hostile;
 mod image;

@@ -27,7 +27,7 @@ fn a_vm_is_made_started_used_once_and_gone() {
     let early = client.refused("vm_exec", json!({"vm_id": id, "command": "true"}));
     assert!(early.starts_with("error invalid-state: "), "{early}");
     assert!(
-        early.contains(&format!("\nhint: start it first: `vm_start` of `{id}`")),
+        early.contains(&format!("\nhint: start it first: `vm_start vm_id={id}`")),
         "{early}"
     );
 
@@ -97,7 +97,7 @@ fn a_vm_is_stopped_started_on_its_disk_and_deleted() {
         text(&stopped)
     );
     let refused = client.refused("vm_exec", json!({"vm_id": id, "command": "true"}));
-    assert!(refused.contains("`vm_start`"), "{refused}");
+    assert!(refused.contains(&format!("`vm_start vm_id={id}`")), "{refused}");
 
     let reaped = client.done("vm_reap_expired", json!({}));
     assert_eq!(reaped["structuredContent"]["count"], 0, "its time is not over");

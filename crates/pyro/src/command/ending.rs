@@ -44,6 +44,18 @@ impl From<End> for Ending {
 }
 
 impl Ending {
+    /// The command of a caller whose VM was ended on purpose, so long after it began.
+    pub(crate) fn with_its_vm(duration_ms: u64) -> Self {
+        Self {
+            outcome: ExecOutcome::Cancelled,
+            exit_code: CANCELLED,
+            signal: None,
+            oom_killed: false,
+            duration_ms,
+            warning: Some("the command was ended with its VM".to_owned()),
+        }
+    }
+
     fn reported(ended: &Ended) -> Self {
         let signal = (ended.signal > 0).then_some(ended.signal & 0x7f);
         // What the guest reports is its own word: bounded to what an exit status can be.

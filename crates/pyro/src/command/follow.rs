@@ -59,6 +59,7 @@ pub(crate) struct Follower<'a, V, E> {
     // By which it is followed, if not alone on a byte stream.
     caller: Option<Caller>,
     request_id: String,
+    guest_pid: Option<u32>,
     received: [u64; 2],
     fruitless: u32,
     wish: Wish,
@@ -92,6 +93,7 @@ impl<'a, V: FollowedVm, E: From<(Stream, Bytes)> + Send> Follower<'a, V, E> {
             kept,
             caller: None,
             request_id: String::new(),
+            guest_pid: None,
             received: [0; 2],
             fruitless: 0,
             wish: Wish::GoOn,
@@ -129,6 +131,11 @@ impl<'a, V: FollowedVm, E: From<(Stream, Bytes)> + Send> Follower<'a, V, E> {
                 None => talk = self.find_again(&mut feeder).await?,
             }
         }
+    }
+
+    /// Its process id in the guest, as the guest says, if it was started.
+    pub(crate) fn guest_pid(&self) -> Option<u32> {
+        self.guest_pid
     }
 
     /// What was kept of its output.
@@ -203,7 +210,10 @@ impl<'a, V: FollowedVm, E: From<(Stream, Bytes)> + Send> Follower<'a, V, E> {
 
     async fn take(&mut self, body: Body, feeder: &mut Feeder) -> Result<Option<End>> {
         match body {
-            Body::Started(started) => feeder.go_on_from(started.stdin_offset),
+            Body::Started(started) => {
+                self.guest_pid = (started.pid != 0).then_some(started.pid);
+                feeder.go_on_from(started.stdin_offset);
+            }
             Body::Stdout(bytes) => self.deliver(Stream::Stdout, bytes).await,
             Body::Stderr(bytes) => self.deliver(Stream::Stderr, bytes).await,
             Body::Ended(ended) => return Ok(Some(End::Reported(ended))),

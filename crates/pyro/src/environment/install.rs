@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use pyro_image::{BlobStore, Image, LayerFile, RootImage, RootLimits, build_root};
+use pyro_image::{AccountIds, BlobStore, Image, LayerFile, RootImage, RootLimits, build_root};
 use tokio::sync::mpsc;
 
 use super::error::EnvironmentError;
-use super::record::{FORMAT, InstallRecord};
+use super::record::{FORMAT, InstallRecord, OwnerRecord};
 use super::selector::EnvironmentName;
 use super::store::{self, INSTALL_RECORD, ROOT_IMAGE, Store};
 use super::{EnvironmentProgress, OnProgress};
@@ -99,11 +99,13 @@ fn publish(
         remove_tree(draft)?;
         return Ok(present);
     }
+    let owner = root.accounts.find(&image.config.user);
     let record = InstallRecord {
         format: FORMAT,
         digest: image.manifest_digest,
         config: image.config.clone(),
         root: store::root_record(&draft.join(ROOT_IMAGE), root.digest)?,
+        owner: owner.map(|AccountIds { uid, gid }| OwnerRecord { uid, gid }),
     };
     store::write_record(draft, INSTALL_RECORD, &record)?;
     let place = store.install_dir(&record.digest);

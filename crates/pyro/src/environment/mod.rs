@@ -96,6 +96,8 @@ pub(crate) struct BootableEnvironment {
     pub(crate) digest: String,
     /// How commands run in it.
     pub(crate) defaults: ImageDefaults,
+    /// Its user and the user's group in numbers, if they are known.
+    pub(crate) owner: Option<(u32, u32)>,
     /// What was degraded on the way to it.
     pub(crate) warnings: Vec<String>,
     install: InstallRecord,
@@ -126,6 +128,7 @@ impl BootableEnvironment {
                 working_dir: working_dir.to_owned(),
                 user: config.user.clone(),
             },
+            owner: install.owner.map(|owner| (owner.uid, owner.gid)),
             warnings,
             install,
             store: store.clone(),

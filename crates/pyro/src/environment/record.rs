@@ -31,6 +31,16 @@ pub(super) struct InstallRecord {
     pub(super) digest: Digest,
     pub(super) config: ImageConfig,
     pub(super) root: RootRecord,
+    /// The image's user in numbers; absent if it has no such user, and in records of builds that did not look.
+    #[serde(default)]
+    pub(super) owner: Option<OwnerRecord>,
+}
+
+/// A user of an image and the user's group in numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct OwnerRecord {
+    pub(super) uid: u32,
+    pub(super) gid: u32,
 }
 
 /// A root file system image, and by what it is known to be unchanged.

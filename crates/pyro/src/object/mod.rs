@@ -35,8 +35,8 @@ pub use transfer::{
 pub use vm::{Reap, VmDeletion, VmInfo, VmNetwork, VmSummary};
 pub use vm_exec::{Cleanup, CleanupReason, ExecOutcome, StreamInfo, TextEncoding, VmExec};
 pub use workspace::{
-    LastCommand, LogEntry, WorkspaceDeletion, WorkspaceExec, WorkspaceInfo, WorkspaceList, WorkspaceLogs,
-    WorkspaceReset, WorkspaceSummary,
+    LastCommand, LogEntry, SecretInfo, WorkspaceDeletion, WorkspaceExec, WorkspaceInfo, WorkspaceList,
+    WorkspaceLogs, WorkspaceReset, WorkspaceSummary,
 };
 
 pub use crate::workspace::{State as WorkspaceState, State as VmState, StopReason};

@@ -50,10 +50,24 @@ pub struct WorkspaceInfo {
     pub last_error: Option<String>,
     /// What its guest may reach; `off` is nothing.
     pub network_policy: String,
+    /// Whether it has a network.
+    pub network_enabled: bool,
+    /// The names that its guest may reach.
+    pub allowed_domains: Vec<String>,
+    /// The networks that its guest may reach.
+    pub allowed_cidrs: Vec<String>,
+    /// Whether it may run without isolation.
+    pub allow_host_compat: bool,
+    /// Its address, if it has a network.
+    pub guest_ip: Option<String>,
+    /// There is no network interface on the host.
+    pub tap_name: Option<String>,
     /// Where its tree is in the guest.
     pub workspace_path: String,
     /// What its tree began with.
     pub workspace_seed: WorkspaceSeed,
+    /// The secrets that it has, without their values.
+    pub secrets: Vec<SecretInfo>,
     /// Commands of this generation.
     pub command_count: u64,
     /// Commands of all generations.
@@ -64,6 +78,10 @@ pub struct WorkspaceInfo {
     pub reset_count: u64,
     /// When it was last reset.
     pub last_reset_at: Option<String>,
+    /// Services that it has, ended ones included.
+    pub service_count: u64,
+    /// Services that run.
+    pub running_service_count: u64,
     /// The last reset, in the result of one.
     pub workspace_reset: Option<WorkspaceReset>,
     /// Whether this operation started it.
@@ -78,6 +96,16 @@ pub struct WorkspaceInfo {
     pub warnings: Vec<String>,
     /// Further facts: kernel, VMM version, start kind, confinement.
     pub metadata: BTreeMap<String, String>,
+}
+
+/// A secret, without its value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct SecretInfo {
+    /// What it is called.
+    pub name: String,
+    /// What its value was taken from.
+    pub source_kind: String,
 }
 
 /// A command in short.
@@ -106,6 +134,12 @@ pub struct WorkspaceReset {
     pub snapshot_name: String,
     /// What kind of snapshot that is.
     pub kind: String,
+    /// Where its tree is in the guest.
+    pub destination: String,
+    /// How many files the tree begins with again.
+    pub entry_count: u64,
+    /// What they hold, in bytes.
+    pub bytes_written: u64,
     /// What was restored.
     pub restored: String,
 }
@@ -155,6 +189,10 @@ pub struct WorkspaceSummary {
     pub expires_at: Option<String>,
     /// Commands of this generation.
     pub command_count: u64,
+    /// Services that it has, ended ones included.
+    pub service_count: u64,
+    /// Services that run.
+    pub running_service_count: u64,
     /// What is wrong with a damaged one.
     pub last_error: Option<String>,
 }
@@ -170,10 +208,18 @@ pub struct WorkspaceExec {
     pub sequence: u64,
     /// The generation in which it ran.
     pub generation: u64,
+    /// The environment as it was named.
+    pub environment: String,
+    /// The version of the environment, such as a tag.
+    pub environment_version: String,
+    /// The digest that fixes the environment's content.
+    pub environment_digest: String,
     /// The command, as one line.
     pub command: String,
     /// Where it ran.
     pub cwd: String,
+    /// Its process id as the workspace's processes see it, if it was started; it leads its process group.
+    pub guest_pid: Option<u32>,
     /// What was kept of its standard output.
     pub stdout: String,
     /// What was kept of its standard error.
@@ -210,6 +256,8 @@ pub struct WorkspaceExec {
     pub execution_mode: ExecutionMode,
     /// What was skipped, degraded or guessed.
     pub warnings: Vec<String>,
+    /// Further facts: kernel, VMM version, start kind, confinement.
+    pub metadata: BTreeMap<String, String>,
 }
 
 /// Commands of a workspace.
@@ -260,6 +308,8 @@ pub struct LogEntry {
     pub stdout_file: Option<PathBuf>,
     /// Where the output is kept.
     pub stderr_file: Option<PathBuf>,
+    /// Whether what was kept of its output was given up for that of later commands.
+    pub output_dropped: bool,
 }
 
 /// A workspace that is gone.

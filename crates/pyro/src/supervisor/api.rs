@@ -81,6 +81,9 @@ pub(crate) struct CommandEnd {
     pub(crate) signal: Option<i32>,
     pub(crate) oom_killed: bool,
     pub(crate) duration_ms: u64,
+    /// Its process id in the guest; absent from builds that did not ask.
+    #[serde(default)]
+    pub(crate) guest_pid: Option<u32>,
     pub(crate) left_running: u32,
     pub(crate) streams: KeptStreams,
     pub(crate) warning: Option<String>,

@@ -21,6 +21,7 @@ use crate::command::{self, End, Ending, Follower, RunControl, Stdin, Wishes};
 use crate::error::{Error, ErrorCode, Result};
 use crate::object::ExecOutcome;
 use crate::output::{KeptOutput, Stream};
+use crate::vm::SharedVm;
 use crate::workspace::{Began, Ended, KeptStreams, OutputKeeper, State, WorkspaceError};
 
 /// How many pieces of output may wait for a client; each is at most one chunk.
@@ -85,9 +86,10 @@ pub(super) async fn serve(
         .map_err(io::Error::other)?
         .ok_or(io::ErrorKind::UnexpectedEof)?;
     let _busy = supervisor.activity.begin();
-    if supervisor.is_ending.get() {
-        return super::fail(&mut stream, &supervisor.busy().into()).await;
-    }
+    let vm = match supervisor.share_to_use() {
+        Ok(vm) => vm,
+        Err(error) => return super::fail(&mut stream, &error.into()).await,
+    };
     let _last_use = match supervisor.spend() {
         Ok(last_use) => last_use,
         Err(error) => return super::fail(&mut stream, &error).await,
@@ -110,18 +112,21 @@ pub(super) async fn serve(
     };
     supervisor.commands.borrow_mut().insert(sequence, running.clone());
     let client = Client::new(stream, running, &answer, exec.stdin).await;
-    let outcome = follow(supervisor, sequence, &request, exec, client, wishes).await;
+    let outcome = follow(supervisor, (vm, &began), &request, exec, client, wishes).await;
     supervisor.commands.borrow_mut().remove(&sequence);
     supervisor.command_gone.notify_waiters();
     outcome
 }
 
 impl Supervisor {
-    /// The workspace is being stopped.
+    /// The workspace is being stopped, or reset.
     pub(super) fn busy(&self) -> WorkspaceError {
         WorkspaceError::Busy {
             shown: self.id.to_string(),
-            state: State::Stopping,
+            state: match self.is_ending.get() {
+                true => State::Stopping,
+                false => State::Resetting,
+            },
             seconds: 0,
         }
     }
@@ -129,6 +134,7 @@ impl Supervisor {
     /// Gives a command its number and its line in the history.
     fn begin_command(&self, request: &Request) -> Result<Began> {
         let sequence = self.last_sequence.get() + 1;
+        let command_count = self.command_count.get() + 1;
         let began = Began {
             sequence,
             generation: self.generation.get(),
@@ -136,6 +142,7 @@ impl Supervisor {
             cwd: request.cwd.clone(),
             recorded_at: Timestamp::now(),
             output_limit: request.output_limit,
+            command_count: Some(command_count),
         };
         let recorded = self.recorder.borrow_mut().began(began.clone());
         recorded.map_err(|source| WorkspaceError::Io {
@@ -144,6 +151,7 @@ impl Supervisor {
             source,
         })?;
         self.last_sequence.set(sequence);
+        self.command_count.set(command_count);
         Ok(began)
     }
 }
@@ -231,29 +239,31 @@ fn has_hung_up(reader: &OwnedReadHalf) -> bool {
 
 async fn follow(
     supervisor: &Supervisor,
-    sequence: u64,
+    (mut vm, began): (SharedVm, &Began),
     request: &Request,
     exec: Exec,
     mut client: Client,
     mut wishes: Wishes,
 ) -> io::Result<()> {
+    let sequence = began.sequence;
     let (pieces, mut arriving) = mpsc::channel::<Piece>(EVENT_QUEUE);
     let mut keeper = OutputKeeper::new(&supervisor.dir, sequence, request.output_limit);
     let mut problem = None;
     let stdin = std::mem::replace(&mut client.stdin, Stdin::Empty);
-    let mut vm = supervisor.share();
-    let end = {
+    let (end, guest_pid) = {
         // What is kept is kept on disk.
         let mut follower = Follower::new(&mut vm, &pieces, &mut wishes, KeptOutput::new(0));
         let mut run = Box::pin(follower.run(exec, None, stdin));
-        loop {
+        let end = loop {
             tokio::select! {
                 end = &mut run => break end,
                 Some(Piece(stream, bytes)) = arriving.recv() => {
                     take(&mut keeper, &mut client, stream, bytes, &mut problem).await;
                 }
             }
-        }
+        };
+        drop(run);
+        (end, follower.guest_pid())
     };
     while let Ok(Piece(stream, bytes)) = arriving.try_recv() {
         take(&mut keeper, &mut client, stream, bytes, &mut problem).await;
@@ -263,22 +273,17 @@ async fn follow(
     if let Err(error) = put {
         problem.get_or_insert_with(|| unkept(&error));
     }
-    // What a guest that is being ended refuses, it refuses for that reason, whatever it says.
-    let end = end.or_else(|error| {
-        if supervisor.is_ending.get() && error.code() != ErrorCode::GuestLost {
-            Ok(End::Forced { cancelled: true })
-        } else {
-            Err(error)
-        }
-    });
+    let end = end.map_err(|error| supervisor.why_it_failed(error));
     let full = supervisor.watch_host_disk();
-    let answer = match conclude(end, streams, full.or(problem)) {
+    let ran_ms = began.recorded_at.duration_until(Timestamp::now()).as_millis();
+    let ran_ms = u64::try_from(ran_ms).unwrap_or(0);
+    let answer = match conclude(end, streams, ran_ms, full.or(problem)) {
         Ok(end) => {
             supervisor.end_command(sequence, end.outcome, end.exit_code, end.duration_ms, streams);
-            Answer::Ended(Box::new(end))
+            Answer::Ended(Box::new(CommandEnd { guest_pid, ..end }))
         }
         Err((outcome, error)) => {
-            supervisor.end_command(sequence, outcome, None, 0, streams);
+            supervisor.end_command(sequence, outcome, None, ran_ms, streams);
             Answer::Failed((&error).into())
         }
     };
@@ -308,10 +313,19 @@ fn unkept(error: &impl std::fmt::Display) -> String {
     format!("not all of the output could be kept: {error}")
 }
 
-/// What came of the command, or how it is recorded and why it failed.
+/// Why a command was not followed to its end.
+enum NotFollowed {
+    /// Its VM was ended on purpose, with all that ran in it.
+    VmEnded,
+    /// Anything else.
+    Failed(Error),
+}
+
+/// What came of the command, which began so long ago on the host's clock, or how it is recorded and why it failed.
 fn conclude(
-    end: Result<End>,
+    end: Result<End, NotFollowed>,
     streams: KeptStreams,
+    ran_ms: u64,
     problem: Option<String>,
 ) -> Result<CommandEnd, (ExecOutcome, Error)> {
     let left_running = match &end {
@@ -319,11 +333,16 @@ fn conclude(
         Ok(End::Forced { .. }) | Err(_) => 0,
     };
     let ending = match end {
-        Ok(end) => Ending::from(end),
-        // Its VM was ended on purpose, with all that ran in it.
-        Err(error) if error.code() == ErrorCode::Cancelled => Ending::from(End::Forced { cancelled: true }),
-        Err(error) if error.code() == ErrorCode::GuestLost => return Err((ExecOutcome::Lost, error)),
-        Err(error) => return Err((ExecOutcome::NotStarted, error)),
+        Ok(end @ End::Reported(_)) => Ending::from(end),
+        Ok(end @ End::Forced { .. }) => Ending {
+            duration_ms: ran_ms,
+            ..Ending::from(end)
+        },
+        Err(NotFollowed::VmEnded) => Ending::with_its_vm(ran_ms),
+        Err(NotFollowed::Failed(error)) if error.code() == ErrorCode::GuestLost => {
+            return Err((ExecOutcome::Lost, error));
+        }
+        Err(NotFollowed::Failed(error)) => return Err((ExecOutcome::NotStarted, error)),
     };
     Ok(CommandEnd {
         outcome: ending.outcome,
@@ -331,6 +350,7 @@ fn conclude(
         signal: ending.signal,
         oom_killed: ending.oom_killed,
         duration_ms: ending.duration_ms,
+        guest_pid: None,
         left_running,
         streams,
         warning: ending.warning.or(problem),
@@ -338,6 +358,20 @@ fn conclude(
 }
 
 impl Supervisor {
+    /// What a guest that is being ended refuses, it refuses for that reason, whatever it says.
+    fn why_it_failed(&self, error: Error) -> NotFollowed {
+        let is_on_purpose = match error.code() {
+            ErrorCode::Cancelled => true,
+            ErrorCode::GuestLost => self.is_between.get(),
+            _ => self.is_ending.get() || self.is_between.get(),
+        };
+        if is_on_purpose {
+            NotFollowed::VmEnded
+        } else {
+            NotFollowed::Failed(error)
+        }
+    }
+
     fn end_command(
         &self,
         sequence: u64,
@@ -355,5 +389,6 @@ impl Supervisor {
         if let Err(error) = self.recorder.borrow_mut().ended(sequence, ended) {
             tracing::error!(%error, sequence, "the end of a command was not recorded");
         }
+        self.retention.borrow_mut().add(sequence);
     }
 }

@@ -1,24 +1,20 @@
-//! The end of a workspace's VM, and its replacement by one with the disk of the beginning.
+//! The end of a workspace's VM.
 
 use std::time::Duration;
 
 use pyro_proto::message::Signal;
 
 use super::exec::Running;
-use super::machine::{self, DiskIs, RunningVm};
 use super::{Supervisor, moving};
 use crate::error::Result;
 use crate::vm::FollowedVm as _;
-use crate::workspace::{DISK, Kind, Record, State, StopReason, WorkspaceError, ends_for_good, stopped};
+use crate::workspace::{Kind, State, StopReason, WorkspaceError, ends_for_good, stopped};
 
 /// How long a guest may take to end by itself before its VM is killed.
 const POWER_OFF: Duration = Duration::from_secs(20);
 
 /// How long commands whose VM was ended may take to be recorded.
 const LAST_RECORDS: Duration = Duration::from_secs(5);
-
-/// The disk that takes the place of the one before.
-pub(super) const NEW_DISK: &str = "disk.new";
 
 /// Why and how a workspace's VM is ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +83,7 @@ impl Supervisor {
             number,
             grace_ms: 0,
         };
-        let mut vm = self.share();
+        let mut vm = self.share_to_use()?;
         Ok(vm.caller().await?.signal(signal).await?)
     }
 
@@ -195,8 +191,8 @@ impl Supervisor {
     }
 
     /// Lets the guest write its disk and end; commands that run are told to end, and then do.
-    async fn power_off(&self) {
-        let mut vm = self.share();
+    pub(super) async fn power_off(&self) {
+        let Some(mut vm) = self.share() else { return };
         let off = async {
             // A guest that does not answer is killed.
             if let Ok(caller) = vm.caller().await
@@ -210,7 +206,7 @@ impl Supervisor {
         }
     }
 
-    async fn all_commands_recorded(&self) {
+    pub(super) async fn all_commands_recorded(&self) {
         let all = async {
             loop {
                 let gone = self.command_gone.notified();
@@ -221,69 +217,5 @@ impl Supervisor {
             }
         };
         drop(tokio::time::timeout(LAST_RECORDS, all).await);
-    }
-
-    /// Puts a VM with an empty disk in the place of the one that runs. If that fails, nothing has changed.
-    pub(super) async fn reset(&self) -> Result<()> {
-        let _busy = self.activity.begin();
-        let record = self.store.update(self.id, |record| {
-            moving(record, State::Resetting)?;
-            Ok(record.clone())
-        })?;
-        let replaced = self.replace_vm(&record).await;
-        let last_reset_at = jiff::Timestamp::now();
-        self.store.update(self.id, |record| {
-            record.state = State::Started;
-            record.mover = None;
-            if replaced.is_ok() {
-                record.generation += 1;
-                record.last_error = None;
-                self.host_disk_was_full.set(false);
-                record.last_reset_at = Some(last_reset_at);
-                self.generation.set(record.generation);
-            }
-            Ok(())
-        })?;
-        replaced?;
-        self.record_reset();
-        Ok(())
-    }
-
-    /// Starts a VM on a disk as it was in the beginning, and then puts that disk in the place of the one there is. If it
-    /// fails, nothing has changed.
-    pub(super) async fn start_anew(&self, record: &Record) -> Result<RunningVm> {
-        let (disk, new_disk) = (self.dir.join(DISK), self.dir.join(NEW_DISK));
-        let place = (NEW_DISK, DiskIs::New);
-        let started = machine::start(&self.pyro, record, &self.environment, &self.dir, place).await;
-        let started = match started {
-            Ok(vm) => vm,
-            Err(error) => {
-                drop(std::fs::remove_file(&new_disk));
-                return Err(error);
-            }
-        };
-        if let Err(source) = std::fs::rename(&new_disk, &disk) {
-            started.kept.kill().await;
-            let error = WorkspaceError::Io {
-                action: "replace",
-                path: disk,
-                source,
-            };
-            return Err(error.into());
-        }
-        Ok(started)
-    }
-
-    async fn replace_vm(&self, record: &Record) -> Result<()> {
-        let started = self.start_anew(record).await?;
-        self.activity.set_vm(started.facts.clone());
-        let old = self.vm.replace(Some(started));
-        self.vm_changed.notify_waiters();
-        // Its commands end with it, as cancelled.
-        if let Some(old) = old {
-            old.kept.kill().await;
-        }
-        self.all_commands_recorded().await;
-        Ok(())
     }
 }

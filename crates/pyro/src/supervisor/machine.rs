@@ -12,6 +12,7 @@ use crate::Pyro;
 use crate::admission::{Admission, Need, Reservation};
 use crate::command::millis;
 use crate::dirs::CacheDir;
+use crate::disk_state;
 use crate::environment::BootableEnvironment;
 use crate::error::Result;
 use crate::guest;
@@ -32,6 +33,11 @@ const LOCKED_WITHIN: Duration = Duration::from_secs(20);
 
 /// How often that is looked at: nothing tells of it.
 const LOCK_CHECK: Duration = Duration::from_millis(20);
+
+/// What is to be known of a VM whose disk was left with errors. Nothing repairs it: the host does not look into what a
+/// guest wrote, and a guest brings no program for it that could be trusted.
+const FAULTY_DISK: &str = "the file system of its disk has errors, as after a disk of the host that was full: export what \
+                           is needed, then reset it";
 
 /// A VM that runs, with what it holds. Dropping it kills the VM.
 #[derive(Debug)]
@@ -80,6 +86,7 @@ pub(super) async fn start(
     };
     let reservation = Admission::new(&settings.home).reserve(vm_id, need)?;
     let disk = open_disk(&dir.join(disk), disk_is).await?;
+    let is_faulty = disk_is == DiskIs::Old && disk_state::has_errors(&disk);
     let seed = open_seed(dir, record)?;
     let starter = Starter {
         pyro,
@@ -102,7 +109,10 @@ pub(super) async fn start(
     };
     let mut clock = Clock::start();
     let mut started = starter.start(vm_id, None, &choice, &mut clock).await?;
-    let facts = facts_of(&mut started, clock).await;
+    let mut facts = facts_of(&mut started, clock).await;
+    if is_faulty {
+        facts.warnings.push(FAULTY_DISK.to_owned());
+    }
     Ok(RunningVm {
         kept: Kept::new(started.vm),
         facts,

@@ -13,6 +13,7 @@ mod life;
 mod machine;
 mod order;
 mod relay;
+mod reset;
 mod wire;
 
 use std::cell::{Cell, RefCell};
@@ -47,8 +48,8 @@ use crate::object::ExecOutcome;
 use crate::process::ProcessIdentity;
 use crate::vm::{FollowedVm as _, SharedVm};
 use crate::workspace::{
-    DISK, Ended, History, Live, Mover, Record, Recorder, SOCKET, State, StopReason, Store, WorkspaceError,
-    host_boot, kept_of_lost,
+    DISK, Ended, History, Live, Mover, Record, Recorder, Retention, SOCKET, State, StopReason, Store,
+    WorkspaceError, host_boot, kept_of_lost,
 };
 
 /// How long answers that are under way may take to leave before the process ends.
@@ -64,7 +65,10 @@ struct Supervisor {
     environment: BootableEnvironment,
     activity: Rc<Activity>,
     recorder: RefCell<Recorder>,
+    retention: RefCell<Retention>,
     last_sequence: Cell<u64>,
+    /// The commands of this generation.
+    command_count: Cell<u64>,
     generation: Cell<u64>,
     vm: RefCell<Option<RunningVm>>,
     /// Tells that another VM took the place of the one before.
@@ -75,6 +79,8 @@ struct Supervisor {
     ending: watch::Sender<Option<Ending>>,
     /// Nothing begins any more.
     is_ending: Cell<bool>,
+    /// Nothing begins until a VM takes the place of the one that is ended for it.
+    is_between: Cell<bool>,
     over: watch::Sender<bool>,
     /// Whether the guest may have failed to write since its VM was started.
     host_disk_was_full: Cell<bool>,
@@ -93,7 +99,7 @@ impl Diagnosis for BadOrder {
 
 /// A client of a version that this supervisor does not understand.
 #[derive(Debug, thiserror::Error)]
-#[error("the workspace runs under pyro {}", env!("CARGO_PKG_VERSION"))]
+#[error("`{id}` runs under pyro {}", env!("CARGO_PKG_VERSION"))]
 struct OtherVersion {
     id: WorkspaceId,
 }
@@ -188,6 +194,7 @@ async fn begin(order: &Order) -> Result<(Rc<Supervisor>, UnixListener)> {
     };
     let history = History::read(&dir).map_err(Supervisor::io("read the history of", &dir))?;
     let recorder = recover(&history, &dir).map_err(Supervisor::io("write the history of", &dir))?;
+    let retention = Retention::of(&dir).map_err(Supervisor::io("list the output in", &dir))?;
     let environment = pyro
         .environments()
         .installed_as(&record.environment, &record.environment_digest)?;
@@ -195,7 +202,9 @@ async fn begin(order: &Order) -> Result<(Rc<Supervisor>, UnixListener)> {
     let supervisor = Rc::new(Supervisor {
         activity: Rc::new(Activity::new(dir.clone(), live, ttl)),
         recorder: RefCell::new(recorder),
+        retention: RefCell::new(retention),
         last_sequence: Cell::new(history.last_sequence()),
+        command_count: Cell::new(history.count_in(record.generation)),
         generation: Cell::new(record.generation),
         vm: RefCell::default(),
         vm_changed: Notify::new(),
@@ -203,6 +212,7 @@ async fn begin(order: &Order) -> Result<(Rc<Supervisor>, UnixListener)> {
         command_gone: Notify::new(),
         ending: watch::Sender::new(None),
         is_ending: Cell::new(false),
+        is_between: Cell::new(false),
         over: watch::Sender::new(false),
         host_disk_was_full: Cell::new(false),
         environment,
@@ -270,7 +280,9 @@ impl Supervisor {
         machine::start(&self.pyro, record, &self.environment, &self.dir, disk).await
     }
 
+    /// A generation began.
     fn record_reset(&self) {
+        self.command_count.set(0);
         if let Err(error) = self.recorder.borrow_mut().reset(self.generation.get()) {
             tracing::error!(%error, "a reset was not recorded in the history");
         }
@@ -290,13 +302,18 @@ impl Supervisor {
         Ok(UnixListener::from_std(listener).map_err(io("listen in"))?)
     }
 
-    /// A share of the VM that runs now.
-    fn share(&self) -> SharedVm {
-        let vm = self.vm.borrow();
-        vm.as_ref()
-            .expect("a supervisor that serves has a VM")
-            .kept
-            .share()
+    /// A share of the VM that runs now; there is none while one takes the place of another, and at the end.
+    fn share(&self) -> Option<SharedVm> {
+        self.vm.borrow().as_ref().map(|vm| vm.kept.share())
+    }
+
+    /// A share of the VM for something that begins now.
+    ///
+    /// # Errors
+    /// `busy` if nothing does.
+    fn share_to_use(&self) -> Result<SharedVm, WorkspaceError> {
+        let is_refused = self.is_ending.get() || self.is_between.get();
+        self.share().filter(|_| !is_refused).ok_or_else(|| self.busy())
     }
 }
 
@@ -363,12 +380,20 @@ impl Supervisor {
     /// Waits until the VM ended by itself, and not because another one took its place.
     async fn vm_ended(&self) -> String {
         loop {
-            let changed = self.vm_changed.notified();
-            let mut share = self.share();
+            let mut changed = std::pin::pin!(self.vm_changed.notified());
+            let Some(mut share) = self.share() else {
+                changed.await;
+                continue;
+            };
             tokio::select! {
                 biased;
-                () = changed => {}
-                how = share.ended() => return how,
+                () = &mut changed => {}
+                how = share.ended() => {
+                    if !self.is_between.get() {
+                        return how;
+                    }
+                    changed.await;
+                }
             }
         }
     }

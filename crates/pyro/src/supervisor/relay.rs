@@ -26,9 +26,6 @@ const RELAYED: [Verb; 6] = [
 /// Opens a call to the agent and passes its frames on until it is over.
 pub(super) async fn serve(supervisor: &Rc<Supervisor>, verb: &str, mut stream: UnixStream) -> io::Result<()> {
     let _busy = supervisor.activity.begin();
-    if supervisor.is_ending.get() {
-        return super::fail(&mut stream, &supervisor.busy().into()).await;
-    }
     let Some(verb) = RELAYED.into_iter().find(|relayed| relayed.name() == verb) else {
         return super::fail(&mut stream, &super::OtherVersion { id: supervisor.id }.into()).await;
     };
@@ -53,7 +50,7 @@ pub(super) async fn serve(supervisor: &Rc<Supervisor>, verb: &str, mut stream: U
 impl Supervisor {
     /// Opens a call, by another connection if the one there is is found broken: nothing was said on it yet.
     async fn open_call(&self, verb: Verb) -> Result<(CallSender, CallReceiver)> {
-        let mut vm = self.share();
+        let mut vm = self.share_to_use()?;
         let caller = vm.caller().await?;
         match caller.open_call(verb).await {
             Err(error) if error.is_broken_stream() => {

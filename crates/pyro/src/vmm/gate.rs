@@ -250,7 +250,8 @@ impl Keeper {
 
 fn waits(listener: &OwnedFd) -> rustix::io::Result<bool> {
     let mut state = [PollFd::new(listener, PollFlags::IN)];
-    rustix::event::poll(&mut state, Some(&Timespec::default()))?;
+    // It does not wait, and all the same fails if a signal is due; a gate that ended for that would refuse everything.
+    rustix::io::retry_on_intr(|| rustix::event::poll(&mut state, Some(&Timespec::default())))?;
     let found = state[0].revents();
     if found.contains(PollFlags::HUP) {
         return Err(Errno::PIPE);

@@ -13,7 +13,7 @@ use crate::supervisor::{Answer, Call, Frame, Hello, VERSION, receive, send};
 
 /// A supervisor that went away during a call, or says what none would.
 #[derive(Debug, thiserror::Error)]
-#[error("the supervisor of the workspace went away")]
+#[error("its supervisor went away")]
 pub(super) struct SupervisorGone(#[source] io::Error);
 
 impl Diagnosis for SupervisorGone {
@@ -22,7 +22,10 @@ impl Diagnosis for SupervisorGone {
     }
 
     fn hint(&self) -> Option<String> {
-        Some("its disk is kept; the next operation starts it".to_owned())
+        Some(
+            "of a workspace its disk is kept, and the next operation starts it; a one-shot VM is gone"
+                .to_owned(),
+        )
     }
 }
 

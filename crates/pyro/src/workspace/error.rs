@@ -146,7 +146,7 @@ impl Diagnosis for WorkspaceError {
             Self::Busy { .. } => "try again; nothing was changed".to_owned(),
             Self::Damaged { id, kind, .. } => match kind {
                 Kind::Workspace => format!("others are unaffected; `pyro workspace delete {id}` removes it"),
-                Kind::Vm => format!("others are unaffected; `vm_delete` of `{id}` removes it"),
+                Kind::Vm => format!("others are unaffected; `vm_delete vm_id={id}` removes it"),
             },
             Self::Newer { .. } => "use the pyro that made it".to_owned(),
             Self::NoCommand { last: 0, .. } => "no command ran in it yet".to_owned(),

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use super::call::{self, answer, gone};
 use super::kept::KeptStreams;
 use super::live::VmFacts;
+use super::record::Record;
 use crate::argument::{self, InvalidArgument};
 use crate::command::{Command, Stdin, Wanted, Wish, WishReceiver, Wishes, millis};
 use crate::environment::ImageDefaults;
@@ -88,6 +89,7 @@ impl ExecRequest {
 pub(super) struct Place<'a> {
     pub(super) id: WorkspaceId,
     pub(super) dir: &'a Path,
+    pub(super) record: Record,
     /// The image's, with the working directory of this place.
     pub(super) defaults: ImageDefaults,
     pub(super) output_limit: u64,
@@ -291,8 +293,12 @@ fn assemble(
         workspace_id: place.id,
         sequence,
         generation,
+        environment: place.record.environment.clone(),
+        environment_version: place.record.environment_version.clone(),
+        environment_digest: place.record.environment_digest.clone(),
         command,
         cwd,
+        guest_pid: end.guest_pid,
         stdout,
         stderr,
         stdout_info,
@@ -314,5 +320,9 @@ fn assemble(
             .as_ref()
             .map_or(ExecutionMode::Pending, |vm| vm.execution_mode),
         warnings: end.warning.into_iter().collect(),
+        metadata: place
+            .vm
+            .as_ref()
+            .map_or_else(Default::default, |vm| vm.metadata.clone()),
     }
 }

@@ -143,7 +143,7 @@ impl Pyro {
         };
         let environment = self.environments().ensure(&record.environment, progress).await?;
         let (seed, warnings) = match planned {
-            Some(planned) => planned.write(&dir, &environment.defaults.user, progress).await?,
+            Some(planned) => planned.write(&dir, &environment, progress).await?,
             None => (seed::none(), Vec::new()),
         };
         workspace.store.update(workspace.id, |record| {
@@ -424,6 +424,7 @@ impl Workspace {
         Ok(Place {
             id: self.id,
             dir,
+            record,
             defaults: ImageDefaults {
                 working_dir: TREE.to_owned(),
                 ..environment.defaults
@@ -576,7 +577,7 @@ impl Workspace {
         }
         drop(life);
         let mut info = self.status()?;
-        info.workspace_reset = Some(info::reset_to_baseline());
+        info.workspace_reset = Some(info::reset_to_baseline(&info.workspace_seed));
         Ok(info)
     }
 
@@ -689,7 +690,7 @@ pub(super) fn busy(record: &Record) -> WorkspaceError {
     }
 }
 
-/// The history of a workspace, for whoever describes it.
+/// The history of a workspace, for whoever shows it.
 pub(super) fn history(store: &Store, id: WorkspaceId) -> Result<History, WorkspaceError> {
     let dir = store.dir(id);
     History::read(&dir).map_err(super::error::io_error("read the history of", dir))

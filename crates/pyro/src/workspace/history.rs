@@ -14,12 +14,12 @@ use serde::{Deserialize, Serialize};
 use super::kept::KeptStreams;
 use crate::object::ExecOutcome;
 
-const FILE: &str = "commands.jsonl";
+pub(super) const FILE: &str = "commands.jsonl";
 
 /// A line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-enum Line {
+pub(super) enum Line {
     Began(Began),
     Ended(EndedLine),
     Reset {
@@ -42,13 +42,16 @@ pub(crate) struct Began {
     /// The most output that is kept, over both streams, in bytes.
     #[serde(default)]
     pub(crate) output_limit: u64,
+    /// The commands of its generation up to it; absent in lines of builds that did not count.
+    #[serde(default)]
+    pub(crate) command_count: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct EndedLine {
-    sequence: u64,
+pub(super) struct EndedLine {
+    pub(super) sequence: u64,
     #[serde(flatten)]
-    ended: Ended,
+    pub(super) ended: Ended,
 }
 
 /// How a command ended.
@@ -216,10 +219,10 @@ fn encode(line: &Line) -> io::Result<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn began(sequence: u64, generation: u64) -> Began {
+    pub(in crate::workspace) fn began(sequence: u64, generation: u64) -> Began {
         Began {
             sequence,
             generation,
@@ -227,10 +230,11 @@ mod tests {
             cwd: "/workspace".to_owned(),
             recorded_at: Timestamp::UNIX_EPOCH,
             output_limit: 100,
+            command_count: None,
         }
     }
 
-    fn ended() -> Ended {
+    pub(in crate::workspace) fn ended() -> Ended {
         Ended {
             outcome: ExecOutcome::Exited,
             exit_code: Some(0),

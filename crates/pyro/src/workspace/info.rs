@@ -6,9 +6,10 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::DISK;
+use super::error::io_error;
 use super::exec::TREE;
-use super::handle::history;
 use super::history::Entry;
+use super::latest::Latest;
 use super::live::{Live, VmFacts};
 use super::record::{Record, State};
 use super::seed;
@@ -16,7 +17,7 @@ use super::store::{Found, Store};
 use crate::error::Result;
 use crate::id::WorkspaceId;
 use crate::object::{
-    ExecOutcome, ExecutionMode, LastCommand, WorkspaceDeletion, WorkspaceInfo, WorkspaceReset,
+    ExecOutcome, ExecutionMode, LastCommand, WorkspaceDeletion, WorkspaceInfo, WorkspaceReset, WorkspaceSeed,
     WorkspaceSummary,
 };
 use crate::space;
@@ -72,8 +73,9 @@ pub(super) fn outcome(entry: &Entry, is_live: bool) -> ExecOutcome {
 pub(super) fn describe(store: &Store, found: Found) -> Result<WorkspaceInfo> {
     let Found { id, record, live } = found;
     let record = record?;
-    let history = history(store, id)?;
-    let last_command = history.entries.values().next_back().map(|entry| LastCommand {
+    let dir = store.dir(id);
+    let latest = Latest::read(&dir, record.generation).map_err(io_error("read the history of", dir))?;
+    let last_command = latest.entry.as_ref().map(|entry| LastCommand {
         sequence: entry.began.sequence,
         command: entry.began.command.clone(),
         cwd: entry.began.cwd.clone(),
@@ -103,13 +105,22 @@ pub(super) fn describe(store: &Store, found: Found) -> Result<WorkspaceInfo> {
         stop_reason: record.stop_reason,
         last_error: last_error(store, &record, live.as_ref()),
         network_policy: "off".to_owned(),
+        network_enabled: false,
+        allowed_domains: Vec::new(),
+        allowed_cidrs: Vec::new(),
+        allow_host_compat: false,
+        guest_ip: None,
+        tap_name: None,
         workspace_path: TREE.to_owned(),
         workspace_seed: record.seed.clone().unwrap_or_else(seed::none),
-        command_count: history.count_in(record.generation),
-        total_command_count: history.entries.len() as u64,
+        secrets: Vec::new(),
+        command_count: latest.command_count,
+        total_command_count: latest.total(),
         last_command,
         reset_count: record.generation,
         last_reset_at: record.last_reset_at.map(time),
+        service_count: 0,
+        running_service_count: 0,
         workspace_reset: None,
         auto_started: false,
         isolation: vm.map(|vm| vm.isolation),
@@ -127,7 +138,7 @@ pub(super) fn summary(store: &Store, found: &Found) -> WorkspaceSummary {
         Err(error) => return damaged(found.id, error.to_string()),
     };
     let live = found.live.as_ref();
-    let command_count = history(store, found.id).map_or(0, |history| history.count_in(record.generation));
+    let latest = Latest::read(&store.dir(found.id), record.generation);
     WorkspaceSummary {
         workspace_id: found.id,
         name: record.name.clone(),
@@ -137,7 +148,9 @@ pub(super) fn summary(store: &Store, found: &Found) -> WorkspaceSummary {
         created_at: Some(time(record.created_at)),
         last_activity_at: Some(time(last_activity(record, live))),
         expires_at: expires(record, live),
-        command_count,
+        command_count: latest.map_or(0, |latest| latest.command_count),
+        service_count: 0,
+        running_service_count: 0,
         last_error: last_error(store, record, live),
     }
 }
@@ -153,15 +166,20 @@ fn damaged(id: WorkspaceId, problem: String) -> WorkspaceSummary {
         last_activity_at: None,
         expires_at: None,
         command_count: 0,
+        service_count: 0,
+        running_service_count: 0,
         last_error: Some(problem),
     }
 }
 
-/// A reset to the beginning.
-pub(super) fn reset_to_baseline() -> WorkspaceReset {
+/// A reset to the beginning, which is the seed.
+pub(super) fn reset_to_baseline(seed: &WorkspaceSeed) -> WorkspaceReset {
     WorkspaceReset {
         snapshot_name: "baseline".to_owned(),
         kind: "baseline".to_owned(),
+        destination: seed.destination.clone(),
+        entry_count: seed.entry_count,
+        bytes_written: seed.bytes_written,
         restored: "disk".to_owned(),
     }
 }

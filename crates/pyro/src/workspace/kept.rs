@@ -41,19 +41,44 @@ impl KeptStreams {
 }
 
 impl KeptStream {
+    /// The same of which nothing is kept any more.
+    pub(crate) fn dropped(self) -> Self {
+        Self {
+            total: self.total,
+            head: 0,
+            tail: 0,
+        }
+    }
+
     /// How many bytes are kept.
     pub(crate) fn stored(self) -> u64 {
         self.head + self.tail
     }
 }
 
+/// Where the output of all commands is kept.
+pub(super) fn dir(workspace: &Path) -> PathBuf {
+    workspace.join("output")
+}
+
 /// Where the output of a command is kept.
-pub(crate) fn path(dir: &Path, sequence: u64, stream: Stream) -> PathBuf {
-    let kind = match stream {
+pub(crate) fn path(workspace: &Path, sequence: u64, stream: Stream) -> PathBuf {
+    dir(workspace).join(format!("{sequence}.{}", extension(stream)))
+}
+
+fn extension(stream: Stream) -> &'static str {
+    match stream {
         Stream::Stdout => "stdout",
         Stream::Stderr => "stderr",
-    };
-    dir.join("output").join(format!("{sequence}.{kind}"))
+    }
+}
+
+/// Whose output a file holds, if it is one that [`path`] names.
+pub(super) fn sequence(path: &Path) -> Option<u64> {
+    let is_stream = [Stream::Stdout, Stream::Stderr]
+        .iter()
+        .any(|stream| path.extension().is_some_and(|found| found == extension(*stream)));
+    path.file_stem()?.to_str()?.parse().ok().filter(|_| is_stream)
 }
 
 /// Keeps the output of a command that runs.

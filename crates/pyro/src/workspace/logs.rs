@@ -92,11 +92,13 @@ pub(super) fn read(store: &Store, found: &Found, request: &LogsRequest) -> Resul
 
 fn describe(dir: &Path, entry: &Entry, is_live: bool, request: &LogsRequest) -> Result<LogEntry> {
     let sequence = entry.began.sequence;
+    let is_dropped = is_dropped(dir, entry);
     let shown = |stream, wanted: [LogStream; 2]| {
         let kept = match &entry.ended {
             Some(ended) => ended.streams.of(stream),
             None => still_growing(&kept::path(dir, sequence, stream), entry.began.output_limit / 2),
         };
+        let kept = if is_dropped { kept.dropped() } else { kept };
         if wanted.contains(&request.stream) {
             text(dir, sequence, stream, kept, request)
         } else {
@@ -123,6 +125,15 @@ fn describe(dir: &Path, entry: &Entry, is_live: bool, request: &LogsRequest) -> 
         next_offset: more_stdout.max(more_stderr),
         stdout_file: file(Stream::Stdout),
         stderr_file: file(Stream::Stderr),
+        output_dropped: is_dropped,
+    })
+}
+
+/// Whether there was output and it was given up for that of later commands.
+fn is_dropped(dir: &Path, entry: &Entry) -> bool {
+    let Some(ended) = &entry.ended else { return false };
+    [Stream::Stdout, Stream::Stderr].into_iter().any(|stream| {
+        ended.streams.of(stream).stored() > 0 && !kept::path(dir, entry.began.sequence, stream).exists()
     })
 }
 
@@ -194,7 +205,7 @@ fn read_range(path: &Path, start: u64, stop: u64) -> io::Result<Vec<u8>> {
             bytes.truncate(usize::try_from(there).unwrap_or(usize::MAX));
             file.read_exact_at(&mut bytes, start)?;
         }
-        // Its output was given up for that of later commands.
+        // It was given up just now, for that of a later command.
         Err(error) if error.kind() == ErrorKind::NotFound => bytes.clear(),
         Err(error) => return Err(error),
     }

@@ -20,7 +20,7 @@ use super::error::io_error;
 use crate::TREE;
 use crate::admission::DISK_MARGIN;
 use crate::disk::SEED_DISK_BYTES;
-use crate::environment::{EnvironmentProgress, OnProgress};
+use crate::environment::{BootableEnvironment, EnvironmentProgress, OnProgress};
 use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::object::{OriginKind, SeedMode, SkippedFile, WorkspaceSeed};
 use crate::space::free_bytes;
@@ -115,11 +115,13 @@ impl Planned {
     pub(super) async fn write(
         self,
         dir: &Path,
-        user: &str,
+        environment: &BootableEnvironment,
         progress: OnProgress<'_>,
     ) -> Result<(WorkspaceSeed, Vec<String>)> {
         self.check_space(dir)?;
-        let owner = owner(user);
+        let user = &environment.defaults.user;
+        let known = environment.owner.map(|(uid, gid)| SeedOwner { uid, gid });
+        let owner = known.or_else(|| owner(user));
         let image = dir.join(SEED);
         progress(EnvironmentProgress::Step("writing the seed".to_owned()));
         let Self { mut plan, path } = self;
@@ -148,7 +150,7 @@ impl Planned {
         let mut warnings = written.warnings;
         if owner.is_none() {
             warnings.push(format!(
-                "the seed belongs to root: the user `{user}` of the environment is no number"
+                "the seed belongs to root: who the user `{user}` of the environment is in numbers is not known"
             ));
         }
         if written.skipped.len() > MAX_SKIPPED {
@@ -182,7 +184,8 @@ impl Planned {
     }
 }
 
-/// A user that is given by numbers, as in `1000` or `1000:100`; root if none is given.
+/// A user that is given by numbers, as in `1000` or `1000:100`; root if none is given. For environments whose user was
+/// not looked up when they were installed.
 fn owner(user: &str) -> Option<SeedOwner> {
     let (uid, gid) = user.split_once(':').unwrap_or((user, "0"));
     match uid {

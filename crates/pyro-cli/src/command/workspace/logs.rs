@@ -69,6 +69,9 @@ fn text(logs: &WorkspaceLogs) -> String {
             text.push_str(&format!("-- reset {generation} --\n"));
         }
         text.push_str(&heading(entry));
+        if entry.output_dropped {
+            text.push_str("(its output was given up to make room for that of later commands)\n");
+        }
         for stream in [&entry.stdout, &entry.stderr] {
             text.push_str(stream);
             if !stream.is_empty() && !stream.ends_with('\n') {

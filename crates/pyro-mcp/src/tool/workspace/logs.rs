@@ -93,7 +93,7 @@ fn logs(call: &Call, arguments: &Arguments) -> pyro::Result<Answer> {
     for entry in &mut logs.entries {
         shown.push(Shown {
             max_chars,
-            is_given_up: is_given_up(entry),
+            is_given_up: entry.output_dropped,
         });
         fill(&workspace, entry, &request, max_chars)?;
         // Where they are on the host is nothing that a client supplied.
@@ -108,12 +108,6 @@ fn logs(call: &Call, arguments: &Arguments) -> pyro::Result<Answer> {
         object(&logs)
     });
     Ok(Answer { text, structured })
-}
-
-/// Whether there was output, and its files are gone.
-fn is_given_up(entry: &LogEntry) -> bool {
-    let printed = entry.stdout_info.stored_bytes + entry.stderr_info.stored_bytes > 0;
-    printed && entry.stdout_file.is_none() && entry.stderr_file.is_none()
 }
 
 /// Reads the output of a command: all of it, or its beginning and end with more characters each than are shown.

@@ -137,7 +137,7 @@ impl Vm {
                 (State::Started, Some(vm)) => return Ok((record, vm)),
                 (state @ (State::Created | State::Stopped), _) => {
                     let shown = shown(&record);
-                    let hint = format!("start it first: `vm_start` of `{shown}`");
+                    let hint = format!("start it first: `vm_start vm_id={shown}`");
                     return Err(WorkspaceError::State { shown, state, hint }.into());
                 }
                 _ if Instant::now() >= deadline => return Err(busy(&record).into()),
@@ -158,6 +158,7 @@ impl Vm {
         Ok(Place {
             id: self.id(),
             dir,
+            record: record.clone(),
             defaults: ImageDefaults {
                 ..environment.defaults
             },
