@@ -3,29 +3,51 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
 
-use super::node;
+use super::node::{self, Name};
 use super::remove::remove_all;
 use crate::log;
 
-/// A name that nothing else in the stage has. Each boot begins with an empty stage.
+/// The number of the next name.
+static NEXT: AtomicU64 = AtomicU64::new(0);
+
+/// A name that nothing else in the stage has.
 pub(super) fn new_name(what: &str) -> String {
-    static NEXT: AtomicU64 = AtomicU64::new(0);
     format!("{what}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Removes all that is in the stage. What cannot be removed stays: a command can make files that nobody may touch
-/// (chattr(1)), and they are no reason to be without a workspace.
+/// Removes all that an earlier boot left in the stage, in a thread of its own: what nobody sees is no reason to wait, and
+/// of many files the removal takes minutes.
 ///
 /// # Errors
-/// When the stage cannot be read.
-pub(super) fn empty(stage: &OwnedFd) -> io::Result<()> {
-    for name in node::names(stage.as_fd())? {
-        if let Err(error) = remove_all(stage.as_fd(), &name) {
+/// When the stage cannot be read, or there can be no thread.
+pub(super) fn empty(stage: &OwnedFd) -> io::Result<Option<JoinHandle<()>>> {
+    let left = node::names(stage.as_fd())?;
+    if left.is_empty() {
+        return Ok(None);
+    }
+    let highest = left.iter().filter_map(|name| number(name)).max();
+    NEXT.fetch_max(highest.map_or(0, |highest| highest.saturating_add(1)), Ordering::Relaxed);
+    let stage = stage.try_clone()?;
+    let thread = thread::Builder::new().name("empty-stage".to_owned());
+    thread.spawn(move || remove_each(&stage, &left)).map(Some)
+}
+
+/// What cannot be removed stays: a command can make files that nobody may touch (chattr(1)), and they are no reason to be
+/// without a workspace.
+fn remove_each(stage: &OwnedFd, names: &[Name]) {
+    for name in names {
+        if let Err(error) = remove_all(stage.as_fd(), name) {
             log::error(&format!("cannot remove what was staged: {error}"));
         }
     }
-    Ok(())
+}
+
+/// The number in a name of [`new_name`].
+fn number(name: &[u8]) -> Option<u64> {
+    let (_, number) = std::str::from_utf8(name).ok()?.rsplit_once('-')?;
+    number.parse().ok()
 }
 
 #[cfg(test)]
@@ -49,8 +71,21 @@ mod tests {
         fs::write(stage.join("file"), "").unwrap();
         fs::write(files.path().join("tree/kept"), "").unwrap();
         symlink(files.path().join("tree"), stage.join("a/link")).unwrap();
-        empty(&tree.stage).unwrap();
+        empty(&tree.stage).unwrap().unwrap().join().unwrap();
         assert_eq!(fs::read_dir(&stage).unwrap().count(), 0);
         assert!(files.path().join("tree/kept").exists());
+        assert!(empty(&tree.stage).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_an_earlier_boot_left_has_no_name_that_is_given_again() {
+        let files = TempDir::new().unwrap();
+        let tree = Tree::of_dirs(files.path());
+        fs::create_dir(files.path().join("stage/put-1000000")).unwrap();
+        fs::create_dir(files.path().join("stage/put-x")).unwrap();
+        let removal = empty(&tree.stage).unwrap().unwrap();
+        let name = new_name("put");
+        assert!(number(name.as_bytes()).unwrap() > 1_000_000, "{name}");
+        removal.join().unwrap();
     }
 }
