@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use super::fetch::current_stamp;
 use super::plan::plan;
 use super::testing::{Ground, Put, TIME, absent, directory, entry, file, with_own_mounts};
+use super::tree::Tree;
 use super::{journal, recover};
 use std::os::fd::AsFd;
 
@@ -243,6 +244,11 @@ fn fails_at_any_step(before: fn() -> Ground) {
     assert!(number > 20, "{number} steps");
 }
 
+/// Recovers, and removes what is left beside the tree.
+fn recover_wholly(tree: &Tree) {
+    recover(tree).unwrap().remove();
+}
+
 /// Does so many steps, and ends as a machine does that is switched off.
 fn killed_after(ground: &Ground, steps: usize) -> bool {
     let mut staging = ground.stage("", &everything()).unwrap();
@@ -275,7 +281,7 @@ fn is_killed_at_any_step(before: fn() -> Ground) {
                 break;
             }
         }
-        recover(&ground.tree).unwrap();
+        recover_wholly(&ground.tree);
         assert_eq!(ground.snapshot(), old, "after {steps} steps");
         assert!(ground.is_clean());
         if is_last {
@@ -298,7 +304,7 @@ fn a_damaged_journal_is_given_up_and_never_a_panic() {
             *last ^= 0x81;
         }
         fs::write(&place, bytes).unwrap();
-        recover(&ground.tree).unwrap();
+        recover_wholly(&ground.tree);
         assert!(!place.exists());
     }
 }
@@ -493,6 +499,6 @@ fn commands_that_change_the_tree_meanwhile_cause_no_panic() {
             ground.put_guarded("", &everything(), false, &mut disturb)
         }));
         drop(outcome.expect("no panic"));
-        recover(&ground.tree).unwrap();
+        recover_wholly(&ground.tree);
     }
 }

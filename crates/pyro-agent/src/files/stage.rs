@@ -3,7 +3,6 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{self, JoinHandle};
 
 use super::node::{self, Name};
 use super::remove::remove_all;
@@ -17,29 +16,35 @@ pub(super) fn new_name(what: &str) -> String {
     format!("{what}-{}", NEXT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Removes all that an earlier boot left in the stage, in a thread of its own: what nobody sees is no reason to wait, and
-/// of many files the removal takes minutes.
-///
-/// # Errors
-/// When the stage cannot be read, or there can be no thread.
-pub(super) fn empty(stage: &OwnedFd) -> io::Result<Option<JoinHandle<()>>> {
-    let left = node::names(stage.as_fd())?;
-    if left.is_empty() {
-        return Ok(None);
-    }
-    let highest = left.iter().filter_map(|name| number(name)).max();
-    NEXT.fetch_max(highest.map_or(0, |highest| highest.saturating_add(1)), Ordering::Relaxed);
-    let stage = stage.try_clone()?;
-    let thread = thread::Builder::new().name("empty-stage".to_owned());
-    thread.spawn(move || remove_each(&stage, &left)).map(Some)
+/// What an earlier boot left in the stage.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Left {
+    stage: OwnedFd,
+    names: Vec<Name>,
 }
 
-/// What cannot be removed stays: a command can make files that nobody may touch (chattr(1)), and they are no reason to be
-/// without a workspace.
-fn remove_each(stage: &OwnedFd, names: &[Name]) {
-    for name in names {
-        if let Err(error) = remove_all(stage.as_fd(), name) {
-            log::error(&format!("cannot remove what was staged: {error}"));
+/// Finds what is in the stage. Names that are given from now on are none of it.
+///
+/// # Errors
+/// When the stage cannot be read.
+pub(super) fn left(stage: &OwnedFd) -> io::Result<Left> {
+    let names = node::names(stage.as_fd())?;
+    let highest = names.iter().filter_map(|name| number(name)).max();
+    let next = highest.map_or(0, |highest| highest.saturating_add(1));
+    NEXT.fetch_max(next, Ordering::Relaxed);
+    let stage = stage.try_clone()?;
+    Ok(Left { stage, names })
+}
+
+impl Left {
+    /// Removes it, which takes minutes where it is many files. What cannot be removed stays: a command can make files that
+    /// nobody may touch (chattr(1)), and they are no reason to be without a workspace.
+    pub(crate) fn remove(self) {
+        for name in &self.names {
+            if let Err(error) = remove_all(self.stage.as_fd(), name) {
+                log::error(&format!("cannot remove what was staged: {error}"));
+            }
         }
     }
 }
@@ -71,10 +76,9 @@ mod tests {
         fs::write(stage.join("file"), "").unwrap();
         fs::write(files.path().join("tree/kept"), "").unwrap();
         symlink(files.path().join("tree"), stage.join("a/link")).unwrap();
-        empty(&tree.stage).unwrap().unwrap().join().unwrap();
+        left(&tree.stage).unwrap().remove();
         assert_eq!(fs::read_dir(&stage).unwrap().count(), 0);
         assert!(files.path().join("tree/kept").exists());
-        assert!(empty(&tree.stage).unwrap().is_none());
     }
 
     #[test]
@@ -83,9 +87,9 @@ mod tests {
         let tree = Tree::of_dirs(files.path());
         fs::create_dir(files.path().join("stage/put-1000000")).unwrap();
         fs::create_dir(files.path().join("stage/put-x")).unwrap();
-        let removal = empty(&tree.stage).unwrap().unwrap();
+        let left = left(&tree.stage).unwrap();
         let name = new_name("put");
         assert!(number(name.as_bytes()).unwrap() > 1_000_000, "{name}");
-        removal.join().unwrap();
+        left.remove();
     }
 }
