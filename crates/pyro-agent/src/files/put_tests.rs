@@ -144,7 +144,7 @@ fn puts_everything(ground: &Ground) {
 }
 
 #[test]
-fn what_the_baseline_has_is_left_as_it_is() {
+fn what_is_there_already_is_left_as_it_is() {
     with_own_mounts(|| {
         let ground = Ground::overlay(|make| {
             for name in ["same", "content", "mode", "time", "linked"] {
@@ -180,11 +180,29 @@ fn what_the_baseline_has_is_left_as_it_is() {
         assert_eq!(after["/mode"], format!("old 600 {TIME}.7 1"));
         assert_eq!(after["/time"], format!("old 644 {TIME}.8 1"));
         assert_eq!(after["/other"], format!("old 644 {TIME}.7 2"));
-        // What is in the upper layer is replaced without a look at it.
+        // What is in the upper layer is left too: but what has two names, is another, or has more to it.
+        let upper = ground.files.path().join("upper/tree");
+        let inodes = || ["content", "mode", "time", "linked", "link"].map(|name| inode(&upper.join(name)));
+        let old = inodes();
+        let mut attributed = [0; 8];
+        let flags = rustix::fs::XattrFlags::empty();
+        let has_attributes = rustix::fs::setxattr(ground.live("mode"), "user.x", b"x", flags).is_ok();
+        fs::write(ground.live("time"), "odd").unwrap();
+        set_file(&ground.live("time"), puts[3].entry.entry.as_ref().unwrap());
         ground.put("", &all).unwrap();
         assert_eq!(files(), before);
+        let new = inodes();
+        assert_eq!([0, 4].map(|index| new[index] == old[index]), [true; 2]);
+        assert_eq!([2, 3].map(|index| new[index] == old[index]), [false; 2]);
+        assert_eq!(new[1] != old[1], has_attributes);
+        let left = rustix::fs::getxattr(ground.live("mode"), "user.x", &mut attributed[..]);
+        left.unwrap_err();
         assert!(ground.is_clean());
     });
+}
+
+fn inode(path: &Path) -> u64 {
+    fs::symlink_metadata(path).unwrap().ino()
 }
 
 fn set_file(path: &Path, like: &FileEntry) {
