@@ -18,6 +18,7 @@ use crate::agent::Agent;
 use crate::call::fault;
 use crate::exec::user::{User, UserSpec};
 use crate::files::{self, Owner};
+use crate::log;
 use crate::setup::Machine;
 use crate::setup::workspace::{self, Mounted};
 use crate::sys;
@@ -142,7 +143,13 @@ async fn set_up_workspace(wanted: &WorkspaceTree, agent: &Agent, machine: &Machi
     // Nothing waits in between, so that a call which is broken off leaves no half of it.
     let mounted = workspace::mount(seed, owner);
     let Mounted { tree, mount } = mounted.map_err(|error| fault(FaultKind::Internal, error.to_string()))?;
-    files::recover(&tree).map_err(|error| failed("recover the workspace's tree", &error))?;
+    // It is only help: where the kernel does not take it, there may be memory enough.
+    if let Err(error) = files::relief::begin() {
+        log::error(&format!("cannot look after the memory: {error}"));
+    }
+    let recovered = files::recover(&tree);
+    let left = recovered.map_err(|error| failed("recover the workspace's tree", &error))?;
+    drop(tokio::task::spawn_blocking(move || left.remove()));
     agent.tree.replace(Some(Arc::new(tree)));
     let shown = machine.workload.run(move |_| workspace::show(&mount)).await;
     shown

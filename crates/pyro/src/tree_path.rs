@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use crate::error::{Diagnosis, ErrorCode};
 
 /// Where the tree of a workspace is in its guest.
@@ -12,6 +15,9 @@ const MAX_BYTES: usize = 4000;
 
 /// The longest name, in bytes (`NAME_MAX`).
 const MAX_NAME_BYTES: usize = 255;
+
+/// What a path in base64 begins with.
+const BASE64_PREFIX: &[u8] = b"base64:";
 
 /// A path in the tree: without `..`, and never outside.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -95,6 +101,25 @@ impl TreePath {
         Ok(Self(path))
     }
 
+    /// Parses a path as somebody gives it who read it in a result: as [`parse`](Self::parse) does, or `base64:` followed by
+    /// the `path_base64` of a name that is not UTF-8. A file whose own name begins so is `./base64:…`.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse), and [`InvalidTreePath::Malformed`] if that is no base64.
+    pub fn parse_given(path: impl AsRef<[u8]>) -> Result<Self, InvalidTreePath> {
+        let given = path.as_ref();
+        let Some(encoded) = given.strip_prefix(BASE64_PREFIX) else {
+            return Self::parse(given);
+        };
+        match BASE64_STANDARD.decode(encoded) {
+            Ok(bytes) => Self::parse(bytes),
+            Err(_) => Err(InvalidTreePath::Malformed {
+                path: crate::argument::excerpt(&String::from_utf8_lossy(given)),
+                problem: "is no base64 behind `base64:`; for a file of that name, put `./` before it",
+            }),
+        }
+    }
+
     /// The tree itself.
     pub fn root() -> Self {
         Self::default()
@@ -132,7 +157,7 @@ impl std::str::FromStr for TreePath {
     type Err = InvalidTreePath;
 
     fn from_str(path: &str) -> Result<Self, InvalidTreePath> {
-        Self::parse(path)
+        Self::parse_given(path)
     }
 }
 
@@ -151,6 +176,36 @@ mod tests {
             ("workspace/x", "/workspace/workspace/x"),
         ] {
             assert_eq!(TreePath::parse(given).unwrap().to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn names_that_are_not_text_are_given_in_base64() {
+        for (given, path) in [
+            ("base64:L3dvcmtzcGFjZS9jYWbp", &b"caf\xe9"[..]),
+            ("base64:Y2Fm6S94", b"caf\xe9/x"),
+            ("./base64:Y2Fm6S94", b"base64:Y2Fm6S94"),
+            ("/workspace/base64:Y2Fm6S94", b"base64:Y2Fm6S94"),
+            ("a/base64:b", b"a/base64:b"),
+        ] {
+            assert_eq!(TreePath::parse_given(given).unwrap().as_bytes(), path, "{given}");
+            assert_eq!(given.parse::<TreePath>().unwrap().as_bytes(), path, "{given}");
+        }
+        // What is no argument is never taken for base64.
+        assert_eq!(TreePath::parse("base64:YQ==").unwrap().as_bytes(), b"base64:YQ==");
+        for (given, code) in [
+            ("base64:", ErrorCode::InvalidArgument),
+            ("base64:Y2Fm6S9", ErrorCode::InvalidArgument),
+            ("base64:notes.txt", ErrorCode::InvalidArgument),
+            // a, zero, b
+            ("base64:YQBi", ErrorCode::InvalidArgument),
+            // ../x
+            ("base64:Li4veA==", ErrorCode::PathRefused),
+            // /etc/passwd
+            ("base64:L2V0Yy9wYXNzd2Q=", ErrorCode::PathRefused),
+        ] {
+            let error = TreePath::parse_given(given).unwrap_err();
+            assert_eq!(error.code(), code, "{given}");
         }
     }
 

@@ -28,6 +28,7 @@ mod put;
 mod put_tests;
 mod read;
 mod refusal;
+pub(crate) mod relief;
 mod remove;
 mod resolve;
 mod same;
@@ -45,17 +46,19 @@ use std::rc::Rc;
 
 use pyro_proto::message::{FaultKind, Verb};
 
+use self::stage::Left;
 pub(crate) use self::tree::{Owner, Places, Tree};
 use crate::agent::Agent;
 use crate::call::{Asks, CallError, Reply, fault};
 
-/// Makes the tree whole after whatever ended the machine, before anybody else sees it.
+/// Makes the tree whole after whatever ended the machine, before anybody else sees it. Gives what is left beside
+/// the tree, for whose removal nobody needs to wait.
 ///
 /// # Errors
 /// When it cannot be made whole.
-pub(crate) fn recover(tree: &Tree) -> io::Result<()> {
+pub(crate) fn recover(tree: &Tree) -> io::Result<Left> {
     put::recover(tree)?;
-    stage::empty(&tree.stage)
+    stage::left(&tree.stage)
 }
 
 /// Answers a request about files.

@@ -13,6 +13,7 @@ use rustix::time::ClockId;
 
 use super::descent::is_absence;
 use super::entry::{kind, permissions};
+use super::relief;
 
 /// A name in a directory.
 pub(super) type Name = Box<[u8]>;
@@ -25,6 +26,7 @@ const CLOCK_STEP: Duration = Duration::from_millis(12);
 /// # Errors
 /// Failures; that there is nothing is none.
 pub(super) fn look(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Option<Stat>, Errno> {
+    relief::touched();
     let flags = AtFlags::SYMLINK_NOFOLLOW | AtFlags::EMPTY_PATH;
     match rustix::fs::statat(directory, name, flags) {
         Ok(stat) => Ok(Some(stat)),

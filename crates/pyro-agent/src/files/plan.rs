@@ -16,7 +16,7 @@ use super::entry::{kind, permissions};
 use super::fetch::current_stamp;
 use super::node;
 use super::outlet::failure;
-use super::same::{At, Same};
+use super::same::{At, is_same};
 use super::staging::{Note, Staging};
 use super::steps::{Action, Changed, Step, Work};
 use crate::call::fault;
@@ -63,11 +63,9 @@ pub(super) fn check_stamp(staging: &Staging, path: &[u8], note: &Note) -> Result
 pub(super) fn plan(staging: &mut Staging) -> Result<Plan, Fault> {
     let failed = |error: io::Error| failure("look at", b"", error);
     let live = Descent::new(&staging.tree.root).map_err(failed)?;
-    let same = Same::new(&staging.tree.upper).map_err(failed)?;
     let mut planner = Planner {
         staging,
         live,
-        same,
         replaced: HashSet::new(),
         noted: HashSet::new(),
         plan: Plan {
@@ -83,7 +81,6 @@ pub(super) fn plan(staging: &mut Staging) -> Result<Plan, Fault> {
 struct Planner<'a> {
     staging: &'a mut Staging,
     live: Descent,
-    same: Same,
     // Paths of which nothing that was there remains.
     replaced: HashSet<Vec<u8>>,
     // Directories that are remembered.
@@ -193,7 +190,7 @@ impl Planner<'_> {
             directory: self.live.open(parent).map_err(failed)?,
             stat: live,
         };
-        Ok(self.same.is_same(path, staged, live))
+        Ok(is_same(path, staged, live))
     }
 
     fn keep_mode(&mut self, path: &[u8], staged: &Stat, live: &Stat) -> Result<(), Fault> {

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use super::fetch::current_stamp;
 use super::plan::plan;
 use super::testing::{Ground, Put, TIME, absent, directory, entry, file, with_own_mounts};
+use super::tree::Tree;
 use super::{journal, recover};
 use std::os::fd::AsFd;
 
@@ -143,7 +144,7 @@ fn puts_everything(ground: &Ground) {
 }
 
 #[test]
-fn what_the_baseline_has_is_left_as_it_is() {
+fn what_is_there_already_is_left_as_it_is() {
     with_own_mounts(|| {
         let ground = Ground::overlay(|make| {
             for name in ["same", "content", "mode", "time", "linked"] {
@@ -179,11 +180,29 @@ fn what_the_baseline_has_is_left_as_it_is() {
         assert_eq!(after["/mode"], format!("old 600 {TIME}.7 1"));
         assert_eq!(after["/time"], format!("old 644 {TIME}.8 1"));
         assert_eq!(after["/other"], format!("old 644 {TIME}.7 2"));
-        // What is in the upper layer is replaced without a look at it.
+        // What is in the upper layer is left too: but what has two names, is another, or has more to it.
+        let upper = ground.files.path().join("upper/tree");
+        let inodes = || ["content", "mode", "time", "linked", "link"].map(|name| inode(&upper.join(name)));
+        let old = inodes();
+        let mut attributed = [0; 8];
+        let flags = rustix::fs::XattrFlags::empty();
+        let has_attributes = rustix::fs::setxattr(ground.live("mode"), "user.x", b"x", flags).is_ok();
+        fs::write(ground.live("time"), "odd").unwrap();
+        set_file(&ground.live("time"), puts[3].entry.entry.as_ref().unwrap());
         ground.put("", &all).unwrap();
         assert_eq!(files(), before);
+        let new = inodes();
+        assert_eq!([0, 4].map(|index| new[index] == old[index]), [true; 2]);
+        assert_eq!([2, 3].map(|index| new[index] == old[index]), [false; 2]);
+        assert_eq!(new[1] != old[1], has_attributes);
+        let left = rustix::fs::getxattr(ground.live("mode"), "user.x", &mut attributed[..]);
+        left.unwrap_err();
         assert!(ground.is_clean());
     });
+}
+
+fn inode(path: &Path) -> u64 {
+    fs::symlink_metadata(path).unwrap().ino()
 }
 
 fn set_file(path: &Path, like: &FileEntry) {
@@ -243,6 +262,11 @@ fn fails_at_any_step(before: fn() -> Ground) {
     assert!(number > 20, "{number} steps");
 }
 
+/// Recovers, and removes what is left beside the tree.
+fn recover_wholly(tree: &Tree) {
+    recover(tree).unwrap().remove();
+}
+
 /// Does so many steps, and ends as a machine does that is switched off.
 fn killed_after(ground: &Ground, steps: usize) -> bool {
     let mut staging = ground.stage("", &everything()).unwrap();
@@ -275,7 +299,7 @@ fn is_killed_at_any_step(before: fn() -> Ground) {
                 break;
             }
         }
-        recover(&ground.tree).unwrap();
+        recover_wholly(&ground.tree);
         assert_eq!(ground.snapshot(), old, "after {steps} steps");
         assert!(ground.is_clean());
         if is_last {
@@ -298,7 +322,7 @@ fn a_damaged_journal_is_given_up_and_never_a_panic() {
             *last ^= 0x81;
         }
         fs::write(&place, bytes).unwrap();
-        recover(&ground.tree).unwrap();
+        recover_wholly(&ground.tree);
         assert!(!place.exists());
     }
 }
@@ -493,6 +517,6 @@ fn commands_that_change_the_tree_meanwhile_cause_no_panic() {
             ground.put_guarded("", &everything(), false, &mut disturb)
         }));
         drop(outcome.expect("no panic"));
-        recover(&ground.tree).unwrap();
+        recover_wholly(&ground.tree);
     }
 }

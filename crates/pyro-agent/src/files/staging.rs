@@ -22,6 +22,7 @@ use super::byte_path;
 use super::descent::open_beneath;
 use super::mirror::{Mirror, malformed, twice};
 use super::outlet::failure;
+use super::relief;
 use super::remove::remove_all;
 use super::stage;
 use super::tree::Tree;
@@ -119,6 +120,7 @@ impl Staging {
                 "`/workspace` itself can only be a directory",
             ));
         }
+        relief::touched();
         let attributes = Attributes::wanted(&put, entry);
         self.make(&path, entry, attributes)?;
         if kind != FileKind::Absent {

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use super::attributes::{Attributes, set};
 use super::byte_path;
 use super::descent::{Descent, is_absence};
+use super::relief;
 
 /// How a path of the tree is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,6 +78,7 @@ impl Work {
     pub(super) fn run(&self, ground: &mut Ground, guard: Guard<'_>) -> io::Result<()> {
         for (number, step) in self.steps.iter().enumerate() {
             guard(Some(step))?;
+            relief::touched();
             step.run(number, ground, guard)?;
         }
         for directory in &self.directories {
@@ -96,6 +98,7 @@ impl Work {
         let mut outcome = Ok(());
         for (number, step) in self.steps.iter().enumerate().rev() {
             guard(Some(step))?;
+            relief::touched();
             let undone = tolerate(step.undo(number, ground));
             outcome = outcome.and(undone);
         }

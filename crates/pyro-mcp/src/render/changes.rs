@@ -91,7 +91,7 @@ fn change(entry: Fields<'_>) -> String {
     if let Some(old) = entry.some_text("old_path") {
         text.push_str(&format!(" {old} ->"));
     }
-    text.push_str(&format!(" {}", entry.text("path")));
+    text.push_str(&format!(" {}{}", entry.text("path"), entry.exact_path()));
     let kind = entry.text("artifact_type");
     if kind != "file" {
         text.push_str(&format!(" ({kind})"));
@@ -214,8 +214,9 @@ mod tests {
                     "deletions": 0, "old_mode": "100644", "new_mode": "100644", "patch_omitted": null,
                 },
                 {
-                    "path": "l", "old_path": null, "status": "added", "artifact_type": "symlink", "insertions": null,
-                    "deletions": null, "old_mode": null, "new_mode": "120000", "patch_omitted": "too-large",
+                    "path": "l", "path_base64": "bP8=", "old_path": null, "status": "added", "artifact_type": "symlink",
+                    "insertions": null, "deletions": null, "old_mode": null, "new_mode": "120000",
+                    "patch_omitted": "too-large",
                 },
             ],
             "patch": "diff --git a/a b/a\n+\x1b[31m\r\n", "isolation": "emulated", "vmm": "qemu", "warnings": [],
@@ -229,7 +230,7 @@ mod tests {
             "3 changes: 1 added, 1 modified, 1 renamed · workspace x · since baseline · emulated/qemu\n\
              modified a +2 -1 mode 100644 -> 100755\n\
              renamed o -> n +0 -0\n\
-             added l (symlink) (not in the patch: too-large)\n\
+             added l (path=base64:bP8=) (symlink) (not in the patch: too-large)\n\
              ignored by Git: 1 path, 1,234 bytes\n\
              hint: what is left out of the patch is in workspace_export as_patch=true, or see it by workspace_exec\n\
              \n\

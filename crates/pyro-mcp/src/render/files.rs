@@ -30,9 +30,7 @@ pub(crate) fn write_file_list(object: &Value) -> String {
         if let Some(target) = entry.some_text("link_target") {
             text.push_str(&format!(" -> {target}"));
         }
-        if let Some(exact) = entry.some_text("path_base64") {
-            text.push_str(&format!(" (base64 {exact})"));
-        }
+        text.push_str(&entry.exact_path());
         text.push('\n');
     }
     text.push_str(&fields.notes());
@@ -122,7 +120,7 @@ mod tests {
         assert_eq!(
             write_file_list(&object),
             "2 entries · /workspace · workspace 3f2a91c0d4e5 · emulated/qemu · more: page=abc\n\
-             file 0644 1234 bytes T /workspace/a\\nb (base64 YQo=)\n\
+             file 0644 1234 bytes T /workspace/a\\nb (path=base64:YQo=)\n\
              symlink 0777 1 bytes - /workspace/l -> /etc/shadow\n"
         );
     }

@@ -30,6 +30,12 @@ impl<'a> Fields<'a> {
         self.0[name].as_str().map(line)
     }
 
+    /// What to pass for a path that its text does not give exactly; nothing for all others.
+    pub(super) fn exact_path(self) -> String {
+        let exact = self.some_text("path_base64");
+        exact.map_or_else(String::new, |exact| format!(" (path=base64:{exact})"))
+    }
+
     /// A number that may be absent.
     pub(super) fn some_number(self, name: &str) -> Option<u64> {
         self.0[name].as_u64()

@@ -30,6 +30,10 @@ const RESTORE_BOUND: Duration = Duration::from_secs(30);
 /// How long a VMM may take to hand over a new byte stream, and the agent to answer on it.
 const RECONNECT_BOUND: Duration = Duration::from_secs(30);
 
+/// How long an agent may take to give a machine its tree: it first undoes what was being put in place when the machine
+/// ended, which takes as long as that took; 100,000 files take some two minutes in an emulated guest.
+const RECOVERY_BOUND: Duration = Duration::from_secs(900);
+
 /// How long the saving of a machine may take, which writes what memory its guest has touched.
 const SAVE_BOUND: Duration = Duration::from_secs(300);
 
@@ -165,8 +169,13 @@ impl LiveVm {
     }
 
     async fn configure(&mut self, configuration: Configure) -> Result<(), VmError> {
+        let bound = if configuration.workspace.is_some() {
+            RECOVERY_BOUND
+        } else {
+            RECONNECT_BOUND
+        };
         let configured = async { self.connect().await?.configure(configuration).await };
-        let outcome = tokio::time::timeout(RECONNECT_BOUND, configured).await;
+        let outcome = tokio::time::timeout(bound, configured).await;
         self.judge(outcome).await
     }
 

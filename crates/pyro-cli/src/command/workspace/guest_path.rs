@@ -1,4 +1,5 @@
-//! Paths in a guest as people type them: any bytes, relative to /workspace or below it.
+//! Paths in a guest as people type them: any bytes, relative to /workspace or below it; or, where a result has a
+//! `path_base64`, that behind `base64:`.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
@@ -17,7 +18,7 @@ const TOLD: usize = 20;
 /// # Errors
 /// `path-refused` if it leaves the tree, `invalid-argument` if it cannot be the path of anything.
 pub(super) fn parse(given: &OsStr) -> Result<TreePath> {
-    TreePath::parse(given.as_bytes()).map_err(|error| match error {
+    TreePath::parse_given(given.as_bytes()).map_err(|error| match error {
         InvalidTreePath::Outside { .. } => error.into(),
         InvalidTreePath::Malformed { .. } => {
             let hint = format!("give a path relative to {TREE}, as in `src/main.rs`");
@@ -54,12 +55,15 @@ mod tests {
             (&b"../x"[..], ErrorCode::PathRefused),
             (b"/etc/passwd", ErrorCode::PathRefused),
             (b"", ErrorCode::InvalidArgument),
+            (b"base64:#", ErrorCode::InvalidArgument),
         ] {
             let error = parse(OsStr::from_bytes(given)).unwrap_err();
             assert_eq!(error.code(), code, "{error}");
             assert!(error.hint().is_some_and(|hint| hint.contains(TREE)), "{error}");
         }
-        let path = parse(OsStr::from_bytes(b"caf\xe9")).unwrap();
-        assert_eq!(path.as_bytes(), b"caf\xe9");
+        for given in [&b"caf\xe9"[..], b"base64:Y2Fm6Q=="] {
+            let path = parse(OsStr::from_bytes(given)).unwrap();
+            assert_eq!(path.as_bytes(), b"caf\xe9");
+        }
     }
 }

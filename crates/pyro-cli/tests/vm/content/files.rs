@@ -242,6 +242,10 @@ break'; touch -- -dash",
     words.push(OsString::from_vec(b"caf\xe9".to_vec()));
     let read = home.home().pyro(&words).output().unwrap();
     assert_eq!((read.status.code(), &read.stdout[..]), (Some(0), &b"x\n"[..]));
+    for given in ["base64:L3dvcmtzcGFjZS9jYWbp", "base64:Y2Fm6Q=="] {
+        let read = home.pyro(&["file", "read", &id, given]);
+        assert_eq!(read.text(), "x\n", "{given}");
+    }
     words[3] = OsStr::from_bytes(id.as_bytes()).to_owned();
     words[4] = "./-dash".into();
     assert!(home.home().pyro(&words).output().unwrap().status.success());

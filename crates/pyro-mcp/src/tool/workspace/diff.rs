@@ -59,7 +59,7 @@ async fn diff(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
     common::only_baseline(&arguments, "from_snapshot")?;
     let mut request = DiffRequest::default();
     if let Some(path) = arguments.optional_text("path") {
-        request.path = TreePath::parse(path)?;
+        request.path = TreePath::parse_given(path)?;
     }
     request.stat = arguments.flag("stat");
     request.binary = arguments.flag("binary");

@@ -53,7 +53,7 @@ async fn export(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
     let (changes, as_patch) = (arguments.flag("changes"), arguments.flag("as_patch"));
     common::not_both("as_patch", "cannot be given with `changes`", changes && as_patch)?;
     common::only_baseline(&arguments, "from_snapshot")?;
-    let path = TreePath::parse(arguments.text("path"))?;
+    let path = TreePath::parse_given(arguments.text("path"))?;
     let export = call
         .ending
         .unless_asked(async {

@@ -41,7 +41,7 @@ impl Tool for FileList {
 
 async fn list(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
     let mut request = ListFilesRequest::default();
-    request.path = TreePath::parse(arguments.text("path"))?;
+    request.path = TreePath::parse_given(arguments.text("path"))?;
     request.recursive = arguments.flag("recursive");
     request.limit = Some(arguments.integer("limit"));
     request.page = arguments.optional_text("page").map(str::to_owned);

@@ -61,7 +61,7 @@ impl Tool for FileRead {
 }
 
 async fn read(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
-    let mut request = ReadFileRequest::new(TreePath::parse(arguments.text("path"))?);
+    let mut request = ReadFileRequest::new(TreePath::parse_given(arguments.text("path"))?);
     request.range = range(&arguments)?;
     request.max_bytes = arguments.integer("max_bytes");
     request.encoding = match arguments.text("encoding") {

@@ -51,7 +51,7 @@ impl Tool for FileWrite {
 }
 
 async fn write(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
-    let path = TreePath::parse(arguments.text("path"))?;
+    let path = TreePath::parse_given(arguments.text("path"))?;
     let mut request = WriteFileRequest::new(path, content(&arguments)?);
     request.append = arguments.flag("append");
     request.create_parents = arguments.flag("create_parents");

@@ -47,7 +47,7 @@ impl Tool for SyncPush {
 }
 
 async fn push(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
-    let dest = TreePath::parse(arguments.text("dest"))?;
+    let dest = TreePath::parse_given(arguments.text("dest"))?;
     let given = arguments.text("source_path");
     let mut sync = call
         .ending

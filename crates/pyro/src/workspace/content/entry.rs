@@ -16,16 +16,16 @@ pub(super) fn absolute(path: &[u8]) -> (String, Option<String>) {
         whole.push(b'/');
         whole.extend_from_slice(path);
     }
-    shown(&whole)
+    into_shown(whole)
 }
 
 /// A path as text, and in base64 if it is not UTF-8.
-pub(super) fn shown(path: &[u8]) -> (String, Option<String>) {
-    match std::str::from_utf8(path) {
-        Ok(text) => (text.to_owned(), None),
-        Err(_) => (
-            String::from_utf8_lossy(path).into_owned(),
-            Some(BASE64_STANDARD.encode(path)),
+pub(super) fn into_shown(path: Vec<u8>) -> (String, Option<String>) {
+    match String::from_utf8(path) {
+        Ok(text) => (text, None),
+        Err(error) => (
+            String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            Some(BASE64_STANDARD.encode(error.as_bytes())),
         ),
     }
 }

@@ -18,7 +18,7 @@ use crate::wait;
 /// List a directory of a workspace
 ///
 /// Links are listed as links, with where they lead. Control characters in names are shown as escapes; names that are no
-/// UTF-8 are complete in `--json`, as `path_base64`.
+/// UTF-8 are complete in `--json`, as `path_base64`, and any PATH may be given in that form: `base64:L3dvcmtzcGFjZS9jYWbp`.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  pyro workspace file list alpha\n  pyro workspace file list alpha src --recursive --limit 100"

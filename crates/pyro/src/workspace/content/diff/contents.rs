@@ -39,7 +39,8 @@ pub(super) struct Compared {
 #[derive(Debug)]
 pub(super) struct GuestContents<'a> {
     call: ChangesCall,
-    compared: &'a [Compared],
+    changes: &'a [Change],
+    sources: &'a [(Source, Source)],
     runtime: Handle,
     max_bytes: u64,
     fetched: HashMap<(Side, usize), Vec<u8>>,
@@ -48,11 +49,17 @@ pub(super) struct GuestContents<'a> {
 }
 
 impl<'a> GuestContents<'a> {
-    /// Contents of at most so many bytes each.
-    pub(super) fn new(call: ChangesCall, compared: &'a [Compared], runtime: Handle, max_bytes: u64) -> Self {
+    /// Contents of at most so many bytes each, for changes and where those of their old and new sides are.
+    pub(super) fn new(
+        call: ChangesCall,
+        (changes, sources): (&'a [Change], &'a [(Source, Source)]),
+        runtime: Handle,
+        max_bytes: u64,
+    ) -> Self {
         Self {
             call,
-            compared,
+            changes,
+            sources,
             runtime,
             max_bytes,
             fetched: HashMap::new(),
@@ -62,8 +69,8 @@ impl<'a> GuestContents<'a> {
 
     fn source(&self, side: Side, index: usize) -> &'a Source {
         match side {
-            Side::Old => &self.compared[index].old,
-            Side::New => &self.compared[index].new,
+            Side::Old => &self.sources[index].0,
+            Side::New => &self.sources[index].1,
         }
     }
 
@@ -71,7 +78,7 @@ impl<'a> GuestContents<'a> {
     fn wanted(&self, side: Side, index: usize) -> Vec<(Side, usize)> {
         let mut wanted = vec![(side, index)];
         let mut bytes = 0;
-        for (at, Compared { change, .. }) in self.compared.iter().enumerate().skip(index) {
+        for (at, change) in self.changes.iter().enumerate().skip(index) {
             for (side, node) in [(Side::Old, change.old), (Side::New, change.new)] {
                 let Some(node) = node.filter(|node| node.mode != Mode::Directory) else {
                     continue;
@@ -94,7 +101,7 @@ impl<'a> GuestContents<'a> {
         let fetches: Vec<Fetch> = wanted
             .iter()
             .map(|&(side, index)| Fetch {
-                path: self.compared[index].change.path.clone().into(),
+                path: self.changes[index].path.clone().into(),
                 old: *self.source(side, index) == Source::Baseline,
                 max_bytes: self.max_bytes,
             })

@@ -69,7 +69,7 @@ impl Workspace {
         };
         let (mut call, changes) = ChangesCall::start(call, asked).await?;
         let selected = select(&mut call, changes, request.include_ignored).await?;
-        let (changes, special) = of_files(&selected.changes);
+        let (changes, special) = of_files(selected.changes);
         let diff = compare(call, changes, request.to_options()).await?;
         let mut shown = shown::diff(self.id(), diff, guest.used);
         shown.ignored = selected.ignored;
@@ -105,9 +105,12 @@ pub(super) async fn select(
 }
 
 /// The changes as far as Git knows such files, and how many there are that it does not know.
-fn of_files(changes: &[FileChange]) -> (Vec<Compared>, usize) {
+fn of_files(changes: Vec<FileChange>) -> (Vec<Compared>, usize) {
+    let is_special = |change: &&FileChange| change.new.as_ref().is_some_and(|new| node(new).is_none());
+    let special = changes.iter().filter(is_special).count();
+    // Each is let go of before the next: there may be many.
     let known = changes
-        .iter()
+        .into_iter()
         .map(|change| Change {
             path: change.path.to_vec(),
             old: change.old.as_ref().and_then(node),
@@ -120,10 +123,6 @@ fn of_files(changes: &[FileChange]) -> (Vec<Compared>, usize) {
             new: Source::Live,
         })
         .collect();
-    let special = changes
-        .iter()
-        .filter(|change| change.new.as_ref().is_some_and(|new| node(new).is_none()))
-        .count();
     (known, special)
 }
 
@@ -148,8 +147,12 @@ fn node(node: &FileNode) -> Option<Node> {
 async fn compare(call: ChangesCall, compared: Vec<Compared>, options: DiffOptions) -> Result<Diff> {
     let runtime = Handle::current();
     let job = tokio::task::spawn_blocking(move || {
-        let changes: Vec<Change> = compared.iter().map(|one| one.change.clone()).collect();
-        let mut contents = GuestContents::new(call, &compared, runtime, options.max_file_bytes);
+        let (changes, sources): (Vec<Change>, Vec<(Source, Source)>) = compared
+            .into_iter()
+            .map(|one| (one.change, (one.old, one.new)))
+            .unzip();
+        let compared = (&changes[..], &sources[..]);
+        let mut contents = GuestContents::new(call, compared, runtime, options.max_file_bytes);
         let diff = pyro_diff::diff(&changes, &mut contents, &options);
         match contents.failure {
             Some(failure) => Err(failure.into()),

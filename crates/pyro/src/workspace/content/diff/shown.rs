@@ -19,7 +19,7 @@ pub(super) fn diff(workspace_id: WorkspaceId, diff: Diff, guest: GuestUse) -> Wo
         redacted: false,
         summary: summary(diff.summary),
         ignored: IgnoredChanges::default(),
-        entries: diff.entries.iter().map(shown).collect(),
+        entries: diff.entries.into_iter().map(shown).collect(),
         patch: String::from_utf8_lossy(&diff.patch).into_owned(),
         guest,
         patch_bytes: diff.patch,
@@ -50,16 +50,13 @@ fn summary(summary: Summary) -> DiffSummary {
     }
 }
 
-fn shown(entry: &Entry) -> DiffEntry {
-    let (path, path_base64) = entry::shown(&entry.path);
+fn shown(entry: Entry) -> DiffEntry {
+    let (path, path_base64) = entry::into_shown(entry.path);
     let mode = entry.new_mode.or(entry.old_mode);
     DiffEntry {
         path,
         path_base64,
-        old_path: entry
-            .old_path
-            .as_ref()
-            .map(|path| String::from_utf8_lossy(path).into_owned()),
+        old_path: entry.old_path.map(|path| entry::into_shown(path).0),
         status: status(entry.status),
         artifact_type: match mode {
             Some(Mode::Symlink) => ArtifactType::Symlink,
