@@ -19,7 +19,7 @@ mod logs;
 mod one_shot;
 mod prune;
 mod record;
-mod seed;
+pub(crate) mod seed;
 mod state;
 mod store;
 
@@ -31,6 +31,7 @@ pub use self::content::{
     DiffRequest, ExportKind, ExportRequest, FileEncoding, FileRange, ListFilesRequest, OnTransfer,
     PushRequest, ReadFileRequest, TransferProgress, WriteFileRequest,
 };
+pub(crate) use self::content::{LiveTree, PlannedExport, diff_of};
 pub(crate) use self::error::WorkspaceError;
 pub use self::exec::ExecRequest;
 pub use self::handle::{CreateRequest, UpdateRequest, Workspace, WorkspaceFilter};
