@@ -65,7 +65,9 @@ pub(super) async fn drive(
     } else {
         let _untold = events.try_send(RunEvent::Phase(Phase::Exporting));
         let tree = VmTree::open(&mut vm, vm_id, isolation, capacity).await;
-        let stop = async { drop(wishes.wish.more_urgent_than(wish).await) };
+        let stop = async {
+            wishes.wish.more_urgent_than(wish).await;
+        };
         let harvest = wanted.harvest(tree, stop).await;
         clock.lap("export");
         harvest

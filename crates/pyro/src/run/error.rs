@@ -153,9 +153,9 @@ impl Diagnosis for Unexported {
     fn hint(&self) -> Option<String> {
         match self.code() {
             ErrorCode::OutputExists => Some("it came into being meanwhile; name another target".to_owned()),
-            ErrorCode::PathNotFound => {
-                Some("the VM is gone; see what the command leaves with `find /workspace` at its end".to_owned())
-            }
+            ErrorCode::PathNotFound => Some(
+                "the VM is gone; see what the command leaves with `find /workspace` at its end".to_owned(),
+            ),
             ErrorCode::PathRefused | ErrorCode::WrongFileType => {
                 Some("the VM is gone; export a file, directory or link below /workspace".to_owned())
             }
@@ -174,6 +174,11 @@ impl Diagnosis for Unexported {
             ("failed_exports", failures.into()),
             ("result", json!(self.exec)),
         ];
-        Some(details.map(|(name, value)| (name.to_owned(), value)).into_iter().collect())
+        Some(
+            details
+                .map(|(name, value)| (name.to_owned(), value))
+                .into_iter()
+                .collect(),
+        )
     }
 }

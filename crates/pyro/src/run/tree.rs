@@ -67,7 +67,12 @@ pub(super) async fn write(
 }
 
 /// What its guest is told of the tree; a VM of which nothing is asked but its command has none.
-pub(super) fn tenant(request: &RunRequest, vm_id: VmId, seeded: Option<&Seeded>, user: &str) -> Option<Tenant> {
+pub(super) fn tenant(
+    request: &RunRequest,
+    vm_id: VmId,
+    seeded: Option<&Seeded>,
+    user: &str,
+) -> Option<Tenant> {
     let has_tree = seeded.is_some() || request.return_diff || !request.exports.is_empty();
     has_tree.then(|| Tenant {
         id: vm_id,

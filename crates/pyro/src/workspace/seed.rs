@@ -145,7 +145,9 @@ impl Planned {
                 let sized = file.try_clone().map_err(io_error("write", &shown))?;
                 let written =
                     write_seed_image(plan, file, &shown, owner, hear, cancel).map_err(seed_error)?;
-                sized.set_len(SEED_DISK_BYTES).map_err(io_error("write", &shown))?;
+                sized
+                    .set_len(SEED_DISK_BYTES)
+                    .map_err(io_error("write", &shown))?;
                 Ok(written)
             })
             .await?;

@@ -5,8 +5,8 @@ use jiff::Timestamp;
 use pyro_proto::file::{Changes, Export, Fetch, FileEntry, FileKind};
 use pyro_proto::message::Verb;
 
-use super::{ExportRequest, Exported};
 use super::plan::{Changed, Plan, is_equal};
+use super::{ExportRequest, Exported};
 use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::guest::files::{ChangesCall, ExportCall, Fetched};
 use crate::workspace::content::LiveTree;
@@ -77,7 +77,12 @@ pub(super) async fn export(
     }
 }
 
-async fn send_files(tree: &impl LiveTree, call: &mut ChangesCall, plan: &Plan, unpacking: &mut Unpacking) -> Result<()> {
+async fn send_files(
+    tree: &impl LiveTree,
+    call: &mut ChangesCall,
+    plan: &Plan,
+    unpacking: &mut Unpacking,
+) -> Result<()> {
     let mut few: Vec<&Changed> = Vec::new();
     for changed in &plan.files {
         if changed.may_be_equal && changed.size <= COMPARED_BYTES {
@@ -136,7 +141,12 @@ async fn send_few(
 }
 
 /// Sends a file of any length.
-async fn send_file(tree: &impl LiveTree, changed: &Changed, plan: &Plan, unpacking: &mut Unpacking) -> Result<()> {
+async fn send_file(
+    tree: &impl LiveTree,
+    changed: &Changed,
+    plan: &Plan,
+    unpacking: &mut Unpacking,
+) -> Result<()> {
     let path = Bytes::copy_from_slice(&changed.path);
     let (_, call) = tree.call(Verb::Export).await?;
     let mut call = ExportCall::start(call, Export { path }).await?;
