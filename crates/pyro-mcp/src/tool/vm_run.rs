@@ -17,7 +17,7 @@ pub(crate) struct VmRun;
 const CATALOG: [(&str, Option<&str>); 3] = [
     ("debian:12", Some("git")),
     ("debian:12-base", None),
-    ("debian:12-build", Some("gcc, make, python3")),
+    ("debian:12-build", Some("gcc, python3")),
 ];
 
 impl Tool for VmRun {
@@ -29,8 +29,7 @@ impl Tool for VmRun {
         Definition {
             title: "Run a command in a throwaway VM",
             description: format!(
-                "Run a shell command in a fresh Linux VM without network, deleted afterwards; seed_path becomes its \
-                 /workspace. Environments: {}, any OCI image.",
+                "Run a shell command in a fresh Linux VM without network, then deleted: {}, any OCI image.",
                 environments(&defaults.environment)
             ),
             parameters: parameters(defaults),
@@ -70,8 +69,9 @@ fn parameters(defaults: &Defaults) -> Vec<Parameter> {
         common::vcpu_count(),
         common::mem_mib(defaults),
         common::timeout_seconds(DEFAULT_TIMEOUT),
-        common::ttl_seconds(DEFAULT_VM_TTL),
-        Parameter::text("seed_path", "Host directory or tar"),
+        // Its command is all that the VM is there for, so it is never idle for as long.
+        common::ttl_seconds(DEFAULT_VM_TTL).unlisted(),
+        Parameter::text("seed_path", "Directory for /workspace"),
         Parameter::flag("return_diff", "Show changes"),
         common::max_output_chars("Per stream", 20_000),
     ]
