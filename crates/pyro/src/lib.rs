@@ -57,7 +57,7 @@ pub use supervisor::supervise;
 pub use tree_path::{InvalidTreePath, TREE, TreePath};
 pub use workspace::{
     CreateRequest, CreateVmRequest, DEFAULT_LOGS, DiffRequest, ExecRequest, ExportKind, ExportRequest,
-    FileEncoding, FileRange, ListFilesRequest, LogStream, LogsRequest, OnTransfer, PushRequest,
+    FileEncoding, FileRange, ListFilesRequest, LogFollower, LogStream, LogsRequest, OnTransfer, PushRequest,
     ReadFileRequest, TransferProgress, UpdateRequest, Vm, Workspace, WorkspaceFilter, WriteFileRequest,
 };
 

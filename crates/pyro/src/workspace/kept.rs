@@ -47,13 +47,18 @@ impl KeptStream {
     }
 }
 
+/// Where the output of the commands of the workspace in a directory is kept.
+pub(super) fn dir(of_workspace: &Path) -> PathBuf {
+    of_workspace.join("output")
+}
+
 /// Where the output of a command is kept.
-pub(crate) fn path(dir: &Path, sequence: u64, stream: Stream) -> PathBuf {
+pub(crate) fn path(of_workspace: &Path, sequence: u64, stream: Stream) -> PathBuf {
     let kind = match stream {
         Stream::Stdout => "stdout",
         Stream::Stderr => "stderr",
     };
-    dir.join("output").join(format!("{sequence}.{kind}"))
+    dir(of_workspace).join(format!("{sequence}.{kind}"))
 }
 
 /// Keeps the output of a command that runs.

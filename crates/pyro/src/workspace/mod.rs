@@ -15,6 +15,7 @@ mod kept;
 mod kind;
 mod launch;
 mod live;
+mod log_follower;
 mod logs;
 mod one_shot;
 mod prune;
@@ -39,6 +40,7 @@ pub(crate) use self::history::{Began, Ended, History, Recorder};
 pub(crate) use self::kept::{KeptStreams, OutputKeeper};
 pub(crate) use self::kind::Kind;
 pub(crate) use self::live::{Live, VmFacts, host_boot};
+pub use self::log_follower::LogFollower;
 pub(crate) use self::logs::kept_of_lost;
 pub use self::logs::{DEFAULT_LOGS, LogStream, LogsRequest};
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub(super) mod export;
 mod file;
 pub(super) mod guest_path;
 mod list;
+mod log_stream;
 mod logs;
 mod patch;
 mod reset;
