@@ -20,6 +20,7 @@ mod content;
 mod crowd;
 mod end;
 mod exit;
+mod follow;
 mod full_disk;
 mod guest;
 mod ids;
