@@ -101,6 +101,8 @@ fn git_applies_the_patch_and_what_it_ignores_stays_behind() {
     write(&seed.join(".gitignore"), "built\n", 0o644);
     write(&seed.join("built/old"), "old\n", 0o644);
     make_work_tree(&seed);
+    let all = ["--seed-path", "seed", "--include-ignored"];
+    assert_eq!(home.json(&all, &["cat built/old"]).1["stdout"], "old\n");
     let script =
         "test ! -e built/old && ./fix.sh && mkdir built && echo x >built/new && rm link && cp fix.sh copied";
     let (status, result) = home.json(
@@ -122,9 +124,6 @@ fn git_applies_the_patch_and_what_it_ignores_stays_behind() {
         fs::remove_dir_all(dir.join("built")).unwrap();
     }
     assert_eq!(as_git_sees(&seed), as_git_sees(&tree));
-
-    let all = ["--seed-path", "seed", "--include-ignored"];
-    assert_eq!(home.json(&all, &["cat built/old"]).1["stdout"], "old\n");
 }
 
 #[test]
