@@ -1,6 +1,7 @@
 //! Why a run did not come to its result.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
@@ -89,11 +90,12 @@ impl Diagnosis for RefusedTarget {
 pub(super) struct NotExported {
     path: String,
     target: PathBuf,
-    source: Error,
+    // What kept one from being made may have kept others.
+    source: Arc<Error>,
 }
 
 impl NotExported {
-    pub(super) fn new(path: String, target: PathBuf, source: Error) -> Self {
+    pub(super) fn new(path: String, target: PathBuf, source: Arc<Error>) -> Self {
         Self { path, target, source }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::RunRequest;
 use super::error::{InterruptedExport, NotExported, SameTarget, refused};
@@ -94,14 +95,10 @@ impl Wanted {
             if wants_diff && harvest.diff.is_none() && harvest.warnings.is_empty() {
                 harvest.no_diff(&failure);
             }
-            let done = harvest.done();
-            let mut left = names.into_iter().skip(done);
-            if let Some((path, target)) = left.next() {
+            let failure = Arc::new(failure);
+            for (path, target) in names.into_iter().skip(harvest.done()) {
+                let failure = Arc::clone(&failure);
                 harvest.failures.push(NotExported::new(path, target, failure));
-            }
-            for (path, target) in left {
-                let again = InterruptedExport.into();
-                harvest.failures.push(NotExported::new(path, target, again));
             }
         }
         harvest
@@ -121,7 +118,9 @@ impl Harvest {
             let (path, target) = (export.path(), export.target().to_owned());
             match export.make(tree).await {
                 Ok(exported) => self.exports.get_or_insert_default().push(exported),
-                Err(error) => self.failures.push(NotExported::new(path, target, error)),
+                Err(error) => self
+                    .failures
+                    .push(NotExported::new(path, target, Arc::new(error))),
             }
         }
     }
