@@ -37,6 +37,20 @@ pub(crate) enum Failure {
         /// Why.
         source: io::Error,
     },
+    /// A file of the host cannot be written.
+    Unwritable {
+        /// Its path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A configuration file of another program cannot be understood, and is left as it is.
+    ForeignFile {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong with it, with line and column if it is at one.
+        problem: String,
+    },
     /// Something that was given is over its limit.
     TooLarge {
         /// What it is, as in "the patch".
@@ -103,7 +117,8 @@ impl Diagnosis for Failure {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Usage { code, .. } => *code,
-            Self::Host { .. } | Self::Unreadable { .. } => ErrorCode::HostIo,
+            Self::Host { .. } | Self::Unreadable { .. } | Self::Unwritable { .. } => ErrorCode::HostIo,
+            Self::ForeignFile { .. } => ErrorCode::InvalidState,
             Self::TooLarge { .. } => ErrorCode::TooLarge,
             Self::NoSnapshot { .. } => ErrorCode::ItemNotFound,
             Self::Interrupted { .. } => ErrorCode::Cancelled,
@@ -118,6 +133,10 @@ impl Diagnosis for Failure {
                 Some("check the path; it is one of this host".to_owned())
             }
             Self::Unreadable { .. } => Some("name a file of this host that you may read".to_owned()),
+            Self::Unwritable { .. } => Some("make it writable, or write the entry yourself".to_owned()),
+            Self::ForeignFile { .. } => {
+                Some("correct the file, then run this again; nothing was changed".to_owned())
+            }
             Self::NoSnapshot { .. } => Some("snapshots: baseline".to_owned()),
             Self::TooLarge { hint, .. } | Self::Interrupted { hint, .. } => Some((*hint).to_owned()),
         }
@@ -137,6 +156,10 @@ impl fmt::Display for Failure {
             Self::Usage { message, .. } => formatter.write_str(message),
             Self::Host { attempt, .. } => formatter.write_str(attempt),
             Self::Unreadable { path, .. } => write!(formatter, "cannot read `{}`", path.display()),
+            Self::Unwritable { path, .. } => write!(formatter, "cannot write `{}`", path.display()),
+            Self::ForeignFile { path, problem } => {
+                write!(formatter, "cannot understand `{}`: {problem}", path.display())
+            }
             Self::TooLarge {
                 what, given, limit, ..
             } => {
@@ -157,8 +180,11 @@ impl fmt::Display for Failure {
 impl StdError for Failure {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            Self::Host { source, .. } | Self::Unreadable { source, .. } => Some(source),
+            Self::Host { source, .. } | Self::Unreadable { source, .. } | Self::Unwritable { source, .. } => {
+                Some(source)
+            }
             Self::Usage { .. }
+            | Self::ForeignFile { .. }
             | Self::TooLarge { .. }
             | Self::NoSnapshot { .. }
             | Self::Interrupted { .. } => None,

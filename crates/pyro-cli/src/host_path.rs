@@ -31,8 +31,8 @@ pub(crate) fn source(argument: &str, path: &Path) -> Result<PathBuf, Failure> {
     if path == Path::new("-") {
         return Err(Failure::invalid(
             format!("`{argument}` cannot be standard input: a source is read twice"),
-            "save the archive to a file, or unpack it inside, as in `tar c DIR | pyro workspace exec ID -i -- tar x` or \
-             `pyro run -i -- tar x`; a directory `-` is `./-`",
+            "save the archive to a file, or unpack it inside: \
+             `tar c DIR | pyro workspace exec ID -i -- tar x`; a directory `-` is `./-`",
         ));
     }
     absolute(argument, path)

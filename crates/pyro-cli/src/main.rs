@@ -8,6 +8,7 @@ mod exit;
 mod failure;
 mod follow;
 mod format;
+mod host;
 mod host_path;
 mod logging;
 mod option;

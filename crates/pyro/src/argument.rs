@@ -64,6 +64,9 @@ impl Diagnosis for InvalidArgument {
             Self::Malformed { name: "labels", .. } => {
                 Some("write labels as KEY=VALUE, as in `branch=main`".to_owned())
             }
+            Self::Malformed { name: "signal", .. } => {
+                Some("name one, as TERM, INT, KILL, HUP or USR1".to_owned())
+            }
             Self::Malformed { .. } => None,
         }
     }

@@ -40,7 +40,7 @@ mod workspace;
 
 use std::sync::Arc;
 
-pub use command::{Command, RunControl, Stdin};
+pub use command::{Command, RunControl, Signal, Stdin};
 pub use doctor::DoctorRequest;
 pub use environment::{
     BuildOptions, EnvironmentProgress, Environments, ImportSource, OnProgress, PruneScope,

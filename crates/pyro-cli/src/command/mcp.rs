@@ -105,25 +105,9 @@ struct Http {
 
 /// Serves until the client leaves, or over HTTP until it is ended.
 pub(crate) fn execute(mcp: Mcp, pyro: &Pyro, ui: Ui) -> Result<Exit> {
-    let McpCommand::Serve(Serve {
-        profile,
-        tools,
-        exclude_tools,
-        read_only,
-        allow_host_path,
-        transport,
-        http,
-        environment,
-        structured,
-    }) = mcp.command;
-    let mut options = ServerOptions::new(profile.parse::<Profile>().map_err(Failure::argument)?);
-    options.selection = Selection::new(options.profile, tools, exclude_tools, read_only)?;
-    options.structured = structured.parse::<Structured>().map_err(Failure::argument)?;
-    options.environment = environment;
-    options.allow_host_paths = allow_host_path
-        .iter()
-        .map(|path| directory(path))
-        .collect::<Result<_>>()?;
+    let McpCommand::Serve(serve) = mcp.command;
+    let options = serve.options()?;
+    let Serve { transport, http, .. } = serve;
     let pyro = pyro.clone();
     if transport == "http" {
         let token_file = http.token_file(&pyro)?;
@@ -140,6 +124,32 @@ pub(crate) fn execute(mcp: Mcp, pyro: &Pyro, ui: Ui) -> Result<Exit> {
         wait::block_on(async { Ok(serve_stdio(pyro, options).await?) })?;
     }
     Ok(Exit::Done)
+}
+
+impl Mcp {
+    /// Why this would not serve on standard input and output; nothing if it would.
+    pub(crate) fn refusal_on_stdio(&self) -> Option<String> {
+        let McpCommand::Serve(serve) = &self.command;
+        if serve.transport == "http" {
+            return Some("`--transport http` does not serve on standard input and output".to_owned());
+        }
+        let checked = serve.http.refuse().and_then(|()| serve.options());
+        checked.err().map(|error| error.to_string())
+    }
+}
+
+impl Serve {
+    /// The options of the server, on any transport.
+    fn options(&self) -> Result<ServerOptions> {
+        let mut options = ServerOptions::new(self.profile.parse::<Profile>().map_err(Failure::argument)?);
+        let (tools, exclude_tools) = (self.tools.clone(), self.exclude_tools.clone());
+        options.selection = Selection::new(options.profile, tools, exclude_tools, self.read_only)?;
+        options.structured = self.structured.parse::<Structured>().map_err(Failure::argument)?;
+        options.environment.clone_from(&self.environment);
+        let directories = self.allow_host_path.iter().map(|path| directory(path));
+        options.allow_host_paths = directories.collect::<Result<_>>()?;
+        Ok(options)
+    }
 }
 
 /// Where the token of HTTP is.

@@ -4,6 +4,7 @@ mod completions;
 mod df;
 mod doctor;
 mod env;
+mod host;
 mod man;
 mod mcp;
 mod prepare;
@@ -53,6 +54,7 @@ enum Command {
     Prune(prune::Prune),
     Doctor(doctor::Doctor),
     Mcp(mcp::Mcp),
+    Host(host::HostArgs),
     Completions(completions::Completions),
     Man(man::Man),
     Supervise(supervise::Supervise),
@@ -82,6 +84,27 @@ pub(crate) fn main(words: &[OsString]) -> ExitCode {
     }
 }
 
+/// Why words do not make `pyro` serve MCP on standard input and output; nothing if they do.
+pub(crate) fn refusal_of_serve(args: &[String]) -> Option<String> {
+    let words: Vec<OsString> = std::iter::once("pyro")
+        .chain(args.iter().map(String::as_str))
+        .map(Into::into)
+        .collect();
+    match Cli::try_parse_from(&words) {
+        Ok(Cli {
+            command: Command::Mcp(mcp),
+            ..
+        }) => mcp.refusal_on_stdio(),
+        Ok(_) => Some("they are not those of `pyro mcp serve`".to_owned()),
+        Err(error) => match RawArguments::new(&words).explain::<Cli>(&error) {
+            Refusal::Failure(failure) => Some(failure.to_string()),
+            Refusal::Answer(_) | Refusal::Help(_) => {
+                Some("they are not those of `pyro mcp serve`".to_owned())
+            }
+        },
+    }
+}
+
 fn execute(cli: Cli, ui: Ui) -> Result<Exit> {
     logging::install(ui.stderr_colours())?;
     let pyro = || Ok::<_, pyro::Error>(pyro::Pyro::open(cli.global.settings()?));
@@ -95,6 +118,7 @@ fn execute(cli: Cli, ui: Ui) -> Result<Exit> {
         Command::Prune(prune) => prune::execute(&prune, &pyro()?, ui),
         Command::Doctor(doctor) => doctor::execute(doctor, &pyro()?, ui),
         Command::Mcp(mcp) => mcp::execute(mcp, &pyro()?, ui),
+        Command::Host(host) => host::execute(host, ui),
         Command::Completions(completions) => completions::execute(&completions, ui),
         Command::Man(man) => man::execute(&man, Cli::command(), ui),
     }

@@ -4,6 +4,7 @@ mod complete;
 mod content;
 mod harness;
 mod help;
+mod host;
 mod quiet;
 mod space;
 mod usage;

@@ -37,6 +37,7 @@ mod prepare;
 mod process;
 mod races;
 mod refuse;
+mod signal;
 mod stream;
 mod support;
 mod template;

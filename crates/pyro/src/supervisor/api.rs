@@ -41,6 +41,8 @@ pub(crate) enum Call {
     },
     /// End a command: gently at first if it is to be interrupted.
     End { sequence: u64, grace_ms: Option<u64> },
+    /// Send a signal to every process of a command.
+    Signal { sequence: u64, number: i32 },
     /// Let a command go on when the client that began it leaves.
     Keep { sequence: u64 },
     /// Be answered once a command does not run any more, or at the latest after this time.

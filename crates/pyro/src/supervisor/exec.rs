@@ -45,6 +45,8 @@ impl From<(Stream, Bytes)> for Piece {
 /// A command that runs.
 #[derive(Debug, Clone)]
 pub(super) struct Running {
+    /// What the agent knows it by.
+    pub(super) request_id: String,
     pub(super) control: RunControl,
     /// Whether it goes on when its client leaves.
     pub(super) is_kept: Rc<Cell<bool>>,
@@ -102,6 +104,7 @@ pub(super) async fn serve(
     };
     let (control, wishes) = command::channel();
     let running = Running {
+        request_id: exec.request_id.clone(),
         control,
         is_kept: Rc::default(),
     };

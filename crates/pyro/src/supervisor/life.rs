@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use pyro_proto::message::Signal;
+
+use super::exec::Running;
 use super::machine::{self, DiskIs, RunningVm};
 use super::{Supervisor, moving};
 use crate::error::Result;
@@ -76,16 +79,28 @@ impl Supervisor {
         }
     }
 
+    /// Sends a signal to every process of a command.
+    pub(super) async fn signal(&self, sequence: u64, number: i32) -> Result<()> {
+        let request_id = self.command(sequence)?.request_id;
+        let signal = Signal {
+            request_id,
+            number,
+            grace_ms: 0,
+        };
+        let mut vm = self.share();
+        Ok(vm.caller().await?.signal(signal).await?)
+    }
+
     /// Lets a command go on without the client that began it.
     pub(super) fn keep(&self, sequence: u64) -> Result<()> {
-        let commands = self.commands.borrow();
-        let running = commands.get(&sequence).ok_or_else(|| WorkspaceError::NoCommand {
-            shown: self.id.to_string(),
-            sequence,
-            last: self.last_sequence.get(),
-        })?;
-        running.is_kept.set(true);
+        self.command(sequence)?.is_kept.set(true);
         Ok(())
+    }
+
+    /// A command that runs.
+    fn command(&self, sequence: u64) -> Result<Running> {
+        let running = self.commands.borrow().get(&sequence).cloned();
+        Ok(running.ok_or(WorkspaceError::CommandOver { sequence })?)
     }
 
     /// Waits until a command does not run any more, or for a time.

@@ -1,10 +1,12 @@
 //! The VM of a workspace: its disk and its start.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use pyro_proto::file::WorkspaceTree;
+use tokio::time::Instant;
 
 use crate::Pyro;
 use crate::admission::{Admission, Need, Reservation};
@@ -24,6 +26,12 @@ use crate::workspace::{Kind, Record, SEED, VmFacts, WorkspaceError};
 
 /// What a fresh disk grows by before a command writes anything, in bytes.
 pub(crate) const DISK_GROWTH_BYTES: u64 = 64 << 20;
+
+/// How long a VMM that was killed may take to let go of its disk.
+const LOCKED_WITHIN: Duration = Duration::from_secs(20);
+
+/// How often that is looked at: nothing tells of it.
+const LOCK_CHECK: Duration = Duration::from_millis(20);
 
 /// A VM that runs, with what it holds. Dropping it kills the VM.
 #[derive(Debug)]
@@ -71,7 +79,7 @@ pub(super) async fn start(
         disk_bytes: DISK_GROWTH_BYTES,
     };
     let reservation = Admission::new(&settings.home).reserve(vm_id, need)?;
-    let disk = open_disk(&dir.join(disk), disk_is)?;
+    let disk = open_disk(&dir.join(disk), disk_is).await?;
     let seed = open_seed(dir, record)?;
     let starter = Starter {
         pyro,
@@ -121,8 +129,9 @@ fn open_seed(dir: &Path, record: &Record) -> Result<Option<File>, WorkspaceError
     })
 }
 
-/// Opens a disk and locks it for as long as the file, or a copy of its descriptor, is open: by the VMM too.
-fn open_disk(path: &Path, disk_is: DiskIs) -> Result<File, WorkspaceError> {
+/// Opens a disk and locks it for as long as the file, or a copy of its descriptor, is open: by the VMM too. A VMM that was
+/// killed has it for as long as the kernel takes its memory apart.
+async fn open_disk(path: &Path, disk_is: DiskIs) -> Result<File, WorkspaceError> {
     let error = |action, source| WorkspaceError::Io {
         action,
         path: path.to_owned(),
@@ -136,14 +145,19 @@ fn open_disk(path: &Path, disk_is: DiskIs) -> Result<File, WorkspaceError> {
         .mode(0o600)
         .open(path)
         .map_err(|source| error("open", source))?;
-    file.try_lock().map_err(|failure| {
-        let source = match failure {
-            std::fs::TryLockError::WouldBlock => std::io::Error::from(std::io::ErrorKind::ResourceBusy),
-            std::fs::TryLockError::Error(source) => source,
+    let deadline = Instant::now() + LOCKED_WITHIN;
+    loop {
+        let source = match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                tokio::time::sleep(LOCK_CHECK).await;
+                continue;
+            }
+            Err(TryLockError::WouldBlock) => std::io::ErrorKind::ResourceBusy.into(),
+            Err(TryLockError::Error(source)) => source,
         };
-        error("lock", source)
-    })?;
-    Ok(file)
+        return Err(error("lock", source));
+    }
 }
 
 async fn facts_of(started: &mut StartedVm, clock: Clock) -> VmFacts {
@@ -169,5 +183,29 @@ async fn facts_of(started: &mut StartedVm, clock: Clock) -> VmFacts {
         boot_ms: millis(started.vm.timing().boot()),
         metadata,
         warnings,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_is_waited_for_until_whoever_was_killed_has_let_go_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("disk.img");
+        let held = open_disk(&path, DiskIs::New).await.unwrap();
+        let wait = LOCKED_WITHIN / 2;
+        let release = async {
+            tokio::time::sleep(wait).await;
+            drop(held);
+        };
+        let began = Instant::now();
+        let (opened, ()) = tokio::join!(open_disk(&path, DiskIs::Old), release);
+        let held = opened.unwrap();
+        assert!(began.elapsed() >= wait);
+        let refused = open_disk(&path, DiskIs::Old).await.unwrap_err();
+        assert!(refused.to_string().starts_with("cannot lock"), "{refused}");
+        drop(held);
     }
 }

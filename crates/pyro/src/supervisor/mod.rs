@@ -411,6 +411,7 @@ async fn answer(supervisor: &Rc<Supervisor>, mut stream: UnixStream) -> io::Resu
             supervisor.end_command_early(sequence, grace_ms);
             Ok(())
         }
+        Call::Signal { sequence, number } => supervisor.signal(sequence, number).await,
         Call::Keep { sequence } => supervisor.keep(sequence),
         Call::Wait { sequence, at_most_ms } => {
             supervisor.wait(sequence, Duration::from_millis(at_most_ms)).await;

@@ -92,6 +92,12 @@ pub(crate) enum WorkspaceError {
         /// The last one there is.
         last: u64,
     },
+    /// The command does not run.
+    #[error("command {sequence} does not run any more")]
+    CommandOver {
+        /// Its number.
+        sequence: u64,
+    },
     /// The host's file system refused.
     #[error("cannot {action} `{}`", path.display())]
     Io {
@@ -116,7 +122,7 @@ impl Diagnosis for WorkspaceError {
             Self::NotFound { .. } => ErrorCode::WorkspaceNotFound,
             Self::VmNotFound { .. } => ErrorCode::VmNotFound,
             Self::NameTaken { .. } => ErrorCode::NameTaken,
-            Self::Spent { .. } | Self::State { .. } => ErrorCode::InvalidState,
+            Self::Spent { .. } | Self::State { .. } | Self::CommandOver { .. } => ErrorCode::InvalidState,
             Self::Busy { .. } => ErrorCode::Busy,
             Self::Damaged { .. } => ErrorCode::StateDamaged,
             Self::Newer { .. } => ErrorCode::VersionMismatch,
@@ -145,6 +151,7 @@ impl Diagnosis for WorkspaceError {
             Self::Newer { .. } => "use the pyro that made it".to_owned(),
             Self::NoCommand { last: 0, .. } => "no command ran in it yet".to_owned(),
             Self::NoCommand { last, .. } => format!("its commands are 1 to {last}; `pyro workspace logs`"),
+            Self::CommandOver { .. } => "`pyro workspace logs` shows how it ended".to_owned(),
             Self::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull => {
                 "free some space and try again; nothing was changed".to_owned()
             }

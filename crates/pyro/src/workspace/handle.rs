@@ -24,11 +24,14 @@ use super::store::{Found, LifeLock, Store, stopped};
 use crate::Pyro;
 use crate::admission::Admission;
 use crate::argument::{self, InvalidArgument};
+use crate::command::Signal;
 use crate::environment::{ImageDefaults, OnProgress};
 use crate::error::{ErrorCode, Result};
 use crate::id::{WorkspaceId, WorkspaceName, WorkspaceRef};
 use crate::isolation::IsolationFloor;
-use crate::object::{WorkspaceDeletion, WorkspaceExec, WorkspaceInfo, WorkspaceLogs, WorkspaceSummary};
+use crate::object::{
+    LogEntry, WorkspaceDeletion, WorkspaceExec, WorkspaceInfo, WorkspaceLogs, WorkspaceSummary,
+};
 use crate::resources::Resources;
 use crate::run::Run;
 use crate::supervisor::{Call, DISK_GROWTH_BYTES, Task};
@@ -454,6 +457,27 @@ impl Workspace {
             waited.or_else(|error| (error.code() == ErrorCode::GuestLost).then_some(()).ok_or(error))?;
         }
         Ok(())
+    }
+
+    /// Sends a signal to every process of a command that runs, and shows the command as it then is.
+    ///
+    /// # Errors
+    /// `item-not-found`, `workspace-not-found`; `invalid-state` for a command that has ended.
+    pub async fn kill_command(&self, sequence: u64, signal: Signal) -> Result<LogEntry> {
+        let request = LogsRequest {
+            sequence: Some(sequence),
+            ..LogsRequest::default()
+        };
+        let over = || WorkspaceError::CommandOver { sequence };
+        // That it was ever there is told apart from that it has ended.
+        self.logs(&request)?;
+        let number = signal.number();
+        let sent = call::call(&self.dir(), Call::Signal { sequence, number }).await;
+        match sent {
+            Err(error) if error.code() == ErrorCode::GuestLost => return Err(over().into()),
+            sent => sent?,
+        }
+        Ok(self.logs(&request)?.entries.pop().ok_or_else(over)?)
     }
 
     /// Its commands and what is kept of their output.

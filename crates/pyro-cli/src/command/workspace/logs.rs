@@ -95,7 +95,7 @@ pub(super) fn reset(generation: &mut Option<u64>, entry: &LogEntry) -> String {
     }
 }
 
-/// The line about a command.
+/// The line above a command's output.
 pub(super) fn heading(entry: &LogEntry) -> String {
     let end = match (entry.exit_code, entry.duration_ms) {
         (Some(code), Some(took)) => format!("exit {code} in {}", format::seconds(took)),

@@ -7,6 +7,7 @@ mod exec;
 pub(super) mod export;
 mod file;
 pub(super) mod guest_path;
+mod kill;
 mod list;
 mod log_stream;
 mod logs;
@@ -53,6 +54,7 @@ enum WorkspaceCommand {
     Update(update::Update),
     Exec(exec::Exec),
     Logs(logs::Logs),
+    Kill(kill::Kill),
     File(file::FileArgs),
     Diff(diff::Diff),
     Patch(patch::PatchArgs),
@@ -92,6 +94,7 @@ pub(crate) fn execute(workspace: WorkspaceArgs, pyro: &Pyro, ui: Ui) -> Result<E
         WorkspaceCommand::Update(update) => update::execute(update, pyro, ui),
         WorkspaceCommand::Exec(exec) => exec::execute(exec, pyro, ui),
         WorkspaceCommand::Logs(logs) => logs::execute(&logs, pyro, ui),
+        WorkspaceCommand::Kill(kill) => kill::execute(&kill, pyro, ui),
         WorkspaceCommand::File(file) => file::execute(file, pyro, ui),
         WorkspaceCommand::Diff(diff) => diff::execute(&diff, pyro, ui),
         WorkspaceCommand::Patch(patch) => patch::execute(patch, pyro, ui),
