@@ -4,6 +4,7 @@ use pyro::object::{DiffEntry, WorkspaceDiff};
 
 use crate::format;
 use crate::table::escaped;
+use crate::ui::Ui;
 
 /// How wide a line may be, in characters.
 const WIDTH: usize = 80;
@@ -24,6 +25,16 @@ enum Change {
     Lines(usize, usize),
     /// Why lines are not counted.
     Uncounted(String),
+}
+
+/// Shows what a command changed. Standard output is the guest's own, so this goes to the other stream.
+pub(crate) fn show(diff: &WorkspaceDiff, ui: Ui) {
+    ui.warnings(&diff.warnings);
+    if diff.changed {
+        ui.summary(lines(diff, ui.stderr_colours()).trim_end());
+    } else {
+        ui.summary("the command changed nothing in /workspace");
+    }
 }
 
 /// One line for each path, and the last one for all of them; nothing if nothing changed.

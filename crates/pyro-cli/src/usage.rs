@@ -142,7 +142,9 @@ impl<'a> Explanation<'a> {
                 let message = format!("`{}` needs a command", self.command);
                 (invalid, message, self.known_commands())
             }
-            ErrorKind::MissingRequiredArgument if self.takes_command() && !self.lacks("<ID>") => {
+            ErrorKind::MissingRequiredArgument
+                if self.takes_command() && self.lacks("<CMD>...") && !self.lacks("<ID>") =>
+            {
                 (invalid, "no command to run".to_owned(), self.where_commands_go())
             }
             ErrorKind::MissingRequiredArgument => {

@@ -88,6 +88,7 @@ fn phase_message(phase: Phase) -> &'static str {
         Phase::Environment => "preparing the environment",
         Phase::Starting => "starting the VM",
         Phase::Running => "running the command",
+        Phase::Exporting => "comparing the files",
         Phase::Removing => "removing the VM",
         _ => "working",
     }

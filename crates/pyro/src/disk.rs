@@ -196,7 +196,10 @@ fn host(action: &'static str, path: &Path) -> impl Fn(std::io::Error) -> DiskErr
 }
 
 /// A file on the directory's file system that has no name from the beginning, where the file system can do that.
-fn nameless(dir: &Path) -> std::io::Result<File> {
+///
+/// # Errors
+/// If the file system refuses.
+pub(crate) fn nameless(dir: &Path) -> std::io::Result<File> {
     let mode = Mode::RUSR | Mode::WUSR;
     match rustix::fs::open(dir, OFlags::TMPFILE | OFlags::RDWR | OFlags::CLOEXEC, mode) {
         Ok(file) => Ok(file.into()),

@@ -59,7 +59,7 @@ pub use supervisor::supervise;
 pub use tree_path::{InvalidTreePath, TREE, TreePath};
 pub use workspace::{
     CreateRequest, CreateVmRequest, DEFAULT_LOGS, DiffRequest, ExecRequest, ExportKind, ExportRequest,
-    FileEncoding, FileRange, ListFilesRequest, LogStream, LogsRequest, OnTransfer, PushRequest,
+    FileEncoding, FileRange, ListFilesRequest, LogFollower, LogStream, LogsRequest, OnTransfer, PushRequest,
     ReadFileRequest, TransferProgress, UpdateRequest, Vm, Workspace, WorkspaceFilter, WriteFileRequest,
 };
 
@@ -96,8 +96,29 @@ impl Pyro {
 
     /// Runs a command in a VM of its own to its end.
     ///
+    /// The VM may begin with a directory of this host as its `/workspace`; what the command changed there can be told, and
+    /// brought out:
+    ///
+    /// ```no_run
+    /// # async fn example() -> pyro::Result<()> {
+    /// use pyro::{Command, ExportRequest, Pyro, RunRequest, Settings, TreePath};
+    ///
+    /// let pyro = Pyro::open(Settings::from_env()?);
+    /// let mut request = RunRequest::new(Command::Shell("make".to_owned()));
+    /// request.seed_path = Some("project".into());
+    /// request.return_diff = true;
+    /// request.exports = vec![ExportRequest::new(TreePath::parse("build/app")?, "app")];
+    /// let done = pyro.run(request).await?;
+    /// println!("exit {:?}, {} exported", done.exit_code, done.exports.map_or(0, |exports| exports.len()));
+    /// println!("{}", done.diff.map_or_else(String::new, |diff| diff.patch));
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
     /// # Errors
-    /// Whatever kept the command from running, or from being followed to its end. A command that fails is no error.
+    /// Whatever kept the command from running, or from being followed to its end; `output-exists` before it runs. A command
+    /// that fails is no error, and its files are exported all the same. An export that fails afterwards is one, with the
+    /// command's `exit_code` and its whole `result` in the details.
     pub async fn run(&self, request: RunRequest) -> Result<object::VmExec> {
         let mut run = self.start_run(request);
         while run.next_event().await.is_some() {}

@@ -1,20 +1,24 @@
 //! `pyro run`: one command in a VM of its own.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::Args;
 use pyro::argument::{self, DEFAULT_VM_TTL};
 use pyro::object::VmExec;
-use pyro::{Command, ErrorCode, Pyro, Result, RunRequest};
+use pyro::{Command, ErrorCode, ExportRequest, Pyro, Result, RunRequest};
 
+use super::workspace::{export, guest_path};
 use crate::complete;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::format::{self, End};
-use crate::option::{ExecOptions, SizeOptions, TierOptions, whole_number};
+use crate::option::{ExecOptions, SeedOptions, SizeOptions, TierOptions, whole_number};
+use crate::table::escaped;
 use crate::ui::{Form, Ui};
-use crate::{follow, wait};
+use crate::{diffstat, follow, host_path, wait};
 
 /// Run one command in a VM of its own
 ///
@@ -24,7 +28,8 @@ use crate::{follow, wait};
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  pyro run debian:12 -- git --version\n  pyro run -- 'echo one; echo two >&2'\n  \
-                  tar c src | pyro run debian:12-build -i --timeout-seconds 600 -- 'tar x && make -C src'"
+                  tar c src | pyro run debian:12-build -i --timeout-seconds 600 -- 'tar x && make -C src'\n  \
+                  pyro run debian:12-build --seed-path . --diff --export build/app=app -- make"
 )]
 pub(crate) struct Run {
     /// Environment to start from [default: $PYRO_ENVIRONMENT, else debian:12]
@@ -44,6 +49,18 @@ pub(crate) struct Run {
         allow_negative_numbers = true,
     )]
     ttl_seconds: u64,
+
+    /// Bring something out of /workspace when the command has ended, to a path of this host where nothing is; may be
+    /// given several times
+    #[arg(long = "export", value_name = "GUEST=HOST")]
+    exports: Vec<OsString>,
+
+    /// Say what the command changed in /workspace; in `--json` with the patch
+    #[arg(long)]
+    diff: bool,
+
+    #[command(flatten)]
+    seed: SeedOptions,
 
     #[command(flatten)]
     size: SizeOptions,
@@ -66,6 +83,7 @@ pub(crate) fn execute(run: Run, pyro: &Pyro, ui: Ui) -> Result<Exit> {
     if ui.form() == Form::Json {
         ui.result(&result, |_| String::new())?;
     } else {
+        show_tree(&result, ui);
         ui.summary(&summary(&result));
     }
     Ok(Exit::of_guest(result.exit_code))
@@ -88,7 +106,49 @@ fn request(run: Run, pyro: &Pyro) -> Result<RunRequest> {
     request.env = exec.env;
     request.user = exec.user;
     request.stdin = exec.stdin;
+    request.seed_path = run.seed.source()?;
+    request.include_ignored = run.seed.include_ignored;
+    request.exports = run
+        .exports
+        .iter()
+        .map(|given| exported(given))
+        .collect::<Result<_>>()?;
+    request.return_diff = run.diff;
     Ok(request)
+}
+
+/// What became of the tree. Standard output is the guest's own, so this goes to the other stream.
+fn show_tree(result: &VmExec, ui: Ui) {
+    ui.warnings(&guest_path::skipped(
+        result.skipped.as_deref().unwrap_or_default(),
+    ));
+    if let Some(diff) = &result.diff {
+        diffstat::show(diff, ui);
+    }
+    for exported in result.exports.iter().flatten() {
+        ui.warnings(&exported.warnings);
+        ui.warnings(&guest_path::skipped(&exported.skipped));
+        ui.summary(export::text(exported).trim_end());
+    }
+}
+
+/// Splits `GUEST=HOST` at the first `=`.
+fn exported(given: &OsStr) -> Result<ExportRequest> {
+    let bytes = given.as_bytes();
+    let hint = "pass `--export GUEST=HOST`, as in `--export build/app=app`";
+    let Some(split) = bytes.iter().position(|byte| *byte == b'=') else {
+        let given = escaped(&given.to_string_lossy());
+        return Err(Failure::invalid(format!("`--export` must be GUEST=HOST: `{given}`"), hint).into());
+    };
+    let (guest, host) = (&bytes[..split], &bytes[split + 1..]);
+    if guest.is_empty() || host.is_empty() {
+        let given = escaped(&given.to_string_lossy());
+        let problem = "needs a path on both sides of `=`";
+        return Err(Failure::invalid(format!("`--export` {problem}: `{given}`"), hint).into());
+    }
+    let path = guest_path::parse(OsStr::from_bytes(guest))?;
+    let output = host_path::absolute("--export", Path::new(OsStr::from_bytes(host)))?;
+    Ok(ExportRequest::new(path, output))
 }
 
 /// The line about a run for people.

@@ -8,4 +8,5 @@ mod flows;
 mod large;
 mod push;
 mod round_trip;
+mod run;
 mod tree;

@@ -21,6 +21,7 @@ mod crowd;
 mod end;
 mod exit;
 mod fields;
+mod follow;
 mod full_disk;
 mod guest;
 mod history;

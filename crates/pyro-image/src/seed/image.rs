@@ -1,6 +1,6 @@
 //! From a planned seed to a read-only image.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -51,19 +51,46 @@ pub struct SeedImage {
 /// A file that cannot be read or changed since it was planned ([`SeedError::Changed`]), or an image that cannot be
 /// written.
 pub fn build_seed_image(
-    mut plan: SeedPlan,
+    plan: SeedPlan,
     out: &Path,
     owner: SeedOwner,
     progress: &mut dyn FnMut(SeedProgress),
     cancel: &AtomicBool,
 ) -> Result<SeedImage, SeedError> {
-    plan.tree.set_owner(owner.uid, owner.gid);
-    let built = write_image(&plan, out, progress, cancel);
-    if built.is_err() && !matches!(built, Err(SeedError::Image(ImageFileError::Create { .. }))) {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(out)
+        .map_err(|source| ImageFileError::Create {
+            path: out.to_path_buf(),
+            source,
+        })?;
+    let built = write_seed_image(plan, file, out, owner, progress, cancel);
+    if built.is_err() {
         // The failure at hand matters more than one to clean up after it.
         drop(fs::remove_file(out));
     }
-    let (size_bytes, late) = built?;
+    built
+}
+
+/// Writes a seed as [`build_seed_image`] does, to an empty file that was opened for reading and writing, and may have no
+/// name; `shown` is what errors call it.
+///
+/// # Errors
+///
+/// As [`build_seed_image`]; the file is then of no use.
+pub fn write_seed_image(
+    mut plan: SeedPlan,
+    file: File,
+    shown: &Path,
+    owner: SeedOwner,
+    progress: &mut dyn FnMut(SeedProgress),
+    cancel: &AtomicBool,
+) -> Result<SeedImage, SeedError> {
+    plan.tree.set_owner(owner.uid, owner.gid);
+    let (size_bytes, late) = write_image(&plan, file, shown, progress, cancel)?;
     let mut summary = plan.summary;
     summary.warnings.extend(late);
     Ok(SeedImage {
@@ -80,7 +107,8 @@ pub fn build_seed_image(
 /// Writes the image and returns its size in bytes and the warnings of the reader.
 fn write_image(
     plan: &SeedPlan,
-    out: &Path,
+    file: File,
+    shown: &Path,
     progress: &mut dyn FnMut(SeedProgress),
     cancel: &AtomicBool,
 ) -> Result<(u64, Vec<String>), SeedError> {
@@ -94,17 +122,7 @@ fn write_image(
     let mut monitor = Monitor::new(&mut report, cancel, total);
     let survey = plan.tree.survey();
     let layout = Layout::new(&plan.tree, &survey)?;
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(out)
-        .map_err(|source| ImageFileError::Create {
-            path: out.to_path_buf(),
-            source,
-        })?;
-    let mut writer = ImageWriter::new(&plan.tree, &layout, out, file)?;
+    let mut writer = ImageWriter::new(&plan.tree, &layout, shown, file)?;
     let mut reader = plan.read(cancel);
     let mut buffer = vec![0; COPY_BUFFER];
     while let Some(entry) = reader.next_entry() {

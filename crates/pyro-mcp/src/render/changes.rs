@@ -18,6 +18,11 @@ const KINDS: [&str; 6] = [
 /// Why a patch does not have a change.
 const TOO_LARGE: &str = "too-large";
 
+/// Where what is too large for the patch can be seen.
+const IN_A_WORKSPACE: &str =
+    "hint: what is left out of the patch is in workspace_export as_patch=true, or see it by workspace_exec\n";
+const IN_A_RUN: &str = "hint: what is left out of the patch has to be printed by the command itself\n";
+
 /// Writes a *diff*: a line about it, one for each change, then the patch as it is.
 pub(crate) fn write_diff(object: &Value) -> String {
     let fields = Fields(object);
@@ -27,14 +32,20 @@ pub(crate) fn write_diff(object: &Value) -> String {
         fields.text("workspace_id"),
         fields.text("from_snapshot"),
         fields.tier(),
-        body(fields),
+        body(fields, IN_A_WORKSPACE),
     )
 }
 
 /// Writes what a command changed, without where.
 pub(crate) fn write_changes(object: &Value) -> String {
     let fields = Fields(object);
-    format!("{}\n{}", counts(fields), body(fields))
+    format!("{}\n{}", counts(fields), body(fields, IN_A_WORKSPACE))
+}
+
+/// The same of a command whose VM is gone.
+pub(crate) fn write_changes_of_run(object: &Value) -> String {
+    let fields = Fields(object);
+    format!("{}\n{}", counts(fields), body(fields, IN_A_RUN))
 }
 
 fn counts(fields: Fields<'_>) -> String {
@@ -58,7 +69,7 @@ fn by_kind(summary: Fields<'_>) -> String {
     kinds.join(", ")
 }
 
-fn body(fields: Fields<'_>) -> String {
+fn body(fields: Fields<'_>, where_the_rest_is: &str) -> String {
     let mut text = String::new();
     for entry in fields.objects("entries") {
         text.push_str(&change(entry));
@@ -73,9 +84,7 @@ fn body(fields: Fields<'_>) -> String {
         ));
     }
     if fields.is("truncated") {
-        text.push_str(
-            "hint: what is left out of the patch is in workspace_export as_patch=true, or see it by workspace_exec\n",
-        );
+        text.push_str(where_the_rest_is);
     }
     text.push_str(&fields.notes());
     let patch = fields.verbatim("patch");

@@ -3,12 +3,16 @@
 use std::fmt::Write as _;
 
 use pyro::Signal;
-use pyro::object::{ExecOutcome, VmExec, WorkspaceExec};
+use pyro::object::{ExecOutcome, SkippedFile, VmExec, WorkspaceExec};
 
+use super::json::line;
 use super::stream::{Limit, More, Stream, shorten_stream, write_stream};
 
 /// The exit code of a shell, and of pyro, for a program that is missing.
 const PROGRAM_NOT_FOUND: i32 = 127;
+
+/// How many files that a seed lacks are told of one by one.
+const SKIPPED: usize = 20;
 
 /// What the text says about a command.
 #[derive(Debug, Clone)]
@@ -24,6 +28,10 @@ pub(crate) struct Execution<'a> {
     pub(crate) stdout: Stream<'a>,
     pub(crate) stderr: Stream<'a>,
     pub(crate) warnings: &'a [String],
+    /// What it changed, as text, if that was asked for.
+    pub(crate) changes: Option<String>,
+    /// What its VM's seed lacks.
+    pub(crate) skipped: &'a [SkippedFile],
 }
 
 /// Where a command ran.
@@ -43,8 +51,6 @@ pub(crate) enum Place<'a> {
         sequence: u64,
         left_running: u32,
         auto_started: bool,
-        /// What it changed, as text, if that was asked for.
-        changes: Option<String>,
     },
 }
 
@@ -72,11 +78,21 @@ impl<'a> From<&'a VmExec> for Execution<'a> {
                 omitted_bytes: exec.stderr_info.omitted_bytes,
             },
             warnings: &exec.warnings,
+            changes: None,
+            skipped: exec.skipped.as_deref().unwrap_or_default(),
         }
     }
 }
 
 impl<'a> Execution<'a> {
+    /// A command in a VM made for it, with what it changed if that was asked for.
+    pub(crate) fn of_run(exec: &'a VmExec, changes: Option<String>) -> Self {
+        Self {
+            changes,
+            ..Self::from(exec)
+        }
+    }
+
     /// The command of a VM that was made ahead of it.
     pub(crate) fn of_created_vm(exec: &'a VmExec) -> Self {
         let mut execution = Self::from(exec);
@@ -104,7 +120,6 @@ impl<'a> Execution<'a> {
                 sequence: exec.sequence,
                 left_running: exec.left_running,
                 auto_started: exec.auto_started,
-                changes,
             },
             stdout: Stream {
                 text: &exec.stdout,
@@ -115,6 +130,8 @@ impl<'a> Execution<'a> {
                 omitted_bytes: exec.stderr_info.omitted_bytes,
             },
             warnings: &exec.warnings,
+            changes,
+            skipped: &[],
         }
     }
 
@@ -149,11 +166,7 @@ pub(crate) fn write_execution(execution: &Execution<'_>, max_chars: usize) -> St
     if empty {
         text.push_str("\n(no output)\n");
     }
-    if let Place::Workspace {
-        changes: Some(changes),
-        ..
-    } = &execution.place
-    {
+    if let Some(changes) = &execution.changes {
         text.push_str("\ndiff: ");
         text.push_str(changes);
     }
@@ -229,6 +242,17 @@ fn notes(execution: &Execution<'_>) -> String {
     for warning in execution.warnings {
         // Writing to a string cannot fail.
         let _ = writeln!(notes, "warning: {warning}");
+    }
+    for file in execution.skipped.iter().take(SKIPPED) {
+        let _ = writeln!(notes, "skipped: {} ({})", line(&file.path), line(&file.reason));
+    }
+    if let Some(more) = execution
+        .skipped
+        .len()
+        .checked_sub(SKIPPED)
+        .filter(|more| *more > 0)
+    {
+        let _ = writeln!(notes, "skipped: {more} more");
     }
     if let Place::Workspace {
         left_running,

@@ -13,7 +13,7 @@ mod transfer;
 mod vm;
 mod workspace;
 
-pub(crate) use changes::{keep_within, write_changes, write_diff, write_patch_result};
+pub(crate) use changes::{keep_within, write_changes, write_changes_of_run, write_diff, write_patch_result};
 pub(crate) use clean::{clean, last_line};
 pub(crate) use cut::cut;
 pub(crate) use environments::write_environments;

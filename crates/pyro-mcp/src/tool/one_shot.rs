@@ -5,10 +5,11 @@ use pyro::{Run, RunEvent};
 use rmcp::model::JsonObject;
 use serde_json::{Map, Value, json};
 
+use super::workspace::{FILE_CHARS, TOTAL_CHARS};
 use super::{Answer, Call, object};
 use crate::ending::Cancelled;
 use crate::follow::follow;
-use crate::render::{Execution, shorten, write_execution};
+use crate::render::{Execution, keep_within, shorten, write_changes_of_run, write_execution};
 
 /// When the VM of a command was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,8 +33,12 @@ pub(super) async fn answer(
     };
     let note = |event: &RunEvent| call.progress.note(event);
     let mut exec = follow(start, &call.ending, None, note, cancelled).await?;
+    let changes = exec.diff.as_deref_mut().map(|diff| {
+        keep_within(diff, FILE_CHARS, TOTAL_CHARS);
+        write_changes_of_run(&object(diff))
+    });
     let shown = match made {
-        Made::WithIt => Execution::from(&exec),
+        Made::WithIt => Execution::of_run(&exec, changes),
         Made::Before => Execution::of_created_vm(&exec),
     };
     let text = write_execution(&shown, max_chars);

@@ -295,7 +295,7 @@ fn vm_run_names_its_default_environment_and_the_catalog() {
     let definition = VmRun.definition(&defaults);
     assert!(
         definition.description.contains(
-            "docker.io/library/rust:1 (default), debian:12 (git), debian:12-base, debian:12-build (gcc, make, python3)"
+            "docker.io/library/rust:1 (default), debian:12 (git), debian:12-base, debian:12-build (gcc, python3)"
         ),
         "{}",
         definition.description
@@ -305,6 +305,7 @@ fn vm_run_names_its_default_environment_and_the_catalog() {
     assert_eq!(properties["environment"]["default"], "docker.io/library/rust:1");
     assert_eq!(properties["mem_mib"]["maximum"], 1024);
     assert_eq!(schema["required"], json!(["command"]));
+    assert_eq!(properties["ttl_seconds"], Value::Null, "taken, and not shown");
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub(crate) struct VmRun;
 const CATALOG: [(&str, Option<&str>); 3] = [
     ("debian:12", Some("git")),
     ("debian:12-base", None),
-    ("debian:12-build", Some("gcc, make, python3")),
+    ("debian:12-build", Some("gcc, python3")),
 ];
 
 impl Tool for VmRun {
@@ -29,8 +29,7 @@ impl Tool for VmRun {
         Definition {
             title: "Run a command in a throwaway VM",
             description: format!(
-                "Run a shell command in a fresh Linux VM without network, deleted afterwards. Environments: {}, any \
-                 OCI image.",
+                "Run a shell command in a fresh Linux VM without network, then deleted: {}, any OCI image.",
                 environments(&defaults.environment)
             ),
             parameters: parameters(defaults),
@@ -70,13 +69,20 @@ fn parameters(defaults: &Defaults) -> Vec<Parameter> {
         common::vcpu_count(),
         common::mem_mib(defaults),
         common::timeout_seconds(DEFAULT_TIMEOUT),
-        common::ttl_seconds(DEFAULT_VM_TTL),
+        // Its command is all that the VM is there for, so it is never idle for as long.
+        common::ttl_seconds(DEFAULT_VM_TTL).unlisted(),
+        Parameter::text("seed_path", "Directory for /workspace"),
+        Parameter::flag("return_diff", "Show changes"),
         common::max_output_chars("Per stream", 20_000),
     ]
 }
 
 async fn run(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
-    let request = request(call, &arguments)?;
+    let mut request = request(call, &arguments)?;
+    if let Some(given) = arguments.optional_text("seed_path") {
+        let source = call.host_paths.source(&call.context, given);
+        request.seed_path = Some(call.ending.unless_asked(source).await?);
+    }
     let run = || call.pyro.start_run(request);
     let max_chars = common::max_chars(&arguments);
     one_shot::answer(call, run, one_shot::Made::WithIt, max_chars).await
@@ -96,5 +102,6 @@ fn request(call: &Call, arguments: &Arguments) -> pyro::Result<RunRequest> {
     request.isolation = call.options.isolation;
     request.timeout = Some(Duration::from_secs(arguments.integer("timeout_seconds")));
     request.ttl = Duration::from_secs(arguments.integer("ttl_seconds"));
+    request.return_diff = arguments.flag("return_diff");
     Ok(request)
 }

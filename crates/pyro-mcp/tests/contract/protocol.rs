@@ -73,7 +73,8 @@ async fn a_bad_argument_is_a_result_that_says_what_is_wrong() {
         (
             json!({"command": "true", "memory": 512}),
             "error unknown-argument: `vm_run` has no argument `memory`\nhint: did you mean `mem_mib`? known: command, \
-             environment, vcpu_count, mem_mib, timeout_seconds, ttl_seconds, max_output_chars",
+             environment, vcpu_count, mem_mib, timeout_seconds, ttl_seconds, seed_path, return_diff, \
+             max_output_chars",
         ),
         (
             json!({}),

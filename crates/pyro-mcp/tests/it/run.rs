@@ -34,6 +34,64 @@ fn git_runs_in_text_and_in_structured_form() {
 }
 
 #[test]
+fn a_seed_below_an_allowed_root_is_worked_on_and_what_changed_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let seed = dir.path().join("seed");
+    std::fs::create_dir(&seed).unwrap();
+    std::fs::write(seed.join("message.txt"), "broken\n").unwrap();
+    std::os::unix::net::UnixListener::bind(seed.join("socket")).unwrap();
+    std::os::unix::fs::symlink("/etc", dir.path().join("outside")).unwrap();
+    let allowed = dir.path().to_str().unwrap();
+    let mut client = Client::open(&["--structured", "all", "--allow-host-path", allowed]);
+    let command = "pwd; echo fixed > message.txt; exit 3";
+    let result = client.run(json!({"command": command, "seed_path": seed, "return_diff": true}));
+    assert_eq!(result["isError"], false, "{result}");
+    let said = text(&result);
+    assert!(said.starts_with("exit 3 in "), "{said}");
+    assert!(said.contains("\nstdout:\n/workspace\n"), "{said}");
+    assert!(said.contains("\ndiff: 1 change: 1 modified\n"), "{said}");
+    assert!(said.contains("\n-broken\n+fixed\n"), "{said}");
+    assert!(said.contains("\nskipped: socket (socket)\n"), "{said}");
+    let structured = &result["structuredContent"];
+    assert_eq!(structured["diff"]["changed"], true);
+    assert_eq!(structured["skipped"][0]["reason"], "socket");
+    assert_eq!(
+        std::fs::read_to_string(seed.join("message.txt")).unwrap(),
+        "broken\n"
+    );
+
+    // As much as is shown of a patch is limited, and the rest is not in another tool that this profile lacks.
+    let long = "seq 100000 > long";
+    let cut = client.run(json!({"command": long, "seed_path": seed, "return_diff": true}));
+    assert!(
+        text(&cut).contains("\nhint: what is left out of the patch has to be printed"),
+        "{cut}"
+    );
+    assert!(text(&cut).len() < 2000, "{cut}");
+
+    let unchanged = client.run(json!({"command": "ls /workspace", "return_diff": true}));
+    assert!(
+        text(&unchanged).ends_with("\ndiff: nothing changed\n"),
+        "{unchanged}"
+    );
+
+    for (given, code) in [
+        ("/etc".to_owned(), "host-path-denied"),
+        (format!("{allowed}/outside"), "host-path-denied"),
+        (format!("{allowed}/seed/../../etc"), "host-path-denied"),
+        (format!("{allowed}/no such"), "host-io"),
+    ] {
+        let refused = client.run(json!({"command": "true", "seed_path": given}));
+        assert_eq!(refused["isError"], true, "{given}: {refused}");
+        assert!(
+            text(&refused).starts_with(&format!("error {code}: ")),
+            "{given}: {refused}"
+        );
+    }
+    assert!(client.vm_processes().is_empty(), "their VMs are gone");
+}
+
+#[test]
 fn the_end_of_a_command_is_a_result_whatever_it_is() {
     let mut client = Client::open(&[]);
     let mut run = |arguments: Value| {

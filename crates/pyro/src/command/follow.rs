@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pyro_proto::message::agent_message::Body;
-use pyro_proto::message::{Attach, Ended, Exec, Signal};
+use pyro_proto::message::{Attach, Ended, Exec, Outcome, Signal};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -45,6 +45,14 @@ impl End {
     /// Whether the VM was ended because its guest did not end the command.
     pub(crate) fn is_forced(&self) -> bool {
         matches!(self, Self::Forced { .. })
+    }
+
+    /// Whether its caller wanted it.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        match self {
+            Self::Reported(ended) => ended.outcome == i32::from(Outcome::Cancelled),
+            Self::Forced { cancelled } => *cancelled,
+        }
     }
 }
 
@@ -138,9 +146,9 @@ impl<'a, V: FollowedVm, E: From<(Stream, Bytes)> + Send> Follower<'a, V, E> {
         self.guest_pid
     }
 
-    /// What was kept of its output.
-    pub(crate) fn into_kept(self) -> KeptOutput {
-        self.kept
+    /// What was kept of its output, and what its caller has wished so far.
+    pub(crate) fn into_kept(self) -> (KeptOutput, Wish) {
+        (self.kept, self.wish)
     }
 
     /// Follows one connection: to the command's end, or to the connection's (`None`).

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::VmId;
 use crate::isolation::Isolation;
-use crate::object::{ExecutionMode, VmmKind};
+use crate::object::{ExecutionMode, SkippedFile, VmmKind, WorkspaceDiff, WorkspaceExport};
 
 /// What a command in a one-shot VM did.
 #[derive(Debug, Clone, Serialize)]
@@ -46,12 +46,12 @@ pub struct VmExec {
     pub duration_ms: u64,
     /// From the start of the VMM to the agent's first answer, in milliseconds.
     pub boot_ms: u64,
-    /// Reserved for changes to a seeded tree.
-    pub diff: Option<()>,
-    /// Reserved for exported files.
-    pub exports: Option<()>,
-    /// Reserved for what a seed left out.
-    pub skipped: Option<()>,
+    /// What differs in `/workspace` from its beginning, if that was asked for; it is named after the VM.
+    pub diff: Option<Box<WorkspaceDiff>>,
+    /// What was brought out, in the order in which it was asked for; `None` if nothing was.
+    pub exports: Option<Vec<WorkspaceExport>>,
+    /// What was left out of the seed; `None` without one.
+    pub skipped: Option<Vec<SkippedFile>>,
     /// What became of the VM.
     pub cleanup: Cleanup,
     /// The strength of the wall around the guest.

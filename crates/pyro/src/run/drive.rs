@@ -2,30 +2,18 @@
 
 use tokio::sync::mpsc;
 
+use super::error::{CancelledEarly, Unexported};
+use super::harvest::{Harvest, Wanted};
 use super::start::{Ready, start};
+use super::tree::{self, VmTree};
 use super::{Phase, RunEvent, RunRequest, result};
 use crate::Pyro;
 use crate::command::{Follower, Wishes};
-use crate::error::{Diagnosis, ErrorCode, Result};
+use crate::error::Result;
 use crate::id::VmId;
 use crate::object::VmExec;
 use crate::output::KeptOutput;
 use crate::start::{Clock, StartedVm};
-
-/// The caller ended the run before its command ran.
-#[derive(Debug, thiserror::Error)]
-#[error("the run was cancelled before its command ran")]
-struct CancelledEarly;
-
-impl Diagnosis for CancelledEarly {
-    fn code(&self) -> ErrorCode {
-        ErrorCode::Cancelled
-    }
-
-    fn hint(&self) -> Option<String> {
-        Some("nothing was left behind; run it again".to_owned())
-    }
-}
 
 /// Runs a request to its result. Dropping the future at any point leaves nothing behind.
 pub(super) async fn drive(
@@ -35,6 +23,7 @@ pub(super) async fn drive(
     mut wishes: Wishes,
 ) -> Result<VmExec> {
     request.validate(&pyro)?;
+    let wanted = Wanted::plan(&request)?;
     let vm_id = VmId::random();
     tracing::debug!(%vm_id, command = %request.command, "run");
     let mut clock = Clock::start();
@@ -47,6 +36,7 @@ pub(super) async fn drive(
         started,
         exec,
         reservation,
+        seeded,
     } = started?;
     let StartedVm {
         mut vm,
@@ -61,11 +51,27 @@ pub(super) async fn drive(
         .output_limit
         .unwrap_or_else(|| pyro.settings().output_limit);
     let command = request.command.clone();
+    let capacity = tree::capacity_bytes(&request, seeded.as_ref());
     let mut follower = Follower::new(&mut vm, &events, &mut wishes, KeptOutput::new(limit));
     let end = follower.run(exec, call, request.stdin).await?;
-    let kept = follower.into_kept();
+    let (kept, wish) = follower.into_kept();
     tracing::debug!(%vm_id, ?end, "the command ended");
     clock.lap("command");
+
+    let harvest = if wanted.is_nothing() {
+        Harvest::default()
+    } else if end.is_forced() || end.is_cancelled() {
+        wanted.forgo()
+    } else {
+        let _untold = events.try_send(RunEvent::Phase(Phase::Exporting));
+        let tree = VmTree::open(&mut vm, vm_id, isolation, capacity).await;
+        let stop = async {
+            wishes.wish.more_urgent_than(wish).await;
+        };
+        let harvest = wanted.harvest(tree, stop).await;
+        clock.lap("export");
+        harvest
+    };
 
     // A VM is not kept for a caller who takes no events.
     let _untold = events.try_send(RunEvent::Phase(Phase::Removing));
@@ -73,14 +79,23 @@ pub(super) async fn drive(
     vm.kill().await;
     drop(reservation);
     clock.lap("remove");
-    Ok(result::assemble(result::Parts {
+    let warnings = environment.warnings.iter().cloned().chain(warnings);
+    let (skipped, of_seed) = seeded.map_or((None, Vec::new()), |seeded| {
+        (Some(seeded.seed.skipped), seeded.warnings)
+    });
+    let warnings = warnings.chain(of_seed).chain(harvest.warnings).collect();
+    let exec = result::assemble(result::Parts {
         vm_id,
-        warnings: environment.warnings.iter().cloned().chain(warnings).collect(),
+        warnings,
         environment,
         command,
         end,
         kept,
         facts,
         clock,
-    }))
+        diff: harvest.diff,
+        exports: harvest.exports,
+        skipped,
+    });
+    Ok(Unexported::unless_empty(exec, harvest.failures)?)
 }

@@ -1,9 +1,12 @@
 //! One command in a one-shot VM: what is asked, what happens meanwhile, what came of it.
 
 mod drive;
+mod error;
+mod harvest;
 mod request;
 mod result;
 mod start;
+mod tree;
 
 pub use request::RunRequest;
 
@@ -54,6 +57,8 @@ pub enum Phase {
     Starting,
     /// The command runs.
     Running,
+    /// What is to stay is taken out of the VM.
+    Exporting,
     /// The VM is removed.
     Removing,
 }

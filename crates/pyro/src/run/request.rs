@@ -1,6 +1,7 @@
 //! What a caller asks of a run.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Pyro;
@@ -8,6 +9,7 @@ use crate::argument::{self, InvalidArgument};
 use crate::command::{Command, Stdin, Wanted};
 use crate::isolation::IsolationFloor;
 use crate::resources::Resources;
+use crate::workspace::ExportRequest;
 
 /// A command for a one-shot VM, with everything about it that can be chosen.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ pub struct RunRequest {
     pub timeout: Option<Duration>,
     /// How long the VM may be idle. A running command is activity, so it never cuts a command short.
     pub ttl: Duration,
-    /// The working directory; the image's if absent.
+    /// The working directory; if absent `/workspace` with a seed, else the image's.
     pub cwd: Option<String>,
     /// Variables for the command, on top of the image's.
     pub env: Vec<(String, OsString)>,
@@ -35,6 +37,14 @@ pub struct RunRequest {
     pub stdin: Stdin,
     /// The most output kept for the result, over both streams, in bytes; the settings' default if absent.
     pub output_limit: Option<u64>,
+    /// A directory or tar archive of the host, with which `/workspace` begins.
+    pub seed_path: Option<PathBuf>,
+    /// Whether to take along what Git ignores in the seed.
+    pub include_ignored: bool,
+    /// What to bring out of `/workspace` once the command ended, however it did; not if the caller ended it.
+    pub exports: Vec<ExportRequest>,
+    /// Whether to say what differs in `/workspace` from its beginning once the command ended.
+    pub return_diff: bool,
 }
 
 impl RunRequest {
@@ -52,6 +62,10 @@ impl RunRequest {
             user: None,
             stdin: Stdin::Empty,
             output_limit: None,
+            seed_path: None,
+            include_ignored: false,
+            exports: Vec::new(),
+            return_diff: false,
         }
     }
 }

@@ -7,7 +7,9 @@ use crate::environment::BootableEnvironment;
 use crate::guest;
 use crate::id::VmId;
 use crate::isolation::Isolation;
-use crate::object::{Cleanup, CleanupReason, ExecOutcome, VmExec};
+use crate::object::{
+    Cleanup, CleanupReason, ExecOutcome, SkippedFile, VmExec, WorkspaceDiff, WorkspaceExport,
+};
 use crate::output::KeptOutput;
 use crate::start::{Clock, StartKind};
 use crate::vm::LiveVm;
@@ -63,6 +65,9 @@ pub(super) struct Parts {
     pub(super) facts: VmFacts,
     pub(super) warnings: Vec<String>,
     pub(super) clock: Clock,
+    pub(super) diff: Option<Box<WorkspaceDiff>>,
+    pub(super) exports: Option<Vec<WorkspaceExport>>,
+    pub(super) skipped: Option<Vec<SkippedFile>>,
 }
 
 /// Puts the result together.
@@ -76,6 +81,9 @@ pub(super) fn assemble(parts: Parts) -> VmExec {
         facts,
         mut warnings,
         clock,
+        diff,
+        exports,
+        skipped,
     } = parts;
     let ending = Ending::from(end);
     // As in `run ENV -- 'echo hi' --json`: everything after `--` is the command's.
@@ -109,9 +117,9 @@ pub(super) fn assemble(parts: Parts) -> VmExec {
         cancelled: ending.outcome == ExecOutcome::Cancelled,
         duration_ms: ending.duration_ms,
         boot_ms: facts.boot_ms,
-        diff: None,
-        exports: None,
-        skipped: None,
+        diff,
+        exports,
+        skipped,
         cleanup: Cleanup {
             vm_id,
             deleted: true,

@@ -3,6 +3,7 @@
 use pyro_proto::message::Exec;
 use tokio::sync::mpsc;
 
+use super::tree::{self, Seeded};
 use super::{Phase, RunEvent, RunRequest};
 use crate::Pyro;
 use crate::admission::{Admission, Need, Reservation};
@@ -24,6 +25,7 @@ pub(super) struct Ready {
     pub(super) started: StartedVm,
     pub(super) exec: Exec,
     pub(super) reservation: Reservation,
+    pub(super) seeded: Option<Seeded>,
 }
 
 /// Gets everything that a VM needs and starts it.
@@ -35,6 +37,8 @@ pub(super) async fn start(
     clock: &mut Clock,
 ) -> Result<Ready> {
     let settings = pyro.settings();
+    let mut progress = progress_to(events);
+    let planned = tree::plan(pyro, request, &mut progress).await?;
     let floor = request.isolation.unwrap_or(settings.isolation);
     let runtime = Runtime::open(settings)?;
     let cache = CacheDir::open(&settings.cache_dir)?;
@@ -43,8 +47,16 @@ pub(super) async fn start(
     let choice = isolation::choose(settings, floor)?;
     clock.lap("checks");
 
-    let environment = environment(pyro, request, events).await?;
+    super::tell(events, RunEvent::Phase(Phase::Environment)).await;
+    let name = request.environment.as_ref().unwrap_or(&settings.environment);
+    let environment = pyro.environments().ensure(name, &mut progress).await?;
     clock.lap("environment");
+
+    let user = &environment.defaults.user;
+    let seeded = tree::write(planned, home.path(), &environment, &mut progress).await?;
+    if seeded.is_some() {
+        clock.lap("seed");
+    }
 
     let resources = request.resources;
     let need = Need {
@@ -62,33 +74,26 @@ pub(super) async fn start(
         resources,
         disk_dir: home.path(),
         own_disk: OwnDisk::Nameless,
-        tenant: None,
-        seed: None,
+        tenant: tree::tenant(request, vm_id, seeded.as_ref(), user),
+        seed: seeded.as_ref().map(|seeded| &seeded.image),
     };
-    let exec = request.wanted().to_exec(&environment.defaults);
+    let defaults = tree::defaults(&environment.defaults, seeded.as_ref());
+    let exec = request.wanted().to_exec(&defaults);
     let started = starter.start(vm_id, Some(&exec), &choice, clock).await?;
     Ok(Ready {
         environment,
         started,
         exec,
         reservation,
+        seeded,
     })
 }
 
-async fn environment(
-    pyro: &Pyro,
-    request: &RunRequest,
-    events: &mpsc::Sender<RunEvent>,
-) -> Result<BootableEnvironment> {
-    let name = request
-        .environment
-        .as_deref()
-        .unwrap_or(&pyro.settings().environment);
-    super::tell(events, RunEvent::Phase(Phase::Environment)).await;
+/// Hands on what is told meanwhile.
+fn progress_to(events: &mpsc::Sender<RunEvent>) -> impl FnMut(EnvironmentProgress) + Send + use<> {
     let events = events.clone();
-    let mut progress = move |progress: EnvironmentProgress| {
+    move |progress| {
         // Progress that nobody takes in time is not worth waiting for.
         let _untold = events.try_send(RunEvent::Environment(progress));
-    };
-    pyro.environments().ensure(name, &mut progress).await
+    }
 }

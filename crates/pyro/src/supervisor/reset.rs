@@ -161,8 +161,8 @@ impl Supervisor {
     }
 
     async fn end_all_commands(&self) {
-        for control in self.commands.borrow().values() {
-            control.cancel();
+        for command in self.commands.borrow().values() {
+            command.control.cancel();
         }
         self.all_commands_recorded().await;
     }

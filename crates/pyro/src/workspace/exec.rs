@@ -277,6 +277,7 @@ fn still_running(began: Instant) -> CommandEnd {
         duration_ms: millis(began.elapsed()),
         left_running: 0,
         streams: KeptStreams::default(),
+        guest_pid: None,
         warning: None,
     }
 }

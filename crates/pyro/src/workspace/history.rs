@@ -16,6 +16,11 @@ use crate::object::ExecOutcome;
 
 pub(super) const FILE: &str = "commands.jsonl";
 
+/// Where the history of the workspace in a directory is.
+pub(crate) fn path(dir: &Path) -> PathBuf {
+    dir.join(FILE)
+}
+
 /// A line.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -84,7 +89,7 @@ impl History {
     /// If it is there and cannot be read.
     pub(crate) fn read(dir: &Path) -> io::Result<Self> {
         let mut history = Self::default();
-        let file = match File::open(dir.join(FILE)) {
+        let file = match File::open(path(dir)) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(history),
             Err(error) => return Err(error),
@@ -140,7 +145,7 @@ impl Recorder {
     /// # Errors
     /// If the file system refuses.
     pub(crate) fn open(dir: &Path) -> io::Result<Self> {
-        let path = dir.join(FILE);
+        let path = path(dir);
         let mut file = File::options()
             .append(true)
             .create(true)

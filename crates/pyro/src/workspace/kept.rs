@@ -57,13 +57,13 @@ impl KeptStream {
 }
 
 /// Where the output of all commands is kept.
-pub(super) fn dir(workspace: &Path) -> PathBuf {
-    workspace.join("output")
+pub(super) fn dir(of_workspace: &Path) -> PathBuf {
+    of_workspace.join("output")
 }
 
 /// Where the output of a command is kept.
-pub(crate) fn path(workspace: &Path, sequence: u64, stream: Stream) -> PathBuf {
-    dir(workspace).join(format!("{sequence}.{}", extension(stream)))
+pub(crate) fn path(of_workspace: &Path, sequence: u64, stream: Stream) -> PathBuf {
+    dir(of_workspace).join(format!("{sequence}.{}", extension(stream)))
 }
 
 fn extension(stream: Stream) -> &'static str {

@@ -46,6 +46,17 @@ pub enum LogStream {
     Stderr,
 }
 
+impl LogStream {
+    /// Whether a stream is shown.
+    pub(super) fn includes(self, stream: Stream) -> bool {
+        match self {
+            Self::Both => true,
+            Self::Stdout => stream == Stream::Stdout,
+            Self::Stderr => stream == Stream::Stderr,
+        }
+    }
+}
+
 impl Default for LogsRequest {
     fn default() -> Self {
         Self {
@@ -90,23 +101,30 @@ pub(super) fn read(store: &Store, found: &Found, request: &LogsRequest) -> Resul
     })
 }
 
-fn describe(dir: &Path, entry: &Entry, is_live: bool, request: &LogsRequest) -> Result<LogEntry> {
+/// What is there of a stream of a command.
+pub(super) fn kept(dir: &Path, entry: &Entry, stream: Stream) -> KeptStream {
+    let path = kept::path(dir, entry.began.sequence, stream);
+    match &entry.ended {
+        Some(ended) => ended.streams.of(stream),
+        None => still_growing(&path, entry.began.output_limit / 2),
+    }
+}
+
+/// A command as it is now, with the output that is asked for.
+pub(super) fn describe(dir: &Path, entry: &Entry, is_live: bool, request: &LogsRequest) -> Result<LogEntry> {
     let sequence = entry.began.sequence;
     let is_dropped = is_dropped(dir, entry);
-    let shown = |stream, wanted: [LogStream; 2]| {
-        let kept = match &entry.ended {
-            Some(ended) => ended.streams.of(stream),
-            None => still_growing(&kept::path(dir, sequence, stream), entry.began.output_limit / 2),
-        };
+    let shown = |stream| {
+        let kept = kept(dir, entry, stream);
         let kept = if is_dropped { kept.dropped() } else { kept };
-        if wanted.contains(&request.stream) {
+        if request.stream.includes(stream) {
             text(dir, sequence, stream, kept, request)
         } else {
             Ok((String::new(), info_of(kept, TextEncoding::Utf8), None))
         }
     };
-    let (stdout, stdout_info, more_stdout) = shown(Stream::Stdout, [LogStream::Both, LogStream::Stdout])?;
-    let (stderr, stderr_info, more_stderr) = shown(Stream::Stderr, [LogStream::Both, LogStream::Stderr])?;
+    let (stdout, stdout_info, more_stdout) = shown(Stream::Stdout)?;
+    let (stderr, stderr_info, more_stderr) = shown(Stream::Stderr)?;
     let file = |stream| Some(kept::path(dir, sequence, stream)).filter(|path| path.exists());
     Ok(LogEntry {
         sequence,
@@ -183,14 +201,70 @@ fn text(
         .map_or(end, |limit| end.min(start.saturating_add(limit)));
     let bytes = read_range(&path, start, stop).map_err(io_error("read", path))?;
     let more = (stop < end).then_some(stop);
-    let (text, encoding) = match String::from_utf8(bytes) {
+    let (text, encoding) = to_text(bytes);
+    Ok((text, info_of(kept, encoding), more))
+}
+
+fn to_text(bytes: Vec<u8>) -> (String, TextEncoding) {
+    match String::from_utf8(bytes) {
         Ok(text) => (text, TextEncoding::Utf8),
         Err(error) => (
             String::from_utf8_lossy(error.as_bytes()).into_owned(),
             TextEncoding::Utf8Lossy,
         ),
+    }
+}
+
+/// A part of a stream.
+#[derive(Debug)]
+pub(super) struct Piece {
+    pub(super) text: String,
+    pub(super) encoding: TextEncoding,
+    /// Up to which byte of what is kept.
+    pub(super) until: u64,
+}
+
+/// A part of a stream from one byte to another. If the stream goes on, a character that is not whole is left for later;
+/// `None` if that leaves nothing.
+pub(super) fn piece(
+    dir: &Path,
+    sequence: u64,
+    stream: Stream,
+    (from, until): (u64, u64),
+    goes_on: bool,
+) -> Result<Option<Piece>> {
+    let path = kept::path(dir, sequence, stream);
+    let mut bytes = read_range(&path, from, until).map_err(io_error("read", path))?;
+    if goes_on {
+        bytes.truncate(whole_characters(&bytes));
+    }
+    let until = from + bytes.len() as u64;
+    let (text, encoding) = to_text(bytes);
+    Ok((until > from).then_some(Piece {
+        text,
+        encoding,
+        until,
+    }))
+}
+
+/// The length up to which no character of UTF-8 is cut off at the end.
+fn whole_characters(bytes: &[u8]) -> usize {
+    let last = bytes.len().saturating_sub(3);
+    let begun = bytes[last..].iter().rposition(|byte| byte & 0xc0 != 0x80);
+    let Some(at) = begun.map(|begun| last + begun) else {
+        return bytes.len();
     };
-    Ok((text, info_of(kept, encoding), more))
+    let length = match bytes[at] {
+        0xc2..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf4 => 4,
+        _ => 1,
+    };
+    if at + length > bytes.len() {
+        at
+    } else {
+        bytes.len()
+    }
 }
 
 fn read_range(path: &Path, start: u64, stop: u64) -> io::Result<Vec<u8>> {
@@ -210,4 +284,28 @@ fn read_range(path: &Path, start: u64, stop: u64) -> io::Result<Vec<u8>> {
         Err(error) => return Err(error),
     }
     Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_character_that_is_not_whole_is_left_for_later() {
+        for (bytes, length) in [
+            (&b""[..], 0),
+            (b"ab", 2),
+            ("a\u{e9}".as_bytes(), 3),
+            (b"a\xc3", 1),
+            (b"a\xe2\x82", 1),
+            ("\u{20ac}".as_bytes(), 3),
+            (b"\xf0\x9f\x92", 0),
+            ("\u{1f4a9}".as_bytes(), 4),
+            // No UTF-8 at all: it is not waited for what cannot come.
+            (b"\x80\x80\x80\x80", 4),
+            (b"a\xff", 2),
+        ] {
+            assert_eq!(whole_characters(bytes), length, "{bytes:?}");
+        }
+    }
 }

@@ -16,12 +16,13 @@ mod kind;
 mod latest;
 mod launch;
 mod live;
+mod log_follower;
 mod logs;
 mod one_shot;
 mod prune;
 mod record;
 mod retention;
-mod seed;
+pub(crate) mod seed;
 mod state;
 mod store;
 
@@ -33,6 +34,7 @@ pub use self::content::{
     DiffRequest, ExportKind, ExportRequest, FileEncoding, FileRange, ListFilesRequest, OnTransfer,
     PushRequest, ReadFileRequest, TransferProgress, WriteFileRequest,
 };
+pub(crate) use self::content::{LiveTree, PlannedExport, diff_of};
 pub(crate) use self::error::WorkspaceError;
 pub use self::exec::ExecRequest;
 pub use self::handle::{CreateRequest, UpdateRequest, Workspace, WorkspaceFilter};
@@ -40,6 +42,7 @@ pub(crate) use self::history::{Began, Ended, History, Recorder};
 pub(crate) use self::kept::{KeptStreams, OutputKeeper};
 pub(crate) use self::kind::Kind;
 pub(crate) use self::live::{Live, VmFacts, host_boot};
+pub use self::log_follower::LogFollower;
 pub(crate) use self::logs::kept_of_lost;
 pub use self::logs::{DEFAULT_LOGS, LogStream, LogsRequest};
 #[cfg(test)]

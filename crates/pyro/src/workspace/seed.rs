@@ -4,13 +4,14 @@
 //! told without looking through it.
 
 use std::fs::File;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use pyro_image::seed::{
-    SeedLimits, SeedMode as PlanMode, SeedOptions, SeedOwner, SeedPlan, SeedProgress, SeedSkipped,
-    SeedSummary, build_seed_image,
+    SeedImage, SeedLimits, SeedMode as PlanMode, SeedOptions, SeedOwner, SeedPlan, SeedProgress, SeedSkipped,
+    SeedSummary, build_seed_image, write_seed_image,
 };
 use tokio::sync::mpsc;
 
@@ -19,7 +20,7 @@ use super::content::seed_error;
 use super::error::io_error;
 use crate::TREE;
 use crate::admission::DISK_MARGIN;
-use crate::disk::SEED_DISK_BYTES;
+use crate::disk::{SEED_DISK_BYTES, nameless};
 use crate::environment::{BootableEnvironment, EnvironmentProgress, OnProgress};
 use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::object::{OriginKind, SeedMode, SkippedFile, WorkspaceSeed};
@@ -58,22 +59,22 @@ impl Diagnosis for NoSpace {
 
 /// A seed that was looked through, and not read yet.
 #[derive(Debug)]
-pub(super) struct Planned {
+pub(crate) struct Planned {
     plan: SeedPlan,
     path: PathBuf,
 }
 
 /// What to plan a seed from.
 #[derive(Debug)]
-pub(super) struct Source<'a> {
+pub(crate) struct Source<'a> {
     /// The directory or archive.
-    pub(super) path: &'a Path,
+    pub(crate) path: &'a Path,
     /// Whether to take along what Git ignores.
-    pub(super) include_ignored: bool,
+    pub(crate) include_ignored: bool,
     /// The user's own ignore file.
-    pub(super) excludes_file: Option<PathBuf>,
+    pub(crate) excludes_file: Option<PathBuf>,
     /// The most that its contents may have, in bytes.
-    pub(super) quota: u64,
+    pub(crate) quota: u64,
 }
 
 /// No seed.
@@ -92,7 +93,7 @@ pub(super) fn none() -> WorkspaceSeed {
 }
 
 /// Looks through a seed: it is refused here if it is too large, or cannot be read.
-pub(super) async fn plan(source: &Source<'_>, progress: OnProgress<'_>) -> Result<Planned> {
+pub(crate) async fn plan(source: &Source<'_>, progress: OnProgress<'_>) -> Result<Planned> {
     let path = source.path.to_owned();
     let options = SeedOptions {
         include_ignored: source.include_ignored,
@@ -118,11 +119,54 @@ impl Planned {
         environment: &BootableEnvironment,
         progress: OnProgress<'_>,
     ) -> Result<(WorkspaceSeed, Vec<String>)> {
+        let image = dir.join(SEED);
+        self.write_by(dir, environment, progress, move |plan, owner, hear, cancel| {
+            let written = build_seed_image(plan, &image, owner, hear, cancel).map_err(seed_error)?;
+            extend(&image).map_err(io_error("write", &image))?;
+            Ok(written)
+        })
+        .await
+    }
+
+    /// Writes the image to a file without a name on a directory's file system, which is gone with whoever has it open.
+    pub(crate) async fn write_nameless(
+        self,
+        dir: &Path,
+        environment: &BootableEnvironment,
+        progress: OnProgress<'_>,
+    ) -> Result<(File, WorkspaceSeed, Vec<String>)> {
+        let file = nameless(dir).map_err(io_error("create a seed in", dir))?;
+        // As one that cannot be written to by whoever has it.
+        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let image = File::open(path).map_err(io_error("open a seed in", dir))?;
+        let shown = dir.join(SEED);
+        let (seed, warnings) = self
+            .write_by(dir, environment, progress, move |plan, owner, hear, cancel| {
+                let sized = file.try_clone().map_err(io_error("write", &shown))?;
+                let written =
+                    write_seed_image(plan, file, &shown, owner, hear, cancel).map_err(seed_error)?;
+                sized
+                    .set_len(SEED_DISK_BYTES)
+                    .map_err(io_error("write", &shown))?;
+                Ok(written)
+            })
+            .await?;
+        Ok((image, seed, warnings))
+    }
+
+    async fn write_by(
+        self,
+        dir: &Path,
+        environment: &BootableEnvironment,
+        progress: OnProgress<'_>,
+        write: impl FnOnce(SeedPlan, SeedOwner, &mut dyn FnMut(SeedProgress), &AtomicBool) -> Result<SeedImage>
+        + Send
+        + 'static,
+    ) -> Result<(WorkspaceSeed, Vec<String>)> {
         self.check_space(dir)?;
         let user = &environment.defaults.user;
         let known = environment.owner.map(|(uid, gid)| SeedOwner { uid, gid });
         let owner = known.or_else(|| owner(user));
-        let image = dir.join(SEED);
         progress(EnvironmentProgress::Step("writing the seed".to_owned()));
         let Self { mut plan, path } = self;
         let mode = match plan.mode() {
@@ -131,10 +175,7 @@ impl Planned {
         };
         let written = in_background(progress, move |hear, cancel| {
             plan.nest(TOP).map_err(seed_error)?;
-            let written =
-                build_seed_image(plan, &image, owner.unwrap_or(ROOT), hear, cancel).map_err(seed_error)?;
-            extend(&image).map_err(io_error("write", &image))?;
-            Ok(written)
+            write(plan, owner.unwrap_or(ROOT), hear, cancel)
         })
         .await?;
         let seed = WorkspaceSeed {

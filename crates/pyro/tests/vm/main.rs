@@ -8,5 +8,6 @@ mod cut;
 mod flows;
 mod host;
 mod one_shot;
+mod run;
 mod support;
 mod workspace;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use clap::Args;
-use pyro::object::{WorkspaceDiff, WorkspaceExec};
+use pyro::object::WorkspaceExec;
 use pyro::{Command, ErrorCode, ExecRequest, Pyro, Result};
 
 use super::Which;
@@ -59,21 +59,11 @@ pub(crate) fn execute(exec: Exec, pyro: &Pyro, ui: Ui) -> Result<Exit> {
         ui.result(&result, |_| String::new())?;
     } else {
         if let Some(diff) = &result.diff {
-            show(diff, ui);
+            diffstat::show(diff, ui);
         }
         ui.summary(&summary(&result));
     }
     Ok(Exit::of_guest(result.exit_code))
-}
-
-/// What a command changed. Standard output is the guest's own, so this goes to the other stream.
-fn show(diff: &WorkspaceDiff, ui: Ui) {
-    ui.warnings(&diff.warnings);
-    if diff.changed {
-        ui.summary(diffstat::lines(diff, ui.stderr_colours()).trim_end());
-    } else {
-        ui.summary("the command changed nothing in /workspace");
-    }
 }
 
 /// The line about a command for people.

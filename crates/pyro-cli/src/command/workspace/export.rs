@@ -80,7 +80,8 @@ pub(crate) fn execute(export: &Export, pyro: &Pyro, ui: Ui) -> Result<Exit> {
     Ok(Exit::Done)
 }
 
-fn text(exported: &WorkspaceExport) -> String {
+/// Where it is now, and what is gone.
+pub(crate) fn text(exported: &WorkspaceExport) -> String {
     let mut text = String::new();
     for path in &exported.deleted_paths {
         text.push_str(&format!("deleted {}\n", escaped(path)));

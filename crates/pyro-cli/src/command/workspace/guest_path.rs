@@ -17,7 +17,7 @@ const TOLD: usize = 20;
 ///
 /// # Errors
 /// `path-refused` if it leaves the tree, `invalid-argument` if it cannot be the path of anything.
-pub(super) fn parse(given: &OsStr) -> Result<TreePath> {
+pub(crate) fn parse(given: &OsStr) -> Result<TreePath> {
     TreePath::parse_given(given.as_bytes()).map_err(|error| match error {
         InvalidTreePath::Outside { .. } => error.into(),
         InvalidTreePath::Malformed { .. } => {
@@ -28,7 +28,7 @@ pub(super) fn parse(given: &OsStr) -> Result<TreePath> {
 }
 
 /// What was left out, as warnings.
-pub(super) fn skipped(files: &[SkippedFile]) -> Vec<String> {
+pub(crate) fn skipped(files: &[SkippedFile]) -> Vec<String> {
     let told = files.iter().take(TOLD).map(|file| {
         let (path, reason) = (escaped(&file.path), escaped(&file.reason));
         format!("skipped `{path}`: {reason}")

@@ -4,16 +4,18 @@ use clap::{Args, ValueEnum};
 use pyro::object::{LogEntry, WorkspaceLogs};
 use pyro::{DEFAULT_LOGS, LogStream, LogsRequest, Pyro, Result};
 
-use super::Which;
+use super::{Which, log_stream};
 use crate::exit::Exit;
 use crate::format;
 use crate::option::whole_number;
 use crate::ui::Ui;
+use crate::wait;
 
 /// Show the commands of a workspace and what is kept of their output
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  pyro workspace logs alpha\n  pyro workspace logs alpha --sequence 4 --stream stderr"
+    after_help = "Examples:\n  pyro workspace logs alpha\n  pyro workspace logs alpha --sequence 4 --stream stderr\n  \
+                  pyro workspace logs alpha --tail 0 --follow"
 )]
 pub(crate) struct Logs {
     #[command(flatten)]
@@ -34,6 +36,10 @@ pub(crate) struct Logs {
     /// How many of the last commands
     #[arg(long, value_name = "N", default_value_t = DEFAULT_LOGS as u64, value_parser = whole_number, allow_negative_numbers = true)]
     tail: u64,
+
+    /// Go on with what is printed from now on, and with later commands, until Ctrl-C; in `--json` one object per line
+    #[arg(long)]
+    follow: bool,
 }
 
 /// Which stream is shown.
@@ -56,18 +62,19 @@ pub(crate) fn execute(logs: &Logs, pyro: &Pyro, ui: Ui) -> Result<Exit> {
         StreamChoice::Stdout => LogStream::Stdout,
         StreamChoice::Stderr => LogStream::Stderr,
     };
-    ui.result(&logs.which.find(pyro)?.logs(&request)?, text)?;
+    let workspace = logs.which.find(pyro)?;
+    if logs.follow {
+        return wait::block_on(log_stream::show(ui, || workspace.follow_logs(request)));
+    }
+    ui.result(&workspace.logs(&request)?, text)?;
     Ok(Exit::Done)
 }
 
 fn text(logs: &WorkspaceLogs) -> String {
     let mut text = String::new();
-    let mut generation = logs.entries.first().map_or(0, |entry| entry.generation);
+    let mut generation = None;
     for entry in &logs.entries {
-        if entry.generation != generation {
-            generation = entry.generation;
-            text.push_str(&format!("-- reset {generation} --\n"));
-        }
+        text.push_str(&reset(&mut generation, entry));
         text.push_str(&heading(entry));
         if entry.output_dropped {
             text.push_str("(its output was given up to make room for that of later commands)\n");
@@ -80,6 +87,15 @@ fn text(logs: &WorkspaceLogs) -> String {
         }
     }
     text
+}
+
+/// The line between two generations.
+pub(super) fn reset(generation: &mut Option<u64>, entry: &LogEntry) -> String {
+    let before = generation.replace(entry.generation);
+    match before {
+        Some(before) if before != entry.generation => format!("-- reset {} --\n", entry.generation),
+        _ => String::new(),
+    }
 }
 
 /// The line above a command's output.

@@ -26,6 +26,8 @@ fn done() -> Execution<'static> {
         stdout: NOTHING,
         stderr: NOTHING,
         warnings: &[],
+        changes: None,
+        skipped: &[],
     }
 }
 
@@ -231,12 +233,12 @@ fn hosts_that_show_only_text_see_all_a_next_step_needs() {
 
 fn kept(left_running: u32, auto_started: bool, changes: Option<&str>) -> Execution<'static> {
     Execution {
+        changes: changes.map(str::to_owned),
         place: Place::Workspace {
             workspace_id: "3f2a91c0d4e5",
             sequence: 4,
             left_running,
             auto_started,
-            changes: changes.map(str::to_owned),
         },
         ..done()
     }

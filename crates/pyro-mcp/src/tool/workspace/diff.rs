@@ -8,10 +8,10 @@ use crate::schema::{Parameter, output_schema};
 use crate::tool::{Answer, Call, Defaults, Definition, Hints, Payload, Tool, Work, common, object};
 
 /// The most characters of a patch for one file.
-pub(super) const FILE_CHARS: usize = 20_000;
+pub(in crate::tool) const FILE_CHARS: usize = 20_000;
 
 /// The most characters of a whole patch unless it is said otherwise.
-pub(super) const TOTAL_CHARS: usize = 60_000;
+pub(in crate::tool) const TOTAL_CHARS: usize = 60_000;
 
 /// The tool `workspace_diff`.
 #[derive(Debug)]

@@ -22,6 +22,7 @@ mod update;
 pub(crate) use create::Create;
 pub(crate) use delete::Delete;
 pub(crate) use diff::Diff;
+pub(super) use diff::{FILE_CHARS, TOTAL_CHARS};
 pub(crate) use exec::Exec;
 pub(crate) use export::Export;
 pub(crate) use file_list::FileList;

@@ -17,6 +17,7 @@ use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::guest::files::ChangesCall;
 use crate::object::{IgnoredChanges, WorkspaceDiff};
 use crate::workspace::Workspace;
+use crate::workspace::content::LiveTree;
 
 /// What the state after creation is called.
 pub(super) const BASELINE: &str = "baseline";
@@ -63,19 +64,27 @@ impl Workspace {
     /// # Errors
     /// `invalid-state`, `guest-lost`.
     pub async fn diff(&self, request: &DiffRequest) -> Result<WorkspaceDiff> {
-        let (guest, call) = self.call_guest(Verb::Changes).await?;
-        let asked = Changes {
-            path: request.path.as_bytes().to_vec().into(),
-        };
-        let (mut call, changes) = ChangesCall::start(call, asked).await?;
-        let selected = select(&mut call, changes, request.include_ignored).await?;
-        let (changes, special) = of_files(selected.changes);
-        let diff = compare(call, changes, request.to_options()).await?;
-        let mut shown = shown::diff(self.id(), diff, guest.used);
-        shown.ignored = selected.ignored;
-        shown.warnings.extend(shown::of_special(special));
-        Ok(shown)
+        diff_of(self, request).await
     }
+}
+
+/// Compares a tree with what it began as, at the cost of what changed.
+///
+/// # Errors
+/// `guest-lost`, and whatever keeps the guest from being there.
+pub(crate) async fn diff_of(tree: &impl LiveTree, request: &DiffRequest) -> Result<WorkspaceDiff> {
+    let (used, call) = tree.call(Verb::Changes).await?;
+    let asked = Changes {
+        path: request.path.as_bytes().to_vec().into(),
+    };
+    let (mut call, changes) = ChangesCall::start(call, asked).await?;
+    let selected = select(&mut call, changes, request.include_ignored).await?;
+    let (changes, special) = of_files(selected.changes);
+    let diff = compare(call, changes, request.to_options()).await?;
+    let mut shown = shown::diff(tree.id(), diff, used);
+    shown.ignored = selected.ignored;
+    shown.warnings.extend(shown::of_special(special));
+    Ok(shown)
 }
 
 impl DiffRequest {

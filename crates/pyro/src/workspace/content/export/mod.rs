@@ -3,18 +3,19 @@
 mod changes;
 mod plan;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use pyro_proto::file::{Export, FileKind};
 use pyro_proto::message::Verb;
 
-use super::diff::DiffRequest;
+use super::diff::{DiffRequest, diff_of};
+use super::live_tree::LiveTree;
 use super::unpack::{Budget, Output, UnpackError, Unpacked, Unpacking, publish_bytes};
 use crate::TreePath;
 use crate::error::Result;
 use crate::guest::files::ExportCall;
-use crate::object::{ArtifactType, WorkspaceExport};
+use crate::object::{ArtifactType, GuestUse, WorkspaceExport};
 use crate::workspace::Workspace;
 
 /// What to bring out, and where to.
@@ -66,15 +67,50 @@ impl Workspace {
     /// `output-exists`, `host-io`, `path-not-found`, `path-refused`, `wrong-file-type`, `insufficient-resources`,
     /// `invalid-state`, `guest-lost`.
     pub async fn export(&self, request: &ExportRequest) -> Result<WorkspaceExport> {
+        PlannedExport::new(request.clone())?.make(self).await
+    }
+}
+
+/// An export whose target was found, and that is yet to be made.
+#[derive(Debug)]
+pub(crate) struct PlannedExport {
+    request: ExportRequest,
+    output: Output,
+}
+
+impl PlannedExport {
+    /// Finds the target. Whatever becomes of the path of its directory, that is where it goes.
+    ///
+    /// # Errors
+    /// `output-exists`, `host-io`, `invalid-argument`.
+    pub(crate) fn new(request: ExportRequest) -> Result<Self> {
         let output = Output::open(&request.output, request.force)?;
-        let guest = self.guest().await?;
-        let (unpacked, deleted) = match request.kind {
-            ExportKind::Whole => (self.export_whole(request, output).await?, Vec::new()),
-            ExportKind::Changes => self.export_changes(request, output).await?,
-            ExportKind::Patch => (self.export_patch(request, output).await?, Vec::new()),
+        Ok(Self { request, output })
+    }
+
+    /// What is brought out, absolute in the guest.
+    pub(crate) fn path(&self) -> String {
+        self.request.path.to_string()
+    }
+
+    /// The target, absolute.
+    pub(crate) fn target(&self) -> &Path {
+        self.output.path()
+    }
+
+    /// Brings it out. The target appears whole or not at all; dropping the future leaves what was there before.
+    ///
+    /// # Errors
+    /// As [`Workspace::export`].
+    pub(crate) async fn make(self, tree: &impl LiveTree) -> Result<WorkspaceExport> {
+        let Self { request, output } = self;
+        let (used, unpacked, deleted) = match request.kind {
+            ExportKind::Whole => export_whole(tree, &request, output).await?,
+            ExportKind::Changes => changes::export(tree, &request, output).await?,
+            ExportKind::Patch => export_patch(tree, &request, output).await?,
         };
         Ok(WorkspaceExport {
-            workspace_id: self.id(),
+            workspace_id: tree.id(),
             workspace_path: request.path.to_string(),
             output_path: unpacked.path,
             artifact_type: unpacked.artifact_type,
@@ -85,52 +121,46 @@ impl Workspace {
                 .map(|path| String::from_utf8_lossy(path).into_owned())
                 .collect(),
             skipped: unpacked.skipped,
-            guest: guest.used,
+            guest: used,
             warnings: unpacked.warnings,
         })
     }
+}
 
-    async fn export_whole(&self, request: &ExportRequest, output: Output) -> Result<Unpacked> {
-        let path = Bytes::copy_from_slice(request.path.as_bytes());
-        let budget = self.export_budget()?;
-        let call = self.open_guest(Verb::Export).await?;
-        let mut call = ExportCall::start(call, Export { path }).await?;
-        let mut unpacking = Unpacking::start(output, budget);
-        match pass_on(&mut call, &mut unpacking).await {
-            Ok(()) => Ok(unpacking.finish().await?),
-            Err(error) => {
-                unpacking.abandon().await;
-                Err(error)
-            }
+/// The guest that something came from, what became of it, and the paths that are gone.
+type Exported = (GuestUse, Unpacked, Vec<Vec<u8>>);
+
+async fn export_whole(tree: &impl LiveTree, request: &ExportRequest, output: Output) -> Result<Exported> {
+    let path = Bytes::copy_from_slice(request.path.as_bytes());
+    let (used, call) = tree.call(Verb::Export).await?;
+    let budget = Budget::of_disk(tree.capacity_bytes()?);
+    let mut call = ExportCall::start(call, Export { path }).await?;
+    let mut unpacking = Unpacking::start(output, budget);
+    match pass_on(&mut call, &mut unpacking).await {
+        Ok(()) => Ok((used, unpacking.finish().await?, Vec::new())),
+        Err(error) => {
+            unpacking.abandon().await;
+            Err(error)
         }
     }
+}
 
-    /// All that changed, as one file.
-    async fn export_patch(&self, request: &ExportRequest, output: Output) -> Result<Unpacked> {
-        let wanted = DiffRequest {
-            path: request.path.clone(),
-            binary: true,
-            ..DiffRequest::default()
-        };
-        let diff = self.diff(&wanted).await?;
-        let mut unpacked = publish(output, diff.patch_bytes, ArtifactType::Patch).await?;
-        unpacked.warnings.extend(diff.warnings);
-        if diff.truncated {
-            unpacked
-                .warnings
-                .push("files of more than 64 MiB are not in the patch".to_owned());
-        }
-        Ok(unpacked)
+/// All that changed, as one file.
+async fn export_patch(tree: &impl LiveTree, request: &ExportRequest, output: Output) -> Result<Exported> {
+    let wanted = DiffRequest {
+        path: request.path.clone(),
+        binary: true,
+        ..DiffRequest::default()
+    };
+    let diff = diff_of(tree, &wanted).await?;
+    let mut unpacked = publish(output, diff.patch_bytes, ArtifactType::Patch).await?;
+    unpacked.warnings.extend(diff.warnings);
+    if diff.truncated {
+        unpacked
+            .warnings
+            .push("files of more than 64 MiB are not in the patch".to_owned());
     }
-
-    /// What a guest may send: what its disk holds, and the seed, which is not on that.
-    pub(super) fn export_budget(&self) -> Result<Budget> {
-        let info = self.status()?;
-        let seed = info.workspace_seed.bytes_written;
-        Ok(Budget::of_disk(
-            (u64::from(info.disk_gib) << 30).saturating_add(seed),
-        ))
-    }
+    Ok((diff.guest, unpacked, Vec::new()))
 }
 
 /// Has everything that the guest sends unpacked.
