@@ -36,7 +36,7 @@ const AFTER: &str = "
 | --- | --- | --- |
 | the guest's own, 0–255 | `pyro run` | the command ended: its status, 128+N after signal N; 127 or 126 when its program was not found or is not executable |
 | 0 | all others | done |
-| 1 | `pyro doctor`, `pyro prepare` | at least one check or step failed |
+| 1 | `pyro doctor`, `pyro host doctor`, `pyro prepare` | at least one check or step failed |
 | 2 | all | a usage error, or an argument refused before any work |
 | 124 | all | a time limit ran out |
 | 125 | all | pyro could not do it |
