@@ -29,14 +29,17 @@ pub(crate) async fn timeout(machine: &mut Machine) -> Result<String, Failure> {
         &given,
     )?;
     ensure(given.ended.left_running == 0, &given.ended)?;
-    let left = output(&host, "cat /proc/[0-9]*/comm | grep -c -e yes -e sleep; true").await?;
+    // What waits to be reaped is gone.
+    let alive = "cat /proc/[0-9]*/stat | grep -v ') Z ' | grep -c -e '(yes)' -e '(sleep)'; true";
+    let left = output(&host, alive).await?;
     ensure(left == "0", &left)?;
     Ok(format!("took {took:?}"))
 }
 
 pub(crate) async fn cancel(machine: &mut Machine) -> Result<String, Failure> {
     let host = machine.connect().await?;
-    let exec = shell("trap 'echo bye; exit' TERM; echo a; sleep 50 & wait");
+    // No child: one that the shell has just forked loses the signal in the shell's own handler.
+    let exec = shell("trap 'echo bye; exit' TERM; echo a; while :; do :; done");
     let id = exec.request_id.clone();
     let mut call = host.call(Verb::Exec, Some(Ask::Exec(exec)), false).await?;
     let mut given = Given::default();
@@ -45,7 +48,7 @@ pub(crate) async fn cancel(machine: &mut Machine) -> Result<String, Failure> {
             given.stdout.extend_from_slice(&bytes);
         }
     }
-    send_signal(&host, &id, 0, 2000).await?;
+    send_signal(&host, &id, 0, 30_000).await?;
     call.answers.collect(&mut given).await?;
     ensure(
         given.ended.outcome() == Outcome::Cancelled && given.stdout == b"a\nbye\n",
@@ -134,13 +137,13 @@ pub(crate) async fn spare_cgroup(machine: &mut Machine) -> Result<String, Failur
     let used = "grep -q 'populated 0' $c/cgroup.events && echo 0 > $c/cgroup.procs";
     for deed in ["rmdir $c", used] {
         // While this waits, the next command to end leaves a spare that nobody takes.
-        let wait = shell("mkfifo /tmp/done; echo waits; cat /tmp/done; rm /tmp/done");
+        let wait = shell("mkfifo /tmp/done /tmp/end; echo waits; cat /tmp/done; rm /tmp/done");
         let mut call = host.call(Verb::Exec, Some(Ask::Exec(wait)), false).await?;
         while !matches!(call.answers.next().await?, Some(Answer::Stdout(_))) {}
         let search = format!(
             "cd /sys/fs/cgroup/commands; \
              (while :; do for c in *; do [ -d $c ] && {deed} && break 2; done; done; \
-             echo $c > /tmp/done; exec sleep 44) > /dev/null 2>&1 &"
+             echo $c > /tmp/done; read end < /tmp/end) > /dev/null 2>&1 &"
         );
         output(&host, &search).await?;
         let mut given = Given::default();
@@ -149,7 +152,7 @@ pub(crate) async fn spare_cgroup(machine: &mut Machine) -> Result<String, Failur
         ensure(!spare.is_empty(), &given)?;
         let next = output(&host, own).await?;
         ensure(next != spare, (next, spare))?;
-        output(&host, "kill $(pidof sleep)").await?;
+        output(&host, "echo > /tmp/end; rm /tmp/end").await?;
     }
     Ok(String::new())
 }
@@ -158,8 +161,11 @@ pub(crate) async fn spare_cgroup(machine: &mut Machine) -> Result<String, Failur
 pub(crate) async fn rehearsal(machine: &mut Machine) -> Result<String, Failure> {
     let host = machine.connect().await?;
     // The shell counts by itself: how many processes a pipe has at a moment is a matter of luck.
-    let state = "cat /proc/mounts; set -- /proc/[0-9]*; echo $#; ls -lA / /tmp /etc /run /dev /dev/shm";
-    // The first command may have made what each finds there.
+    // Links are not told: those of /proc are as many as processes, and the kernel has threads of its own.
+    let state = "cat /proc/mounts; set -- /proc/[0-9]*; echo $#; \
+                 find / /tmp /etc /run /dev /dev/shm -maxdepth 1 -printf '%p %M %u %g %s %l\n'";
+    // What earlier checks left running is to be gone, and the first command may make what each finds there.
+    swept(&host).await?;
     output(&host, state).await?;
     let before = output(&host, state).await?;
     let messy = "echo $$; touch /new /etc/new /tmp/new /run/new /dev/shm/new; rm /etc/passwd; \

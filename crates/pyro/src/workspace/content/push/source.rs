@@ -194,7 +194,8 @@ mod tests {
     #[tokio::test]
     async fn a_source_that_nobody_wants_any_more_is_read_no_further() {
         let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("file"), "x").unwrap();
+        // More than what may wait, so that the thread cannot be done before it hears of it.
+        fs::write(dir.path().join("file"), vec![0; (QUEUE + 1) * PIECE_BYTES]).unwrap();
         let source = open(dir.path()).await.unwrap();
         let (pieces, work) = source.read();
         drop(pieces);
