@@ -16,6 +16,7 @@ mod doctor;
 mod environment;
 mod error;
 mod guest;
+mod held_lock;
 mod id;
 mod isolation;
 mod leftover;

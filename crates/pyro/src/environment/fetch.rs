@@ -18,6 +18,7 @@ use super::record::{FORMAT, InstallRecord, NameRecord};
 use super::selector::{EnvironmentName, ImportSource, Selector};
 use super::store::{self, Store};
 use super::{BuildOptions, EnvironmentProgress, OnProgress, near};
+use crate::held_lock::HeldLock;
 use crate::object::EnvironmentOrigin;
 use crate::settings::Settings;
 
@@ -145,7 +146,11 @@ impl Fetcher<'_> {
         }
     }
 
-    async fn lock(&self, name: &EnvironmentName, progress: OnProgress<'_>) -> Result<File, EnvironmentError> {
+    async fn lock(
+        &self,
+        name: &EnvironmentName,
+        progress: OnProgress<'_>,
+    ) -> Result<HeldLock, EnvironmentError> {
         progress(EnvironmentProgress::Step(format!(
             "preparing `{}`",
             name.as_str()

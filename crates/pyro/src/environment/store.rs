@@ -27,6 +27,7 @@ use super::record::{FORMAT, InstallRecord, NameRecord, RootRecord};
 use super::selector::EnvironmentName;
 use crate::digest::changed_ns;
 use crate::dirs;
+use crate::held_lock::HeldLock;
 
 /// The name of the root file system image within an install.
 pub(super) const ROOT_IMAGE: &str = "root.erofs";
@@ -87,12 +88,12 @@ impl Store {
     ///
     /// # Errors
     /// If the lock cannot be made.
-    pub(super) fn lock_name(&self, name: &EnvironmentName) -> Result<File, EnvironmentError> {
+    pub(super) fn lock_name(&self, name: &EnvironmentName) -> Result<HeldLock, EnvironmentError> {
         self.create()?;
         let path = self.names_dir().join(format!("{}.lock", name.key()));
         let file = open_lock(&path)?;
         file.lock().map_err(file_error("lock", &path))?;
-        Ok(file)
+        Ok(HeldLock::of(file))
     }
 
     /// A lock that downloads share, and that whoever removes blobs must have alone.
@@ -221,14 +222,14 @@ pub(super) fn root_record(path: &Path, digest: String) -> Result<RootRecord, Env
 }
 
 /// Whether nobody uses the file at this moment; if so, nobody can begin to while the result lives.
-pub(super) fn lock_alone(path: &Path) -> Result<Option<File>, EnvironmentError> {
+pub(super) fn lock_alone(path: &Path) -> Result<Option<HeldLock>, EnvironmentError> {
     let file = match File::open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(file_error("open", path)(source)),
     };
     match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
+        Ok(()) => Ok(Some(HeldLock::of(file))),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(source)) => Err(file_error("lock", path)(source)),
     }

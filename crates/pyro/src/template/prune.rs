@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use super::TemplateError;
 use super::store::{self, DRAFT, GONE, LOCK, TemplateRecord, TemplateStore, failed};
+use crate::held_lock::HeldLock;
 use crate::object::{KeptItem, PruneKind, PrunedItem, Pruning};
 use crate::space::Space;
 
@@ -286,7 +287,7 @@ enum Lock {
     /// Somebody makes the template.
     Busy,
     /// It is held, for as long as this lives.
-    Taken(#[expect(dead_code, reason = "its life is what holds the lock")] File),
+    Taken(#[expect(dead_code, reason = "its life is what holds the lock")] HeldLock),
 }
 
 fn try_lock(path: &Path) -> Result<Lock, TemplateError> {
@@ -297,7 +298,7 @@ fn try_lock(path: &Path) -> Result<Lock, TemplateError> {
     };
     match lock.try_lock() {
         // One that lost its name was another prune's, which goes on under a new one.
-        Ok(()) if store::is_current(&lock) => Ok(Lock::Taken(lock)),
+        Ok(()) if store::is_current(&lock) => Ok(Lock::Taken(HeldLock::of(lock))),
         Ok(()) | Err(TryLockError::WouldBlock) => Ok(Lock::Busy),
         Err(TryLockError::Error(source)) => Err(failed("lock", path)(source)),
     }

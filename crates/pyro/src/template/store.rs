@@ -23,6 +23,7 @@ use tokio::sync::oneshot;
 use super::TemplateError;
 use super::inputs::TemplateInputs;
 use crate::digest::changed_ns;
+use crate::held_lock::HeldLock;
 use crate::{dirs, space};
 
 /// The format of the records that this build writes; it reads no other, as a template can be made again.
@@ -100,7 +101,7 @@ pub(crate) struct Place(PathBuf);
 pub(crate) struct Maker {
     store: TemplateStore,
     inputs: TemplateInputs,
-    _lock: File,
+    _lock: HeldLock,
 }
 
 /// A template in the making. Dropping it removes it.
@@ -156,7 +157,7 @@ impl TemplateStore {
                 return Ok(Maker {
                     store: self.clone(),
                     inputs,
-                    _lock: lock,
+                    _lock: HeldLock::of(lock),
                 });
             }
         }

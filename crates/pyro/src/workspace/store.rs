@@ -33,6 +33,7 @@ use super::live::{Live, host_boot};
 use super::record::{FORMAT, Mover, Record, State, StopReason};
 use super::state::{Settling, Signs, settle};
 use crate::dirs;
+use crate::held_lock::HeldLock;
 use crate::id::{WorkspaceId, WorkspaceName, WorkspaceRef};
 use crate::leftover::{GIVEN_UP, older_than};
 use crate::process::ProcessIdentity;
@@ -67,7 +68,7 @@ pub(crate) struct Found {
 /// The right to be the only one who starts, stops, resets or deletes a workspace.
 #[derive(Debug)]
 pub(crate) struct LifeLock {
-    _file: File,
+    _lock: HeldLock,
 }
 
 impl Store {
@@ -118,7 +119,7 @@ impl Store {
     }
 
     /// Waits until nobody else gives a name.
-    fn lock_names(&self) -> Result<File, WorkspaceError> {
+    fn lock_names(&self) -> Result<HeldLock, WorkspaceError> {
         lock(&self.dir.join(NAMES_LOCK))
     }
 
@@ -344,7 +345,7 @@ impl Store {
         self.update(id, change)
     }
 
-    fn lock_record(&self, id: WorkspaceId) -> Result<File, WorkspaceError> {
+    fn lock_record(&self, id: WorkspaceId) -> Result<HeldLock, WorkspaceError> {
         let dir = self.dir(id);
         if !dir.exists() {
             return Err(self.not_found(&id.into()));
@@ -365,7 +366,9 @@ impl Store {
             opened => opened?,
         };
         match file.try_lock() {
-            Ok(()) => Ok(Some(LifeLock { _file: file })),
+            Ok(()) => Ok(Some(LifeLock {
+                _lock: HeldLock::of(file),
+            })),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(io_error("lock", path)(error)),
         }
@@ -524,10 +527,10 @@ fn remove(dir: &Path) -> Result<(), WorkspaceError> {
     }
 }
 
-fn lock(path: &Path) -> Result<File, WorkspaceError> {
+fn lock(path: &Path) -> Result<HeldLock, WorkspaceError> {
     let file = open_lock(path)?;
     file.lock().map_err(io_error("lock", path))?;
-    Ok(file)
+    Ok(HeldLock::of(file))
 }
 
 fn open_lock(path: &Path) -> Result<File, WorkspaceError> {
