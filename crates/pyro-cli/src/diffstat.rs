@@ -1,5 +1,7 @@
 //! What changed, with a bar for each file, as `git diff --stat` shows it.
 
+use std::borrow::Cow;
+
 use pyro::object::{DiffEntry, WorkspaceDiff};
 
 use crate::format;
@@ -12,38 +14,39 @@ const WIDTH: usize = 80;
 /// The widest column of names; a longer name shifts its own line only.
 const NAMES: usize = 50;
 
-/// The lines of one path.
-#[derive(Debug)]
+/// The lines of one path. There may be very many: each is made when it is looked at, and none is kept.
+#[derive(Debug, Clone)]
 struct Row {
     name: String,
     change: Change,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 enum Change {
     /// Lines that are new, and lines that are gone.
     Lines(usize, usize),
     /// Why lines are not counted.
-    Uncounted(String),
+    Uncounted(Cow<'static, str>),
 }
 
 /// Shows what a command changed. Standard output is the guest's own, so this goes to the other stream.
 pub(crate) fn show(diff: &WorkspaceDiff, ui: Ui) {
     ui.warnings(&diff.warnings);
     if diff.changed {
-        ui.summary(lines(diff, ui.stderr_colours()).trim_end());
+        let mut text = String::new();
+        lines(diff, ui.stderr_colours(), &mut |line| text.push_str(line));
+        ui.summary(text.trim_end());
     } else {
         ui.summary("the command changed nothing in /workspace");
     }
 }
 
-/// One line for each path, and the last one for all of them; nothing if nothing changed.
-pub(crate) fn lines(diff: &WorkspaceDiff, colours: bool) -> String {
-    if diff.entries.is_empty() {
-        return String::new();
+/// One line for each path, and the last one for all of them; none if nothing changed.
+pub(crate) fn lines(diff: &WorkspaceDiff, colours: bool, show: &mut dyn FnMut(&str)) {
+    if !diff.entries.is_empty() {
+        bars(&diff.entries.iter().map(row), colours, show);
+        show(&format!(" {}\n", total(diff)));
     }
-    let rows: Vec<Row> = diff.entries.iter().map(row).collect();
-    format!("{} {}\n", bars(&rows, colours), total(diff))
 }
 
 /// How much changed, in words.
@@ -74,9 +77,9 @@ fn row(entry: &DiffEntry) -> Row {
         None => path,
     };
     let change = match (entry.insertions, entry.deletions) {
-        (None, None) => Change::Uncounted(match entry.patch_omitted.as_deref() {
-            Some("binary") | None => "Bin".to_owned(),
-            Some(reason) => format!("({})", escaped(reason)),
+        (None, None) => Change::Uncounted(match entry.patch_omitted {
+            Some("binary") | None => "Bin".into(),
+            Some(reason) => format!("({reason})").into(),
         }),
         (insertions, deletions) => {
             Change::Lines(insertions.unwrap_or_default(), deletions.unwrap_or_default())
@@ -85,26 +88,21 @@ fn row(entry: &DiffEntry) -> Row {
     Row { name, change }
 }
 
-fn bars(rows: &[Row], colours: bool) -> String {
-    let names = rows.iter().map(|row| row.name.chars().count()).max();
-    let names = names.unwrap_or_default().min(NAMES);
-    let most = rows
-        .iter()
-        .map(|row| row.change.lines())
-        .max()
-        .unwrap_or_default();
-    let digits = rows.iter().map(|row| row.change.figure().len()).max();
-    let digits = digits.unwrap_or_default();
+fn bars(rows: &(impl Iterator<Item = Row> + Clone), colours: bool, show: &mut dyn FnMut(&str)) {
+    let (mut names, mut digits, mut most) = (0, 0, 0);
+    for Row { name, change } in rows.clone() {
+        names = names.max(name.chars().count());
+        digits = digits.max(change.figure().len());
+        most = most.max(change.lines());
+    }
+    let names = names.min(NAMES);
     // A space at each side of the name, `|`, and a space at each side of the figure.
     let room = WIDTH.saturating_sub(names + digits + 5).max(10);
-    let mut text = String::new();
-    for Row { name, change } in rows {
+    for Row { name, change } in rows.clone() {
         let bar = change.bar(most, room, colours);
         let line = format!(" {name:names$} | {:>digits$} {bar}", change.figure());
-        text.push_str(line.trim_end());
-        text.push('\n');
+        show(&format!("{}\n", line.trim_end()));
     }
-    text
 }
 
 impl Change {
@@ -115,9 +113,9 @@ impl Change {
         }
     }
 
-    fn figure(&self) -> String {
+    fn figure(&self) -> Cow<'static, str> {
         match self {
-            Self::Lines(..) => self.lines().to_string(),
+            Self::Lines(..) => self.lines().to_string().into(),
             Self::Uncounted(why) => why.clone(),
         }
     }
@@ -154,18 +152,24 @@ mod tests {
         }
     }
 
+    fn text(rows: &[Row], colours: bool) -> String {
+        let mut text = String::new();
+        bars(&rows.iter().cloned(), colours, &mut |line| text.push_str(line));
+        text
+    }
+
     #[test]
     fn a_stat_is_one_like_gits() {
         let rows = [
             row("a.txt", Change::Lines(3, 1)),
             row("old => new.rs", Change::Lines(0, 0)),
-            row("logo.png", Change::Uncounted("Bin".to_owned())),
+            row("logo.png", Change::Uncounted("Bin".into())),
         ];
         assert_eq!(
-            bars(&rows, false),
+            text(&rows, false),
             " a.txt         |   4 +++-\n old => new.rs |   0\n logo.png      | Bin\n"
         );
-        assert!(bars(&rows, true).contains("\x1b[32m+++\x1b[0m\x1b[31m-\x1b[0m"));
+        assert!(text(&rows, true).contains("\x1b[32m+++\x1b[0m\x1b[31m-\x1b[0m"));
     }
 
     #[test]
@@ -175,12 +179,12 @@ mod tests {
             row("small", Change::Lines(1, 1)),
             row("huge", Change::Lines(usize::MAX, usize::MAX)),
         ];
-        let text = bars(&rows[..2], false);
-        for line in text.lines() {
+        let scaled = text(&rows[..2], false);
+        for line in scaled.lines() {
             assert!(line.chars().count() <= WIDTH + 1, "{line}");
             assert!(line.contains('+') && line.ends_with('-'), "{line}");
         }
-        assert!(!bars(&rows, false).is_empty());
+        assert!(!text(&rows, false).is_empty());
     }
 
     #[test]

@@ -15,6 +15,9 @@ use crate::failure::Failure;
 use crate::progress::Progress;
 use crate::table;
 
+/// How much of a long result is written at a time.
+const PIECE_BYTES: usize = 64 << 10;
+
 /// When colours are used: automatically is on a terminal, unless `NO_COLOR` is set.
 //
 // Comments on the variants would become help, and clap then spreads the help of every command over twice the lines.
@@ -127,6 +130,24 @@ impl Ui {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             other => Ok(other.map_err(Failure::host("cannot write to standard output"))?),
         }
+    }
+
+    /// Shows lines that are the result as they are made: all of them at once may be much.
+    ///
+    /// # Errors
+    /// As [`result`](Self::result).
+    pub(crate) fn stdout_lines(&self, make: impl FnOnce(&mut dyn FnMut(&str))) -> Result<()> {
+        let mut waiting = String::new();
+        let mut outcome = Ok(());
+        make(&mut |line| {
+            waiting.push_str(line);
+            if waiting.len() >= PIECE_BYTES && outcome.is_ok() {
+                outcome = self.stdout(&waiting);
+                waiting.clear();
+            }
+        });
+        outcome?;
+        self.stdout(&waiting)
     }
 
     /// Shows help that clap made.

@@ -120,9 +120,9 @@ pub struct DiffEntry {
     /// What it is, or was.
     pub artifact_type: ArtifactType,
     /// Git's mode before, as in `100644`.
-    pub old_mode: Option<String>,
+    pub old_mode: Option<&'static str>,
     /// Git's mode now.
-    pub new_mode: Option<String>,
+    pub new_mode: Option<&'static str>,
     /// How many lines are new.
     pub insertions: Option<usize>,
     /// How many lines are gone.
@@ -132,7 +132,7 @@ pub struct DiffEntry {
     /// The length of its text in the patch, in bytes.
     pub patch_bytes: usize,
     /// Why the patch does not bring this change about, if it does not.
-    pub patch_omitted: Option<String>,
+    pub patch_omitted: Option<&'static str>,
 }
 
 /// A patch that was applied, or would be.

@@ -275,7 +275,7 @@ fn a_vm_whose_supervisor_is_killed_is_stopped_and_one_whose_time_is_over_is_gone
         );
 
         // Its supervisor removes it, and nobody has to ask for that.
-        edit(&pyro, vm.id(), "ttl_seconds", 5.into());
+        edit(&pyro, vm.id(), "ttl_seconds", 20.into());
         vm.start().await.unwrap();
         assert_eq!(pyro.reap_expired().unwrap().count, 0);
         until("the VM expires", || !dir(&pyro, vm.id()).exists()).await;

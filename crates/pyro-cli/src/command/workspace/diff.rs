@@ -79,7 +79,7 @@ pub(crate) fn execute(diff: &Diff, pyro: &Pyro, ui: Ui) -> Result<Exit> {
 
 fn show(found: &WorkspaceDiff, stat: bool, ui: Ui) -> Result<()> {
     if stat {
-        ui.stdout(&diffstat::lines(found, ui.stdout_colours()))?;
+        ui.stdout_lines(|show| diffstat::lines(found, ui.stdout_colours(), show))?;
     } else if ui.stdout_colours() {
         ui.bytes(&patch_colour::coloured(&found.patch_bytes))?;
     } else {
@@ -100,13 +100,13 @@ fn omissions(found: &WorkspaceDiff) -> Vec<String> {
     let mut omitted = found
         .entries
         .iter()
-        .filter_map(|entry| Some((escaped(&entry.path), entry.patch_omitted.as_deref()?)));
+        .filter_map(|entry| Some((escaped(&entry.path), entry.patch_omitted?)));
     let mut told: Vec<String> = omitted
         .by_ref()
         .take(TOLD)
         .map(|(path, reason)| match reason {
             "binary" => format!("`{path}` is binary; `--binary` puts it into the patch"),
-            reason => format!("`{path}` is not in the patch: {}", escaped(reason)),
+            reason => format!("`{path}` is not in the patch: {reason}"),
         })
         .collect();
     let more = omitted.count();

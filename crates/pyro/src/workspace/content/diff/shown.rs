@@ -1,6 +1,6 @@
 //! Differences as results show them.
 
-use pyro_diff::{Diff, Entry, Mode, Status, Summary};
+use pyro_diff::{Diff, Entry, Mode, Omitted, Status, Summary};
 
 use super::BASELINE;
 use crate::id::WorkspaceId;
@@ -63,13 +63,13 @@ fn shown(entry: Entry) -> DiffEntry {
             Some(Mode::Directory) => ArtifactType::Directory,
             Some(Mode::File | Mode::Executable) | None => ArtifactType::File,
         },
-        old_mode: entry.old_mode.map(|mode| mode.octal().to_owned()),
-        new_mode: entry.new_mode.map(|mode| mode.octal().to_owned()),
+        old_mode: entry.old_mode.map(Mode::octal),
+        new_mode: entry.new_mode.map(Mode::octal),
         insertions: entry.insertions,
         deletions: entry.deletions,
         patch_offset: entry.patch_offset,
         patch_bytes: entry.patch_bytes,
-        patch_omitted: entry.patch_omitted.map(|omitted| omitted.as_str().to_owned()),
+        patch_omitted: entry.patch_omitted.map(Omitted::as_str),
     }
 }
 
