@@ -95,16 +95,19 @@ impl ChangesCall {
         }
         let has_content = entry.kind() == FileKind::File && entry.size <= wanted.max_bytes;
         let content = if has_content {
-            Some(self.content(wanted.max_bytes).await?)
+            Some(self.content(entry.size, wanted.max_bytes).await?)
         } else {
             None
         };
         Ok(Fetched { entry, content })
     }
 
-    async fn content(&mut self, max_bytes: u64) -> Result<Vec<u8>, GuestError> {
-        let most = usize::try_from(max_bytes).unwrap_or(usize::MAX);
+    /// A content that had a size a moment ago, and may by now have up to the most.
+    async fn content(&mut self, size: u64, max_bytes: u64) -> Result<Vec<u8>, GuestError> {
+        let [size, most] = [size, max_bytes].map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
         let mut content = Vec::new();
+        // Growing step by step, it would have up to twice the memory. The size is no more than the most.
+        let _grows_by_itself = content.try_reserve_exact(size);
         loop {
             match answer(&mut self.receiver).await? {
                 Answer::Data(data) if data.len() > most - content.len() => {
