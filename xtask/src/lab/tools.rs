@@ -17,9 +17,10 @@ const NAME: &str = "lab";
 /// What it adds to.
 const BASE: &str = "debian:12-base";
 /// The packages, and with that what tests in the lab may use of their host.
-const PACKAGES: [&str; 6] = [
+const PACKAGES: [&str; 7] = [
     "busybox-static",
     "e2fsprogs",
+    "git",
     "kmod",
     "mount",
     "qemu-system-x86",

@@ -36,7 +36,7 @@ fn a_fork_bomb_ends_with_its_time() {
     let home = Home::new();
     let bomb = "echo lit; bomb() { bomb | bomb & }; bomb; sleep 1000";
     let (status, result) = home.json(
-        &["--timeout-seconds", "3", "--mem-mib", "512"],
+        &["--timeout-seconds", "15", "--mem-mib", "512"],
         &["bash", "-c", bomb],
     );
     assert_eq!(

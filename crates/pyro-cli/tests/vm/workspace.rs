@@ -231,7 +231,7 @@ fn streams_input_status_and_time_limit_are_those_of_the_command() {
         "exec",
         &id,
         "--timeout-seconds",
-        "1",
+        "10",
         "--",
         "echo begun; sleep 100",
     ]);

@@ -181,7 +181,7 @@ fn a_command_that_fails_or_is_out_of_time_is_exported_of_and_one_that_is_given_u
     let home = Home::new();
     let out = |name: &str| home.path().join(name);
     let (status, result) = home.json(
-        &["--export", "f=late", "--timeout-seconds", "3"],
+        &["--export", "f=late", "--timeout-seconds", "15"],
         &["echo x >/workspace/f; sleep 600"],
     );
     assert_eq!(
