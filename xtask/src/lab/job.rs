@@ -61,6 +61,7 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
         "read before a VMM is thought of",
     ),
     ("workspace::long_output", "kept outside of the guest"),
+    ("history::", "kept outside of the guest"),
     (
         "workspace::a_workspace_that_nobody_uses",
         "time passes alike everywhere",

@@ -16,7 +16,8 @@ const MIB: u64 = 1 << 20;
 /// Prints many MiB.
 fn print(home: &Workspaces, id: &str, mib: u64) {
     let count = (mib * MIB).to_string();
-    let words = ["workspace", "exec", id, "--", "head", "-c", &count, "/dev/zero"];
+    let exec = ["workspace", "exec", id, "--timeout-seconds", "600", "--"];
+    let words = [&exec[..], &["head", "-c", &count, "/dev/zero"]].concat();
     let mut command = home.home().pyro(words);
     let command = command.env("PYRO_OUTPUT_LIMIT_MIB", mib.to_string());
     assert!(command.stdout(Stdio::null()).status().unwrap().success());

@@ -41,7 +41,8 @@ fn an_interrupt_that_is_not_heeded_ends_the_command_later() {
     let [int, term] = told[..] else { panic!("{told:?}") };
     assert_eq!(int, "INT");
     let waited: u32 = term.strip_prefix("TERM after ").unwrap().parse().unwrap();
-    assert!(waited >= 4, "the command had {waited} s");
+    // 5 s, less what a busy host takes to bring the first one.
+    assert!(waited >= 2, "the command had {waited} s");
     assert!(all_gone(&vm, Duration::ZERO), "pyro left before its VM");
 }
 
