@@ -101,6 +101,12 @@ impl Layout {
 
 fn cargo_command() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    forget_cargo_run(&mut command);
+    command
+}
+
+/// Keeps the variables of `cargo run` from a command that may be, or run, another cargo.
+pub(crate) fn forget_cargo_run(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let of_cargo_run = name
             .to_str()
@@ -109,7 +115,6 @@ fn cargo_command() -> Command {
             command.env_remove(name);
         }
     }
-    command
 }
 
 fn cache_place(lookup: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {

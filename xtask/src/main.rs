@@ -1,4 +1,4 @@
-//! The build scripting of pyro, and all of it: `cargo xtask quickstart | runtime | test | lab | bench`.
+//! The build scripting of pyro, and all of it: `cargo xtask quickstart | runtime | test | lab | bench | wheel`.
 
 mod bench;
 mod child;
@@ -13,6 +13,7 @@ mod quickstart;
 mod runtime;
 mod say;
 mod test;
+mod wheel;
 
 use std::process::ExitCode;
 
@@ -44,6 +45,8 @@ enum Task {
     Lab(lab::Options),
     /// Measure the built pyro.
     Bench(bench::Options),
+    /// Build the wheel of the Python package into `target/wheels`.
+    Wheel(wheel::Options),
 }
 
 /// What every task works with.
@@ -85,6 +88,7 @@ fn run(cli: Cli) -> Result<bool> {
         Task::Test(options) => return test::run(&context, &options),
         Task::Lab(options) => return lab::run(&context, &options),
         Task::Bench(options) => bench::run(&context, &options)?,
+        Task::Wheel(options) => wheel::run(&context, &options)?,
     }
     Ok(true)
 }

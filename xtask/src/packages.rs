@@ -106,6 +106,16 @@ pub(crate) const TESTS: &[Need] = &[
     },
 ];
 
+/// For the wheel.
+pub(crate) const PYTHON: &[Need] = &[
+    program("python3", "python3", "builds the Python package"),
+    Need {
+        probe: Probe::PythonModules("ensurepip, venv"),
+        package: "python3-venv",
+        reason: "keeps what builds it to itself",
+    },
+];
+
 /// For the lab.
 pub(crate) const LAB: &[Need] = &[
     Need {

@@ -62,12 +62,17 @@ fn install_node(context: &Context, name: &str, packages: &[&str]) -> Result<Path
     })
 }
 
+/// Makes an empty virtual environment of Python.
+pub(crate) fn make_venv(context: &Context, dir: &Path) -> Result<()> {
+    let mut venv = Command::new("python3");
+    venv.args(["-m", "venv", "--clear"]).arg(dir);
+    context.run("make venv", &mut venv)
+}
+
 /// A Python with these packages.
-fn install_python(context: &Context, name: &str, packages: &[&str]) -> Result<PathBuf> {
+pub(crate) fn install_python(context: &Context, name: &str, packages: &[&str]) -> Result<PathBuf> {
     let dir = once(context, name, packages, |dir| {
-        let mut venv = Command::new("python3");
-        venv.args(["-m", "venv", "--clear"]).arg(dir);
-        context.run("make venv", &mut venv)?;
+        make_venv(context, dir)?;
         let mut pip = Command::new(dir.join("bin/python"));
         pip.args(["-m", "pip", "install", "--quiet"]).args(packages);
         context.run("install python client", &mut pip)
@@ -102,7 +107,7 @@ fn once(
     Ok(dir)
 }
 
-fn ignore_missing(outcome: std::io::Result<()>) -> std::io::Result<()> {
+pub(crate) fn ignore_missing(outcome: std::io::Result<()>) -> std::io::Result<()> {
     match outcome {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
         other => other,

@@ -1,6 +1,7 @@
 //! Runs every check that a change must pass.
 
-mod clients;
+pub(crate) mod clients;
+mod python;
 mod tally;
 
 use std::process::Command;
@@ -16,19 +17,20 @@ use crate::{Context, dist, environments, lab, packages, say};
 /// How to run the checks.
 #[derive(Debug, Args)]
 pub(crate) struct Options {
-    /// Run only these checks, of: fmt, clippy, doc, dist, tests, lab.
+    /// Run only these checks, of: fmt, clippy, doc, dist, tests, python, lab.
     checks: Vec<String>,
 }
 
 type Check = fn(&Context, &mut Tally) -> Result<()>;
 
 /// The cheapest first: what fails soon, fails early.
-const CHECKS: [(&str, Check); 6] = [
+const CHECKS: [(&str, Check); 7] = [
     ("fmt", fmt),
     ("clippy", clippy),
     ("doc", doc),
     ("dist", |context, _| dist::build(context)),
     ("tests", tests),
+    ("python", python::check),
     ("lab", lab::check),
 ];
 
@@ -42,7 +44,7 @@ pub(crate) fn run(context: &Context, options: &Options) -> Result<bool> {
         .iter()
         .find(|name| CHECKS.iter().all(|(known, _)| known != name))
     {
-        bail!("no check {unknown}; there are fmt, clippy, doc, dist, tests, lab");
+        bail!("no check {unknown}; there are fmt, clippy, doc, dist, tests, python, lab");
     }
     let mut tally = Tally::default();
     let outcome = prepare(context).and_then(|()| {

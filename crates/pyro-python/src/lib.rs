@@ -1,0 +1,30 @@
+//! The native module of the Python package `pyro_mcp`.
+//!
+//! It begins operations of the library by their names, with arguments as dictionaries, and hands over what they say. All
+//! that a user of the package sees is made of that by its Python sources, in `python/pyro_mcp`.
+
+mod call;
+mod context;
+mod core;
+mod event;
+mod failure;
+mod patch_text;
+mod request;
+mod runtime;
+mod work;
+
+use pyo3::prelude::*;
+
+/// What the Python sources of the package stand on.
+#[pymodule(name = "_native")]
+mod native {
+    #[pymodule_export]
+    use crate::call::Call;
+    #[pymodule_export]
+    use crate::core::Core;
+    #[pymodule_export]
+    use crate::failure::NativeError;
+    #[expect(non_upper_case_globals, reason = "Python's name for it")]
+    #[pymodule_export]
+    const __version__: &str = env!("CARGO_PKG_VERSION");
+}
