@@ -22,6 +22,7 @@ const COMMANDS: &[&str] = &[
     "workspace patch apply",
     "workspace sync",
     "workspace sync push",
+    "workspace cp",
     "workspace export",
     "workspace stop",
     "workspace start",
