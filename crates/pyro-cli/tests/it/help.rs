@@ -36,6 +36,8 @@ const COMMANDS: &[&str] = &[
     "env import",
     "env prune",
     "prepare",
+    "demo",
+    "demo ollama",
     "df",
     "prune",
     "doctor",
@@ -46,6 +48,8 @@ const COMMANDS: &[&str] = &[
     "host print-config",
     "host doctor",
     "host repair",
+    "tools",
+    "tools export",
     "completions",
     "man",
 ];
