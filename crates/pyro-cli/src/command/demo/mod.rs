@@ -41,7 +41,7 @@ enum DemoCommand {
 /// Runs the probe, or has a model run it.
 pub(crate) fn execute(demo: Demo, pyro: &Pyro, ui: Ui) -> Result<Exit> {
     if let Some(DemoCommand::Ollama(ollama)) = demo.command {
-        return ollama::execute(ollama, pyro, ui);
+        return ollama::execute(&ollama, pyro, ui);
     }
     if demo.network {
         return Err(Failure::NotBuilt {

@@ -35,13 +35,13 @@ pub(super) struct Driven {
 enum DriveError {
     /// It never called the tool.
     #[error("`{model}` never called `vm_run`")]
-    NoCall { model: String },
+    Idle { model: String },
     /// It called it, and not so.
     #[error("no `{}` that `{model}` had run ended with status 0", PROBE.join(" "))]
-    NoSuccess { model: String, last: String },
-    /// It has no more to say.
+    Unsuccessful { model: String, last: String },
+    /// Its server gives nothing to go on with.
     #[error("`{model}` was given no way to go on by its server")]
-    NoChoice { model: String },
+    Silent { model: String },
 }
 
 impl Diagnosis for DriveError {
@@ -58,12 +58,12 @@ impl Diagnosis for DriveError {
 
     fn details(&self) -> Option<serde_json::Map<String, Value>> {
         match self {
-            Self::NoSuccess { last, .. } => Some(
+            Self::Unsuccessful { last, .. } => Some(
                 [("last_result".to_owned(), last.as_str().into())]
                     .into_iter()
                     .collect(),
             ),
-            Self::NoCall { .. } | Self::NoChoice { .. } => None,
+            Self::Idle { .. } | Self::Silent { .. } => None,
         }
     }
 }
@@ -100,7 +100,7 @@ pub(super) async fn drive(
         let completion = server.complete(&request).await?;
         let Some(choice) = completion.choices.into_iter().next() else {
             let model = model.to_owned();
-            return Err(DriveError::NoChoice { model }.into());
+            return Err(DriveError::Silent { model }.into());
         };
         let said = choice.message;
         answer = said.content.clone().unwrap_or_default();
@@ -137,8 +137,8 @@ pub(super) async fn drive(
             rounds,
             answer,
         }),
-        (None, Some(last)) => Err(DriveError::NoSuccess { model, last }.into()),
-        (None, None) => Err(DriveError::NoCall { model }.into()),
+        (None, Some(last)) => Err(DriveError::Unsuccessful { model, last }.into()),
+        (None, None) => Err(DriveError::Idle { model }.into()),
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) struct Ollama {
 }
 
 /// Drives the model to its last answer.
-pub(super) fn execute(ollama: Ollama, pyro: &Pyro, ui: Ui) -> Result<Exit> {
+pub(super) fn execute(ollama: &Ollama, pyro: &Pyro, ui: Ui) -> Result<Exit> {
     let server = ModelServer::new(&ollama.base_url)?;
     let mut options = ServerOptions::new(Profile::VmRun);
     options.structured = Structured::All;
