@@ -76,6 +76,13 @@ fn copy_in(source: &Path, target: &InGuest<'_>, force: bool, pyro: &Pyro, ui: Ui
 
 fn copy_out(source: &InGuest<'_>, target: &Path, force: bool, pyro: &Pyro, ui: Ui) -> Result<Exit> {
     let path = source.path()?;
+    if target == Path::new("-") {
+        return Err(Failure::invalid(
+            "`DST` cannot be standard output",
+            "print a file by `pyro workspace file read ID PATH --content-only`; a file `-` is `./-`",
+        )
+        .into());
+    }
     let mut output = host_path::absolute("DST", target)?;
     if output.is_dir() || side::ends_in_slash(target.as_os_str()) {
         output.push(source.name()?);

@@ -4,7 +4,8 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::process::Command;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
@@ -12,14 +13,10 @@ use super::tree::{make_fifo, write};
 use crate::support::names;
 use crate::workspace::Workspaces;
 
-/// Sets modification times on the host, as `touch` does.
-fn touch(home: &Workspaces, words: &[&str]) {
-    let status = Command::new("touch")
-        .args(words)
-        .current_dir(home.home().path())
-        .status()
-        .unwrap();
-    assert!(status.success());
+/// Sets the modification time of something on the host.
+fn set_modified(path: &Path, since_epoch: Duration) {
+    let file = fs::File::open(path).unwrap();
+    file.set_modified(SystemTime::UNIX_EPOCH + since_epoch).unwrap();
 }
 
 #[test]
@@ -28,7 +25,7 @@ fn a_file_a_directory_and_a_link_are_copied_in_as_they_are() {
     let dir = home.home().path().to_owned();
     let id = home.create(&["--name", "alpha"]);
     write(&dir.join("f"), "content\n", 0o750);
-    touch(&home, &["-d", "@1000000000.5", "f"]);
+    set_modified(&dir.join("f"), Duration::from_millis(1_000_000_000_500));
     let copied = home.ok(&["cp", "f", "alpha:new/dir/g"]);
     let report = &copied["workspace_sync"];
     assert_eq!(
@@ -77,7 +74,7 @@ fn a_file_a_directory_and_a_link_are_copied_in_as_they_are() {
     fs::create_dir_all(dir.join("tree/empty")).unwrap();
     write(&dir.join("tree/.git/HEAD"), "ref: refs/heads/main\n", 0o644);
     make_fifo(&dir.join("tree/pipe"));
-    touch(&home, &["-d", "@1000000000", "tree"]);
+    set_modified(&dir.join("tree"), Duration::from_secs(1_000_000_000));
     let shown = home.pyro(&["cp", "tree", "alpha:copy"]);
     assert_eq!(
         (shown.status, shown.stderr.as_str()),
@@ -203,7 +200,12 @@ fn one_side_is_in_a_workspace_and_the_other_is_there() {
     let there = format!("{id}:f");
     write(&home.home().path().join("f"), "x\n", 0o644);
     make_fifo(&home.home().path().join("pipe"));
-    for words in [["cp", "f", "g"], ["cp", &there, &there], ["cp", "-", &there]] {
+    for words in [
+        ["cp", "f", "g"],
+        ["cp", &there, &there],
+        ["cp", "-", &there],
+        ["cp", &there, "-"],
+    ] {
         let error = home.refused(&words, "invalid-argument");
         assert!(
             error["hint"].as_str().unwrap().contains("pyro workspace"),
