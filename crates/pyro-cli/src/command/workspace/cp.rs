@@ -16,7 +16,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::table::escaped;
 use crate::ui::Ui;
-use crate::{format, host_path, wait};
+use crate::{complete, format, host_path, wait};
 
 /// Copy a file, a directory or a link into a workspace or out of it
 ///
@@ -30,11 +30,11 @@ use crate::{format, host_path, wait};
 )]
 pub(crate) struct Cp {
     /// What to copy: ID:PATH, or a path of this host
-    #[arg(value_name = "SRC")]
+    #[arg(value_name = "SRC", add = complete::copy_sides())]
     source: OsString,
 
     /// Where to: a path of this host, or ID:PATH
-    #[arg(value_name = "DST")]
+    #[arg(value_name = "DST", add = complete::copy_sides())]
     target: OsString,
 
     /// Replace the target if it is there
