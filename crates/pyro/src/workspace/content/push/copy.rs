@@ -3,21 +3,19 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use bytes::{Bytes, BytesMut};
 use pyro_image::seed::{SeedError, SeedOptions};
-use pyro_proto::file::{ABSENT_STAMP, Changes, Fetch, FileEntry, FileKind, Put, PutEntry};
+use pyro_proto::file::{ABSENT_STAMP, Changes, Fetch, FileKind, Put, PutEntry};
 use pyro_proto::message::Verb;
-use rustix::fs::{Mode, OFlags};
 use tokio::io::AsyncReadExt;
 
 use super::deletion::Deletion;
+use super::found::{Found, read_error};
 use super::source::Source;
 use super::{OnTransfer, TransferProgress};
 use crate::TreePath;
-use crate::dirs::quoted;
 use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::guest::files::{ChangesCall, PutCall};
 use crate::object::{GuestUse, SeedMode, SkippedFile, SyncReport, WorkspaceSync};
@@ -62,9 +60,6 @@ enum CopyError {
     /// The target is there, and was not to be replaced.
     #[error("`{path}` exists")]
     Exists { path: TreePath },
-    /// It is a socket, pipe or device.
-    #[error("`{}` is neither a file, nor a directory, nor a link", path.display())]
-    SpecialFile { path: PathBuf },
     /// It has no name to be copied under.
     #[error("`{}` does not end with the name of a file", path.display())]
     NoName { path: PathBuf },
@@ -74,7 +69,6 @@ impl Diagnosis for CopyError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Exists { .. } => ErrorCode::OutputExists,
-            Self::SpecialFile { .. } => ErrorCode::WrongFileType,
             Self::NoName { .. } => ErrorCode::InvalidArgument,
         }
     }
@@ -82,17 +76,9 @@ impl Diagnosis for CopyError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Exists { .. } => "add `--force`".to_owned(),
-            Self::SpecialFile { path } => format!("look what it is: `ls -ld {}`", quoted(path)),
             Self::NoName { .. } => "name the target too".to_owned(),
         })
     }
-}
-
-/// What is at the source.
-enum Found {
-    Directory,
-    File(File, FileEntry),
-    Symlink(FileEntry),
 }
 
 impl Workspace {
@@ -108,7 +94,7 @@ impl Workspace {
     pub async fn copy_in(&self, request: &CopyRequest, progress: OnTransfer<'_>) -> Result<WorkspaceSync> {
         let path = std::path::absolute(&request.source);
         let path = path.map_err(read_error(&request.source)).map_err(seed_error)?;
-        let found = find(path.clone()).await?;
+        let found = Found::at(path.clone()).await?;
         let (used, dest, there) = self.target(request, &path).await?;
         if there != FileKind::Absent && !request.force {
             return Err(CopyError::Exists { path: dest }.into());
@@ -248,11 +234,6 @@ impl Workspace {
     }
 }
 
-fn read_error(path: &Path) -> impl FnOnce(std::io::Error) -> SeedError {
-    let path = path.to_path_buf();
-    move |source| SeedError::Read { path, source }
-}
-
 async fn kind_of(call: &mut ChangesCall, path: &TreePath) -> Result<FileKind> {
     if path.is_root() {
         return Ok(FileKind::Directory);
@@ -272,55 +253,6 @@ fn beneath(directory: &TreePath, name: &OsStr) -> Result<TreePath> {
     // The root is empty, and a path that begins with a slash is absolute.
     let path = path.strip_prefix(b"/").unwrap_or(&path);
     Ok(TreePath::parse([b"./", path].concat())?)
-}
-
-/// Looks what the source is. A file is opened without following a link, and without waiting for a pipe's other end.
-async fn find(path: PathBuf) -> Result<Found> {
-    let work = tokio::task::spawn_blocking(move || {
-        let failed = |error| seed_error(read_error(&path)(error));
-        let metadata = std::fs::symlink_metadata(&path).map_err(failed)?;
-        if metadata.is_dir() {
-            return Ok(Found::Directory);
-        }
-        if metadata.is_symlink() {
-            let target = std::fs::read_link(&path).map_err(failed)?;
-            let target = Bytes::copy_from_slice(target.as_os_str().as_bytes());
-            let mut entry = entry(&metadata, FileKind::Symlink);
-            entry.size = target.len() as u64;
-            entry.target = target;
-            return Ok(Found::Symlink(entry));
-        }
-        let special = || CopyError::SpecialFile { path: path.clone() };
-        if !metadata.is_file() {
-            return Err(special().into());
-        }
-        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file: File = rustix::fs::open(&path, flags, Mode::empty())
-            .map_err(|error| failed(error.into()))?
-            .into();
-        let metadata = file.metadata().map_err(failed)?;
-        if !metadata.is_file() {
-            return Err(special().into());
-        }
-        let entry = entry(&metadata, FileKind::File);
-        Ok(Found::File(file, entry))
-    });
-    work.await.expect("looking at a file does not panic")
-}
-
-/// Mode, time and length of a file on the host, as the agent is told of them.
-fn entry(metadata: &std::fs::Metadata, kind: FileKind) -> FileEntry {
-    FileEntry {
-        path: Bytes::new(),
-        kind: kind.into(),
-        mode: metadata.mode() & 0o7777,
-        size: metadata.len(),
-        modified_s: metadata.mtime(),
-        // The kernel gives less than a second.
-        modified_ns: u32::try_from(metadata.mtime_nsec()).unwrap_or(0),
-        target: Bytes::new(),
-        stamp: Bytes::new(),
-    }
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod copy;
 mod delete;
 mod deletion;
+mod found;
 mod put;
 mod source;
 
