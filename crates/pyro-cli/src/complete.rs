@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use clap::Command;
-use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter};
 use clap_complete::env::CompleteEnv;
 use pyro::{Pyro, Settings, WorkspaceFilter};
 
@@ -34,20 +34,27 @@ pub(crate) fn environments() -> ArgValueCompleter {
 
 /// Completes workspaces by their names, or ids where they have none.
 pub(crate) fn workspaces() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| candidates(current, known_workspaces(current)))
+}
+
+/// Completes one side of a copy: a workspace with the colon behind it, or a path of this host.
+pub(crate) fn copy_sides() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| {
-        let list = open().and_then(|pyro| pyro.workspaces(&WorkspaceFilter::default()).ok());
-        let known = list.into_iter().flatten().flat_map(|workspace| {
-            let id = workspace.workspace_id.to_string();
-            let named = workspace.name.map(|name| (name.to_string(), id.clone()));
-            // An id that somebody began to write is completed too.
-            let by_id = (id, workspace.environment);
-            if current.is_empty() && named.is_some() {
-                vec![named]
-            } else {
-                vec![named, Some(by_id)]
-            }
-        });
-        candidates(current, known.flatten())
+        let workspaces = known_workspaces(current).map(|(name, told)| (format!("{name}:"), told));
+        let mut sides = candidates(current, workspaces);
+        sides.extend(PathCompleter::any().complete(current));
+        sides
+    })
+}
+
+/// The workspaces by their names, and by their ids where they have none or somebody began to write one.
+fn known_workspaces(current: &OsStr) -> impl Iterator<Item = (String, String)> {
+    let list = open().and_then(|pyro| pyro.workspaces(&WorkspaceFilter::default()).ok());
+    list.into_iter().flatten().flat_map(|workspace| {
+        let id = workspace.workspace_id.to_string();
+        let named = workspace.name.map(|name| (name.to_string(), id.clone()));
+        let by_id = (!current.is_empty() || named.is_none()).then_some((id, workspace.environment));
+        [named, by_id].into_iter().flatten()
     })
 }
 

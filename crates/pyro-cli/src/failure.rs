@@ -69,6 +69,13 @@ pub(crate) enum Failure {
         /// The workspace, as it was called.
         workspace: String,
     },
+    /// This version lacks what was asked for.
+    NotBuilt {
+        /// What cannot be done, as a sentence.
+        what: &'static str,
+        /// What can.
+        hint: &'static str,
+    },
     /// The user interrupted something other than a guest's command.
     Interrupted {
         /// What was interrupted.
@@ -121,6 +128,7 @@ impl Diagnosis for Failure {
             Self::ForeignFile { .. } => ErrorCode::InvalidState,
             Self::TooLarge { .. } => ErrorCode::TooLarge,
             Self::NoSnapshot { .. } => ErrorCode::ItemNotFound,
+            Self::NotBuilt { .. } => ErrorCode::Unsupported,
             Self::Interrupted { .. } => ErrorCode::Cancelled,
         }
     }
@@ -138,7 +146,9 @@ impl Diagnosis for Failure {
                 Some("correct the file, then run this again; nothing was changed".to_owned())
             }
             Self::NoSnapshot { .. } => Some("snapshots: baseline".to_owned()),
-            Self::TooLarge { hint, .. } | Self::Interrupted { hint, .. } => Some((*hint).to_owned()),
+            Self::TooLarge { hint, .. } | Self::NotBuilt { hint, .. } | Self::Interrupted { hint, .. } => {
+                Some((*hint).to_owned())
+            }
         }
     }
 
@@ -172,6 +182,7 @@ impl fmt::Display for Failure {
             Self::NoSnapshot { name, workspace } => {
                 write!(formatter, "no snapshot `{name}` in `{workspace}`")
             }
+            Self::NotBuilt { what, .. } => formatter.write_str(what),
             Self::Interrupted { operation, .. } => write!(formatter, "{operation} was interrupted"),
         }
     }
@@ -187,6 +198,7 @@ impl StdError for Failure {
             | Self::ForeignFile { .. }
             | Self::TooLarge { .. }
             | Self::NoSnapshot { .. }
+            | Self::NotBuilt { .. }
             | Self::Interrupted { .. } => None,
         }
     }

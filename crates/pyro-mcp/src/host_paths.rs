@@ -119,7 +119,7 @@ impl HostPaths {
     /// `host-path-denied`.
     pub(crate) async fn source(
         &self,
-        context: &RequestContext<RoleServer>,
+        context: Option<&RequestContext<RoleServer>>,
         given: &str,
     ) -> pyro::Result<PathBuf> {
         let path = resolved(Path::new(given));
@@ -132,7 +132,7 @@ impl HostPaths {
     /// `host-path-denied`, and `invalid-argument` for a path that ends in no name.
     pub(crate) async fn output(
         &self,
-        context: &RequestContext<RoleServer>,
+        context: Option<&RequestContext<RoleServer>>,
         name: &'static str,
         given: &str,
     ) -> pyro::Result<PathBuf> {
@@ -147,7 +147,7 @@ impl HostPaths {
 
     async fn allowed(
         &self,
-        context: &RequestContext<RoleServer>,
+        context: Option<&RequestContext<RoleServer>>,
         purpose: Use,
         path: Option<PathBuf>,
         given: &str,
@@ -158,7 +158,9 @@ impl HostPaths {
             if is_inside(&path, purpose, &roots) {
                 return Ok(path);
             }
-            roots.extend(self.announced(context).await);
+            if let Some(context) = context {
+                roots.extend(self.announced(context).await);
+            }
             if is_inside(&path, purpose, &roots) {
                 return Ok(path);
             }

@@ -4,12 +4,15 @@
 //! to [`serve()`], or to rmcp directly. Both eras of the protocol, the handshake revisions from 2024-11-05 to 2025-11-25
 //! and the stateless 2026-07-28, are answered by the same server.
 //!
+//! A program that talks to a model by itself, without MCP, has the same tools as functions: [`ToolBox`].
+//!
 //! Nothing but protocol messages is ever written to the transport; diagnostics are `tracing` events.
 
 mod arguments;
 mod ending;
 mod failure;
 mod follow;
+mod function;
 mod host_paths;
 mod http;
 mod options;
@@ -22,12 +25,15 @@ mod serve;
 mod server;
 mod stdio;
 mod tool;
+mod tool_box;
 mod watched;
 mod words;
 
+pub use function::FunctionFormat;
 pub use http::{DEFAULT_LISTEN, HttpOptions, HttpServer, Token, TokenError};
 pub use options::{ServerOptions, Structured};
 pub use profile::Profile;
 pub use selection::{Selection, SelectionError};
 pub use serve::{ServeError, serve, serve_http, serve_stdio};
 pub use server::Server;
+pub use tool_box::{ToolBox, ToolOutput};

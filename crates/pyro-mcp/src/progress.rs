@@ -34,9 +34,12 @@ pub(crate) struct Reporter {
     state: watch::Receiver<String>,
 }
 
-/// The two halves for one call; without a progress token, nobody is told.
-pub(crate) fn progress(context: &RequestContext<RoleServer>) -> (Progress, Reporter) {
-    let token = context.meta.get_progress_token();
+/// The two halves for one call; without a client's request, or a progress token in it, nobody is told.
+pub(crate) fn progress(context: Option<&RequestContext<RoleServer>>) -> (Progress, Reporter) {
+    let client = context.and_then(|context| {
+        let token = context.meta.get_progress_token()?;
+        Some((context.peer.clone(), token))
+    });
     let (phase_sender, phase_receiver) = mpsc::unbounded_channel();
     let (state_sender, state_receiver) = watch::channel(ACCEPTED.to_owned());
     (
@@ -45,7 +48,7 @@ pub(crate) fn progress(context: &RequestContext<RoleServer>) -> (Progress, Repor
             state: state_sender,
         },
         Reporter {
-            client: token.map(|token| (context.peer.clone(), token)),
+            client,
             phases: phase_receiver,
             state: state_receiver,
         },

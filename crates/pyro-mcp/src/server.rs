@@ -118,6 +118,13 @@ impl Server {
         self.offers.iter().map(|offer| &offer.model)
     }
 
+    /// Says that there is no tool of that name, and which there are.
+    pub(crate) fn unknown_tool(&self, name: &str) -> String {
+        let known: Vec<_> = self.tools().map(|tool| tool.name.as_ref()).collect();
+        let name: String = name.chars().take(64).collect();
+        format!("unknown tool `{name}`; known: {}", known.join(", "))
+    }
+
     /// Fires when the server leaves: every call then ends, and its VM with it.
     pub(crate) fn ended(&self) -> &CancellationToken {
         &self.ended
@@ -130,7 +137,7 @@ impl Server {
     }
 
     /// What a client is told about the server as a whole: nothing of tools that it does not have.
-    fn instructions(&self) -> String {
+    pub(crate) fn instructions(&self) -> String {
         if self.options.selection == Selection::default() {
             self.options.profile.instructions(&self.defaults.environment)
         } else {
@@ -139,15 +146,42 @@ impl Server {
         }
     }
 
+    /// Calls a tool, for a client's request or, without one, for a program of this process; `None` if there is no such
+    /// tool. Dropping the future cancels the call.
+    pub(crate) async fn call(
+        &self,
+        name: &str,
+        given: Option<JsonObject>,
+        context: Option<RequestContext<RoleServer>>,
+    ) -> Option<CallToolResult> {
+        let offer = self.offers.iter().find(|offer| offer.model.name == name)?;
+        let _under_way = self.calls.token();
+        Some(match self.answer(offer, given, context).await {
+            Ok(answer) => success(answer),
+            Err(error) => self.failed(offer, &error),
+        })
+    }
+
+    /// The result of a call of a tool that failed; `None` if there is no such tool.
+    pub(crate) fn failure(&self, name: &str, error: &Error) -> Option<CallToolResult> {
+        let offer = self.offers.iter().find(|offer| offer.model.name == name)?;
+        Some(self.failed(offer, error))
+    }
+
+    fn failed(&self, offer: &Offer, error: &Error) -> CallToolResult {
+        let is_structured = offer.definition.is_structured(self.options.structured);
+        failure(error, &self.words, is_structured)
+    }
+
     async fn answer(
         &self,
         offer: &Offer,
         given: Option<JsonObject>,
-        context: RequestContext<RoleServer>,
+        context: Option<RequestContext<RoleServer>>,
     ) -> Result<Answer, Error> {
         let definition = &offer.definition;
         let arguments = Arguments::parse(offer.tool.name(), &definition.parameters, given)?;
-        let (progress, reporter) = progress(&context);
+        let (progress, reporter) = progress(context.as_ref());
         let call = Call {
             pyro: self.pyro.clone(),
             options: Arc::clone(&self.options),
@@ -155,7 +189,9 @@ impl Server {
             host_paths: self.host_paths.clone(),
             words: Arc::clone(&self.words),
             ending: Ending {
-                call: context.ct.clone(),
+                call: context
+                    .as_ref()
+                    .map_or_else(CancellationToken::new, |context| context.ct.clone()),
                 server: self.ended.clone(),
             },
             progress,
@@ -219,18 +255,11 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let Some(offer) = self.offers.iter().find(|offer| offer.model.name == request.name) else {
-            return Err(unknown_tool(&request.name, self.tools()));
-        };
-        let _under_way = self.calls.token();
-        let result = match self.answer(offer, request.arguments, context).await {
-            Ok(answer) => success(answer),
-            Err(error) => {
-                let is_structured = offer.definition.is_structured(self.options.structured);
-                failure(&error, &self.words, is_structured)
-            }
-        };
-        Ok(result.into())
+        let called = self.call(&request.name, request.arguments, Some(context)).await;
+        match called {
+            Some(result) => Ok(result.into()),
+            None => Err(ErrorData::invalid_params(self.unknown_tool(&request.name), None)),
+        }
     }
 
     async fn on_roots_list_changed(&self, _context: NotificationContext<RoleServer>) {
@@ -288,15 +317,6 @@ fn refuse_cursor(request: Option<&PaginatedRequestParams>) -> Result<(), ErrorDa
         )),
         None => Ok(()),
     }
-}
-
-fn unknown_tool<'a>(name: &str, known: impl Iterator<Item = &'a ToolModel>) -> ErrorData {
-    let known: Vec<_> = known.map(|tool| tool.name.as_ref()).collect();
-    let name: String = name.chars().take(64).collect();
-    ErrorData::invalid_params(
-        format!("unknown tool `{name}`; known: {}", known.join(", ")),
-        None,
-    )
 }
 
 fn success(answer: Answer) -> CallToolResult {

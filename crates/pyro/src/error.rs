@@ -166,7 +166,7 @@ error_codes! {
     TooLarge = "too-large", 2;
     /// A name is in use.
     NameTaken = "name-taken", 125;
-    /// A target on the host exists.
+    /// The target exists.
     OutputExists = "output-exists", 125;
     /// A path on the host outside the allowed roots.
     HostPathDenied = "host-path-denied", 2;
@@ -208,6 +208,8 @@ error_codes! {
     RuntimeDamaged = "runtime-damaged", 125;
     /// State or supervisor of another version.
     VersionMismatch = "version-mismatch", 125;
+    /// A model server did not answer, or its model did not do what it was asked.
+    ModelFailed = "model-failed", 125;
     /// A fault of pyro.
     Internal = "internal", 125;
 }

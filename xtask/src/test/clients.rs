@@ -8,8 +8,8 @@ use fs_err as fs;
 
 use crate::{Context, say};
 
-/// The reference client in Python, for all revisions of the protocol.
-const PYTHON_PACKAGES: [&str; 1] = ["mcp==2.3.0"];
+/// The reference client in Python, for all revisions of the protocol, and OpenAI's, which the examples use.
+const PYTHON_PACKAGES: [&str; 2] = ["mcp==2.3.0", "openai==3.57.0"];
 /// The same from before the stateless revision, which most programs still use.
 const PYTHON_V1_PACKAGES: [&str; 1] = ["mcp==1.30.0"];
 /// A Node that is new enough for what follows.

@@ -1,6 +1,7 @@
 //! The commands: one file each, with its arguments, whose comments are the help, and then what it does.
 
 mod completions;
+mod demo;
 mod df;
 mod doctor;
 mod env;
@@ -11,6 +12,7 @@ mod prepare;
 mod prune;
 mod run;
 mod supervise;
+mod tools;
 mod workspace;
 
 use std::ffi::OsString;
@@ -50,11 +52,13 @@ enum Command {
     Workspace(workspace::WorkspaceArgs),
     Env(env::Env),
     Prepare(prepare::Prepare),
+    Demo(demo::Demo),
     Df(df::Df),
     Prune(prune::Prune),
     Doctor(doctor::Doctor),
     Mcp(mcp::Mcp),
     Host(host::HostArgs),
+    Tools(tools::ToolsArgs),
     Completions(completions::Completions),
     Man(man::Man),
     Supervise(supervise::Supervise),
@@ -114,11 +118,13 @@ fn execute(cli: Cli, ui: Ui) -> Result<Exit> {
         Command::Supervise(supervise) => supervise::execute(&supervise),
         Command::Env(env) => env::execute(env, &pyro()?, ui),
         Command::Prepare(prepare) => prepare::execute(prepare, &pyro()?, ui),
+        Command::Demo(demo) => demo::execute(demo, &pyro()?, ui),
         Command::Df(df) => df::execute(&df, &pyro()?, ui),
         Command::Prune(prune) => prune::execute(&prune, &pyro()?, ui),
         Command::Doctor(doctor) => doctor::execute(doctor, &pyro()?, ui),
         Command::Mcp(mcp) => mcp::execute(mcp, &pyro()?, ui),
         Command::Host(host) => host::execute(host, ui),
+        Command::Tools(tools) => tools::execute(tools, &pyro()?, ui),
         Command::Completions(completions) => completions::execute(&completions, ui),
         Command::Man(man) => man::execute(&man, Cli::command(), ui),
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use pyro::argument::{self, DEFAULT_VM_TTL};
 use pyro::object::VmExec;
-use pyro::{Command, ErrorCode, ExportRequest, Pyro, Result, RunRequest};
+use pyro::{Command, ErrorCode, ExportRequest, IsolationFloor, Pyro, Result, RunRequest};
 
 use super::workspace::{export, guest_path};
 use crate::complete;
@@ -74,7 +74,18 @@ pub(crate) struct Run {
 
 /// Runs the command, with its streams on the host's.
 pub(crate) fn execute(run: Run, pyro: &Pyro, ui: Ui) -> Result<Exit> {
-    let request = request(run, pyro)?;
+    follow_to_end(request(run, pyro)?, pyro, ui)
+}
+
+/// Runs a program in the default environment, with everything else at its default.
+pub(super) fn probe(words: &[&str], isolation: Option<IsolationFloor>, pyro: &Pyro, ui: Ui) -> Result<Exit> {
+    let words = words.iter().map(OsString::from).collect();
+    let mut request = RunRequest::new(Command::from_words(words).map_err(Failure::argument)?);
+    request.isolation = isolation;
+    follow_to_end(request, pyro, ui)
+}
+
+fn follow_to_end(request: RunRequest, pyro: &Pyro, ui: Ui) -> Result<Exit> {
     let ended = wait::block_on(follow::follow(ui, || pyro.start_run(request)))?;
     let Some(result) = ended else {
         return Ok(Exit::Guest(ErrorCode::Cancelled.exit_status()));

@@ -7,4 +7,5 @@ mod help;
 mod host;
 mod quiet;
 mod space;
+mod tools;
 mod usage;

@@ -1,6 +1,7 @@
 //! The content of workspaces through the built `pyro`: the flows of the contract, and each command at its edges.
 
 mod bulk;
+mod copy;
 mod corpus;
 mod export;
 mod files;

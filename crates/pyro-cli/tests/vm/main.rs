@@ -18,6 +18,7 @@ mod complete;
 mod confine;
 mod content;
 mod crowd;
+mod demo;
 mod end;
 mod exit;
 mod fields;
@@ -34,6 +35,8 @@ mod limit;
 mod many;
 mod mcp;
 mod mixed;
+#[path = "../../../pyro-mcp/tests/it/model.rs"]
+mod model;
 mod parallel;
 mod prepare;
 mod process;

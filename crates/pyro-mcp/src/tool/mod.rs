@@ -74,7 +74,8 @@ pub(crate) struct Call {
     pub(crate) ending: Ending,
     /// Takes what the client may want to know meanwhile; that it is worked at, it hears in any case.
     pub(crate) progress: Progress,
-    pub(crate) context: RequestContext<RoleServer>,
+    /// The client's request; a program that calls tools itself has none.
+    pub(crate) context: Option<RequestContext<RoleServer>>,
 }
 
 impl Call {

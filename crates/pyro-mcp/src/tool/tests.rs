@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde_json::json;
 
 use super::*;
+use crate::function::FunctionFormat;
 use crate::profile::tools_of;
 
 /// Set to write the frozen lists anew.
@@ -54,19 +55,36 @@ fn the_lists_are_what_was_frozen() {
     for profile in Profile::ALL {
         for structured in Structured::ALL {
             let name = format!("{profile}.{}.json", structured.as_str());
-            let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "frozen", &name]
-                .iter()
-                .collect();
-            let now = listed(*profile, *structured);
-            if std::env::var_os(REGENERATE).is_some() {
-                std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-                std::fs::write(&path, format!("{now:#}\n")).unwrap();
-            }
-            let frozen = std::fs::read_to_string(&path).unwrap_or_default();
-            let frozen: Value = serde_json::from_str(&frozen).unwrap_or_default();
-            assert_eq!(now, frozen, "{name} differs; if meant, run with {REGENERATE}=1");
+            assert_frozen(&name, &listed(*profile, *structured));
         }
     }
+}
+
+#[test]
+fn the_functions_are_what_was_frozen() {
+    for format in FunctionFormat::ALL {
+        let functions: Vec<_> = definitions(Profile::WorkspaceCore)
+            .iter()
+            .map(|(name, definition)| format.define(&definition.to_model(name, Structured::Auto)))
+            .collect();
+        assert_frozen(
+            &format!("workspace-core.{}.json", format.as_str()),
+            &functions.into(),
+        );
+    }
+}
+
+fn assert_frozen(name: &str, now: &Value) {
+    let path: PathBuf = [env!("CARGO_MANIFEST_DIR"), "tests", "frozen", name]
+        .iter()
+        .collect();
+    if std::env::var_os(REGENERATE).is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, format!("{now:#}\n")).unwrap();
+    }
+    let frozen = std::fs::read_to_string(&path).unwrap_or_default();
+    let frozen: Value = serde_json::from_str(&frozen).unwrap_or_default();
+    assert_eq!(*now, frozen, "{name} differs; if meant, run with {REGENERATE}=1");
 }
 
 #[test]

@@ -80,7 +80,7 @@ fn parameters(defaults: &Defaults) -> Vec<Parameter> {
 async fn run(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
     let mut request = request(call, &arguments)?;
     if let Some(given) = arguments.optional_text("seed_path") {
-        let source = call.host_paths.source(&call.context, given);
+        let source = call.host_paths.source(call.context.as_ref(), given);
         request.seed_path = Some(call.ending.unless_asked(source).await?);
     }
     let run = || call.pyro.start_run(request);

@@ -41,6 +41,15 @@ pub(crate) fn flow(name: &str) {
     );
 }
 
+/// Promotes an agent from one profile to the next; all checks hold.
+pub(crate) fn promotion() {
+    let output = run(Command::new(required("PYRO_TEST_PYTHON"))
+        .arg(scripts().join("profiles.py"))
+        .arg(required("PYRO_TEST_BIN")));
+    let told = succeeded(&output);
+    assert!(told.contains("ok: it is deleted"), "{told}");
+}
+
 /// What a script printed that found nothing to complain about.
 fn succeeded(output: &Output) -> String {
     let told = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -1,6 +1,11 @@
-//! Whole flows by the official Python client, through the profile `workspace-core`.
+//! Whole flows by the official Python client, through the profiles `vm-run` and `workspace-core`.
 
-use crate::clients::flow;
+use crate::clients::{flow, promotion};
+
+#[test]
+fn an_agent_that_is_promoted_keeps_what_it_had_and_gets_the_rest() {
+    promotion();
+}
 
 #[test]
 fn a_defect_is_reproduced_and_fixed() {

@@ -1,7 +1,7 @@
 //! The built `pyro mcp serve` with real VMs, as clients meet it.
 //!
 //! `cargo xtask test` runs these. They take from the environment: `PYRO_TEST_BIN`, the binary; `PYRO_TEST_PYTHON` and
-//! `PYRO_TEST_PYTHON_V1`, interpreters with the package `mcp` 2.x and 1.x; `PYRO_TEST_INSPECTOR_DIR`, a directory with
+//! `PYRO_TEST_PYTHON_V1`, interpreters with the package `mcp` 2.x (and `openai`) and 1.x; `PYRO_TEST_INSPECTOR_DIR`, a directory with
 //! the npm packages of the MCP Inspector and node; `PYRO_TEST_NODE_DIR`, one with those of the TypeScript clients, the
 //! conformance suite and node; `PYRO_TEST_CACHE`, a cache with the environment `debian:12` installed.
 //! What is missing fails the test that needs it.
@@ -19,9 +19,11 @@
 mod client;
 mod clients;
 mod ending;
+mod examples;
 mod flow;
 mod hostile;
 mod http;
+mod model;
 mod process;
 mod protocol;
 mod run;

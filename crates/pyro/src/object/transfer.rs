@@ -18,6 +18,10 @@ pub enum SeedMode {
     Directory,
     /// A tar archive, plain or compressed.
     TarArchive,
+    /// A file of the host, as it is.
+    File,
+    /// A symbolic link of the host, as it is.
+    Symlink,
 }
 
 /// How a source was chosen.

@@ -1,5 +1,6 @@
 //! `pyro workspace`: machines that stay.
 
+mod cp;
 mod create;
 mod delete;
 mod diff;
@@ -59,6 +60,7 @@ enum WorkspaceCommand {
     Diff(diff::Diff),
     Patch(patch::PatchArgs),
     Sync(sync::SyncArgs),
+    Cp(cp::Cp),
     Export(export::Export),
     Stop(stop::Stop),
     Start(start::Start),
@@ -99,6 +101,7 @@ pub(crate) fn execute(workspace: WorkspaceArgs, pyro: &Pyro, ui: Ui) -> Result<E
         WorkspaceCommand::Diff(diff) => diff::execute(&diff, pyro, ui),
         WorkspaceCommand::Patch(patch) => patch::execute(patch, pyro, ui),
         WorkspaceCommand::Sync(sync) => sync::execute(sync, pyro, ui),
+        WorkspaceCommand::Cp(cp) => cp::execute(&cp, pyro, ui),
         WorkspaceCommand::Export(export) => export::execute(&export, pyro, ui),
         WorkspaceCommand::Stop(stop) => stop::execute(&stop, pyro, ui),
         WorkspaceCommand::Start(start) => start::execute(&start, pyro, ui),

@@ -74,7 +74,7 @@ async fn create(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
         .ending
         .unless_asked(async {
             if let Some(given) = seed_path {
-                let source = call.host_paths.source(&call.context, given).await?;
+                let source = call.host_paths.source(call.context.as_ref(), given).await?;
                 request.seed_path = Some(source);
             }
             call.pyro.create_workspace(&request, &mut |_| {}).await?.status()

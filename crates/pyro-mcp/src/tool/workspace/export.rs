@@ -60,7 +60,7 @@ async fn export(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
             let given = arguments.text("output_path");
             let output = call
                 .host_paths
-                .output(&call.context, "output_path", given)
+                .output(call.context.as_ref(), "output_path", given)
                 .await?;
             let mut request = ExportRequest::new(path, output);
             request.kind = match (changes, as_patch) {

@@ -52,7 +52,7 @@ async fn push(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
     let mut sync = call
         .ending
         .unless_asked(async {
-            let mut request = PushRequest::new(call.host_paths.source(&call.context, given).await?);
+            let mut request = PushRequest::new(call.host_paths.source(call.context.as_ref(), given).await?);
             request.dest = dest;
             request.delete = arguments.flag("delete");
             request.dry_run = arguments.flag("dry_run");

@@ -20,7 +20,7 @@ pub(crate) use self::export::PlannedExport;
 pub use self::export::{ExportKind, ExportRequest};
 pub use self::list::ListFilesRequest;
 pub(crate) use self::live_tree::LiveTree;
-pub use self::push::{OnTransfer, PushRequest, TransferProgress};
+pub use self::push::{CopyRequest, OnTransfer, PushRequest, TransferProgress};
 pub use self::read::{FileEncoding, FileRange, ReadFileRequest};
 pub(super) use self::seed_error::seed_error;
 pub use self::write::WriteFileRequest;

@@ -68,13 +68,13 @@ impl Workspace {
         }
     }
 
-    /// Finds what the destination has and the source lacks.
-    pub(super) async fn deletion(&self, dest: &TreePath, source: &Source) -> Result<Deletion> {
+    /// Finds what the destination has and the source lacks; all of it, or without what a push spares.
+    pub(super) async fn deletion(&self, dest: &TreePath, source: &Source, spares: bool) -> Result<Deletion> {
         let (pages, mut queue) = mpsc::channel::<Vec<FileEntry>>(1);
         let (plan, options) = (Arc::clone(&source.plan), source.options().clone());
         let (prefix, shown) = (prefix(dest), dest.to_string());
         let work = tokio::task::spawn_blocking(move || {
-            let mut judge = Source::judge(&plan, &options);
+            let mut judge = Source::judge(&plan, &options, spares);
             let mut deletions = Deletions::new(|path: &[u8], is_directory| judge.verdict(path, is_directory));
             while let Some(page) = queue.blocking_recv() {
                 for entry in &page {

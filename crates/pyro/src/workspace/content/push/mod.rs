@@ -1,14 +1,18 @@
 //! Files brought into a workspace.
 
+mod copy;
 mod delete;
 mod deletion;
+mod found;
 mod put;
 mod source;
 
 use std::path::PathBuf;
 
+use bytes::Bytes;
 use pyro_image::seed::SeedOptions;
 
+pub use self::copy::CopyRequest;
 use self::deletion::Deletion;
 use self::source::Source;
 use crate::TreePath;
@@ -95,7 +99,7 @@ impl Workspace {
         let guest = self.guest().await?;
         let is_new = self.lacks(&request.dest).await?;
         let deletion = if request.delete && !is_new {
-            self.deletion(&request.dest, &source).await?
+            self.deletion(&request.dest, &source, true).await?
         } else {
             Deletion::default()
         };
@@ -103,8 +107,14 @@ impl Workspace {
         let mut warnings = source.plan.summary().warnings.clone();
         if !request.dry_run {
             warnings.extend(
-                self.put_source(request, &source, is_new, &deletion, progress)
-                    .await?,
+                self.put_source(
+                    &request.dest,
+                    &source,
+                    is_new.then(Bytes::new),
+                    &deletion,
+                    progress,
+                )
+                .await?,
             );
             report.deleted_paths.clear();
         }

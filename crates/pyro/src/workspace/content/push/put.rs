@@ -7,7 +7,8 @@ use pyro_proto::message::Verb;
 
 use super::deletion::Deletion;
 use super::source::{Piece, Source};
-use super::{OnTransfer, PushRequest, TransferProgress};
+use super::{OnTransfer, TransferProgress};
+use crate::TreePath;
 use crate::error::Result;
 use crate::guest::files::PutCall;
 use crate::workspace::Workspace;
@@ -17,16 +18,17 @@ use crate::workspace::content::seed_error;
 const PROGRESS_STEP: u64 = 1 << 20;
 
 impl Workspace {
-    /// Has everything put in place. Returns what the user should know.
+    /// Has everything put in place; the destination itself only if `root` says what must be there now, by its stamp.
+    /// Returns what the user should know.
     pub(super) async fn put_source(
         &self,
-        request: &PushRequest,
+        dest: &TreePath,
         source: &Source,
-        is_new: bool,
+        root: Option<Bytes>,
         deletion: &Deletion,
         progress: OnTransfer<'_>,
     ) -> Result<Vec<String>> {
-        let dest = Bytes::copy_from_slice(request.dest.as_bytes());
+        let dest = Bytes::copy_from_slice(dest.as_bytes());
         let call = self.open_guest(Verb::Put).await?;
         let mut put = PutCall::start(call, Put { dest }).await?;
         for path in &deletion.paths {
@@ -47,7 +49,15 @@ impl Workspace {
                     put.data(data).await?;
                 }
                 // The root is the destination itself.
-                Piece::Entry(entry) if entry.path.is_empty() && !is_new => {}
+                Piece::Entry(entry) if entry.path.is_empty() => {
+                    if let Some(expected) = root.clone() {
+                        put.entry(PutEntry {
+                            expected,
+                            ..put_entry(entry)
+                        })
+                        .await?;
+                    }
+                }
                 Piece::Entry(entry) => {
                     if std::mem::take(&mut is_in_file) {
                         put.end_data().await?;

@@ -91,11 +91,13 @@ impl Source {
         (pieces, work)
     }
 
-    /// Judges what a destination has by what the source has and would leave out. Not to be sent to another thread.
-    pub(super) fn judge<'a>(plan: &'a SeedPlan, options: &SeedOptions) -> Judge<'a> {
+    /// Judges what a destination has by what the source has and, if that is spared, would leave out. Not to be sent to
+    /// another thread.
+    pub(super) fn judge<'a>(plan: &'a SeedPlan, options: &SeedOptions, spares: bool) -> Judge<'a> {
         let skipped = plan.summary().skipped.iter();
         Judge {
             plan,
+            spares,
             ignores: plan.ignores(options),
             skipped: skipped.map(|skipped| skipped.path.as_slice()).collect(),
         }
@@ -111,6 +113,8 @@ impl Source {
 #[derive(Debug)]
 pub(super) struct Judge<'a> {
     plan: &'a SeedPlan,
+    /// Whether a `.git` and what Git ignores stay.
+    spares: bool,
     ignores: SeedIgnores<'a>,
     skipped: HashSet<&'a [u8]>,
 }
@@ -126,7 +130,7 @@ impl Judge<'_> {
             return Verdict::Has { is_directory };
         }
         let name = path.rsplit(|&byte| byte == b'/').next();
-        if name == Some(b".git") || self.ignores.is_ignored(path, is_directory) {
+        if self.spares && (name == Some(b".git") || self.ignores.is_ignored(path, is_directory)) {
             return Verdict::Spared;
         }
         Verdict::Lacks
@@ -224,7 +228,7 @@ mod tests {
         )
         .unwrap();
         let source = open(dir.path()).await.unwrap();
-        let mut judge = Source::judge(&source.plan, source.options());
+        let mut judge = Source::judge(&source.plan, source.options(), true);
         for (path, is_directory, expected) in [
             ("src", true, Verdict::Has { is_directory: true }),
             ("src/main.rs", false, Verdict::Has { is_directory: false }),
