@@ -22,6 +22,7 @@ use crate::host_paths::HostPaths;
 use crate::options::ServerOptions;
 use crate::profile::{Profile, tools_of};
 use crate::progress::progress;
+use crate::project::ProjectSource;
 use crate::selection::Selection;
 use crate::tool::{Answer, Call, Defaults, Definition, Tool};
 use crate::words::Words;
@@ -37,6 +38,7 @@ pub struct Server {
     defaults: Arc<Defaults>,
     offers: Arc<[Offer]>,
     host_paths: HostPaths,
+    project: ProjectSource,
     words: Arc<Words>,
     ended: CancellationToken,
     /// Has one for each call that is under way.
@@ -61,6 +63,7 @@ impl Server {
                 .clone()
                 .unwrap_or_else(|| settings.environment.clone()),
             host_memory_mib: pyro.host_memory_mib(),
+            has_project: options.project.is_there(),
         };
         let offers = tools_of(options.profile).filter_map(|tool| {
             let definition = tool.definition(&defaults);
@@ -77,7 +80,8 @@ impl Server {
         let names = offers.iter().map(|offer| offer.tool.name()).collect();
         Self {
             offers,
-            host_paths: HostPaths::new(&options.allow_host_paths),
+            host_paths: HostPaths::new(&options.allow_host_paths, options.project.directory()),
+            project: ProjectSource::new(options.project.clone()),
             words: Arc::new(Words::new(settings, names)),
             pyro,
             options: Arc::new(options),
@@ -93,6 +97,7 @@ impl Server {
         options.profile = profile;
         Self {
             host_paths: self.host_paths.clone(),
+            project: self.project.clone(),
             ended: self.ended.clone(),
             calls: self.calls.clone(),
             ..Self::new(self.pyro.clone(), options)
@@ -132,7 +137,7 @@ impl Server {
     /// What a client is told about the server as a whole: nothing of tools that it does not have.
     fn instructions(&self) -> String {
         if self.options.selection == Selection::default() {
-            self.options.profile.instructions(&self.defaults.environment)
+            self.options.profile.instructions(&self.defaults)
         } else {
             "pyro runs commands in Linux VMs, apart from this host. This server has only some of its tools."
                 .to_owned()
@@ -153,6 +158,7 @@ impl Server {
             options: Arc::clone(&self.options),
             host_memory_mib: self.defaults.host_memory_mib,
             host_paths: self.host_paths.clone(),
+            project: self.project.clone(),
             words: Arc::clone(&self.words),
             ending: Ending {
                 call: context.ct.clone(),

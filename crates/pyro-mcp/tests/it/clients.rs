@@ -14,7 +14,11 @@ fn scripts() -> PathBuf {
 
 fn run(command: &mut Command) -> Output {
     let home = TempDir::new().unwrap();
-    let output = command.envs(places(home.path())).output();
+    // In no checkout, which workspaces would start from.
+    let output = command
+        .envs(places(home.path()))
+        .current_dir(home.path())
+        .output();
     output.unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 

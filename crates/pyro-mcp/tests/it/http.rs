@@ -32,6 +32,7 @@ fn command(arguments: &[&str], home: &Path) -> Command {
         .args(["mcp", "serve", "--transport", "http"])
         .args(arguments)
         .envs(places(home))
+        .current_dir(home)
         .stdin(Stdio::null());
     command
 }

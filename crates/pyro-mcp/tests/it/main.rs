@@ -23,6 +23,7 @@ mod flow;
 mod hostile;
 mod http;
 mod process;
+mod project;
 mod protocol;
 mod run;
 mod vm;

@@ -37,7 +37,7 @@ pub use self::content::{
 pub(crate) use self::content::{LiveTree, PlannedExport, diff_of};
 pub(crate) use self::error::WorkspaceError;
 pub use self::exec::ExecRequest;
-pub use self::handle::{CreateRequest, UpdateRequest, Workspace, WorkspaceFilter};
+pub use self::handle::{CreateRequest, SeedOrigin, UpdateRequest, Workspace, WorkspaceFilter};
 pub(crate) use self::history::{Began, Ended, History, Recorder};
 pub(crate) use self::kept::{KeptStreams, OutputKeeper};
 pub(crate) use self::kind::Kind;

@@ -32,7 +32,7 @@ impl Tool for Exec {
             common::wait_seconds("Call limit", 1, 25),
             Parameter::verbatim_or("cwd", "Directory", TREE),
             Parameter::new("env", "Variables", Kind::Map),
-            Parameter::flag("return_diff", "Show changes"),
+            Parameter::flag("return_diff", "Diff"),
             common::max_output_chars("Per stream", 20_000),
         ];
         if defaults.profile.is_full() {

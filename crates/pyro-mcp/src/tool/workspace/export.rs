@@ -30,7 +30,7 @@ impl Tool for Export {
                 Parameter::new("output_path", "Host target", output).required(),
                 Parameter::verbatim_or("path", "Source", TREE),
                 Parameter::flag("changes", "Changes only"),
-                Parameter::flag("as_patch", "Changes as a patch"),
+                Parameter::flag("as_patch", "As one patch"),
                 Parameter::flag("force", "Replace"),
                 common::baseline("from_snapshot"),
             ],

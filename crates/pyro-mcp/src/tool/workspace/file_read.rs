@@ -26,7 +26,7 @@ impl Tool for FileRead {
         };
         Definition {
             title: "Read a file",
-            description: "Read bytes or lines of a file.".to_owned(),
+            description: "Read a file.".to_owned(),
             parameters: vec![
                 common::workspace_id(),
                 Parameter::new("path", "File", path).required(),
