@@ -128,10 +128,12 @@ impl HostPaths {
         given: &str,
     ) -> pyro::Result<PathBuf> {
         let path = resolved(&self.based(Path::new(given)));
-        self.allowed(context, Use::Source, path, given).await
+        let (path, _) = self.allowed(context, Use::Source, path, given).await?;
+        Ok(path)
     }
 
-    /// Where a file or directory is that is to be made or replaced.
+    /// Where a file or directory is that is to be made or replaced, and the roots that it must be in once its directory
+    /// was opened.
     ///
     /// # Errors
     /// `host-path-denied`, and `invalid-argument` for a path that ends in no name.
@@ -140,7 +142,7 @@ impl HostPaths {
         context: &RequestContext<RoleServer>,
         name: &'static str,
         given: &str,
-    ) -> pyro::Result<PathBuf> {
+    ) -> pyro::Result<(PathBuf, Vec<PathBuf>)> {
         let Some(last) = Path::new(given).file_name() else {
             let given = shown(given);
             return Err(HostPathError::Nameless { name, given }.into());
@@ -163,16 +165,16 @@ impl HostPaths {
         purpose: Use,
         path: Option<PathBuf>,
         given: &str,
-    ) -> pyro::Result<PathBuf> {
+    ) -> pyro::Result<(PathBuf, Vec<PathBuf>)> {
         let mut roots = self.allowed.to_vec();
         // The client is asked only where that can make a difference.
         if let Some(path) = path {
             if is_inside(&path, purpose, &roots) {
-                return Ok(path);
+                return Ok((path, roots));
             }
             roots.extend(self.announced(context).await);
             if is_inside(&path, purpose, &roots) {
-                return Ok(path);
+                return Ok((path, roots));
             }
         }
         let given = shown(given);

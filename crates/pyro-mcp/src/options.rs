@@ -30,6 +30,9 @@ pub struct ServerOptions {
     /// What workspaces start from where a call names no seed. A directory is also one from which clients may bring in
     /// files, and to which they may bring out some.
     pub project: Project,
+    /// Whether exports may write what host tools run by themselves, such as `.git` and `.vscode`, into directories that are
+    /// there.
+    pub allow_autorun_paths: bool,
 }
 
 impl ServerOptions {

@@ -61,10 +61,10 @@ pub use settings::{DEFAULT_ENVIRONMENT, RegistryAccess, Settings, SettingsError}
 pub use supervisor::supervise;
 pub use tree_path::{InvalidTreePath, TREE, TreePath};
 pub use workspace::{
-    CreateRequest, CreateVmRequest, DEFAULT_LOGS, DiffRequest, ExecRequest, ExportKind, ExportRequest,
-    FileEncoding, FileRange, ListFilesRequest, LogFollower, LogStream, LogsRequest, OnTransfer, PushRequest,
-    ReadFileRequest, SeedOrigin, TransferProgress, UpdateRequest, Vm, Workspace, WorkspaceFilter,
-    WriteFileRequest,
+    CreateRequest, CreateVmRequest, DEFAULT_LOGS, DiffRequest, ExecRequest, ExportGuard, ExportKind,
+    ExportRequest, FileEncoding, FileRange, ListFilesRequest, LogFollower, LogStream, LogsRequest,
+    OnTransfer, PushRequest, ReadFileRequest, SeedOrigin, TransferProgress, UpdateRequest, Vm, Workspace,
+    WorkspaceFilter, WriteFileRequest,
 };
 
 /// The way in. Cheap to clone; opening it probes, hashes and downloads nothing.

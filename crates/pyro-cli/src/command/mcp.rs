@@ -67,6 +67,10 @@ struct Serve {
     #[command(flatten)]
     project: ProjectOptions,
 
+    /// Let clients export what tools of the host run by themselves, as .git and .vscode, into directories that are there
+    #[arg(long)]
+    allow_autorun_paths: bool,
+
     /// How the client is reached: on standard input and output, or over Streamable HTTP at /mcp
     #[arg(long, default_value = "stdio", value_parser = ["stdio", "http"])]
     transport: String,
@@ -152,6 +156,7 @@ impl Serve {
         let directories = directories.map(|path| Ok(host_path::directory("--allow-host-path", path)?));
         options.allow_host_paths = directories.collect::<Result<_>>()?;
         options.project = self.project.project()?;
+        options.allow_autorun_paths = self.allow_autorun_paths;
         Ok(options)
     }
 }

@@ -16,6 +16,7 @@
     reason = "messages are written down where they are sent"
 )]
 
+mod autorun;
 mod client;
 mod clients;
 mod ending;

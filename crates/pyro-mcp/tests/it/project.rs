@@ -294,7 +294,7 @@ fn a_repository_that_cannot_be_had_is_an_error_without_a_prompt() {
     let address = listener.local_addr().unwrap();
     thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
-            stream.read(&mut [0; 4096]).ok();
+            drop(stream.read(&mut [0; 4096]));
             let answer = "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\
                           Connection: close\r\n\r\n";
             stream.write_all(answer.as_bytes()).ok();

@@ -31,8 +31,8 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 pub use self::content::{
-    DiffRequest, ExportKind, ExportRequest, FileEncoding, FileRange, ListFilesRequest, OnTransfer,
-    PushRequest, ReadFileRequest, TransferProgress, WriteFileRequest,
+    DiffRequest, ExportGuard, ExportKind, ExportRequest, FileEncoding, FileRange, ListFilesRequest,
+    OnTransfer, PushRequest, ReadFileRequest, TransferProgress, WriteFileRequest,
 };
 pub(crate) use self::content::{LiveTree, PlannedExport, diff_of};
 pub(crate) use self::error::WorkspaceError;
