@@ -23,6 +23,7 @@ mod ending;
 mod flow;
 mod hostile;
 mod http;
+mod matrix;
 mod process;
 mod project;
 mod protocol;
