@@ -17,6 +17,7 @@ mod profile;
 mod progress;
 mod project;
 mod render;
+mod resource;
 mod schema;
 mod selection;
 mod serve;

@@ -8,7 +8,9 @@ use rmcp::model::{
     CompleteRequestParams, CompleteResult, ContentBlock, DiscoverResult, Implementation, JsonObject,
     ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
     ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, Tool as ToolModel,
+    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestMethod, ReadResourceRequestParams,
+    ReadResourceResponse, ReadResourceResult, ResourceTemplate, ServerCapabilities, ServerConfig,
+    Tool as ToolModel,
 };
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -23,6 +25,7 @@ use crate::options::ServerOptions;
 use crate::profile::{Profile, tools_of};
 use crate::progress::progress;
 use crate::project::ProjectSource;
+use crate::resource;
 use crate::selection::Selection;
 use crate::tool::{Answer, Call, Defaults, Definition, Tool};
 use crate::words::Words;
@@ -123,6 +126,15 @@ impl Server {
         self.offers.iter().map(|offer| &offer.model)
     }
 
+    fn has_tool(&self, name: &str) -> bool {
+        self.offers.iter().any(|offer| offer.tool.name() == name)
+    }
+
+    /// The resources that it has, by their templates.
+    fn templates(&self) -> Vec<ResourceTemplate> {
+        resource::templates(|name| self.has_tool(name))
+    }
+
     /// Fires when the server leaves: every call then ends, and its VM with it.
     pub(crate) fn ended(&self) -> &CancellationToken {
         &self.ended
@@ -189,7 +201,14 @@ impl std::fmt::Debug for Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        let capabilities = match self.templates().is_empty() {
+            true => ServerCapabilities::builder().enable_tools().build(),
+            false => ServerCapabilities::builder()
+                .enable_tools()
+                .enable_resources()
+                .build(),
+        };
+        ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("pyro", env!("CARGO_PKG_VERSION")))
             .with_instructions(self.instructions())
     }
@@ -263,18 +282,62 @@ impl ServerHandler for Server {
 
     async fn list_resources(
         &self,
-        _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        Err(ErrorData::method_not_found::<ListResourcesRequestMethod>())
+        if self.templates().is_empty() {
+            return Err(ErrorData::method_not_found::<ListResourcesRequestMethod>());
+        }
+        refuse_cursor(request.as_ref())?;
+        let mut result = ListResourcesResult::with_all_items(Vec::new());
+        if is_stateless(&context) {
+            result.ttl_ms = Some(TTL_MS);
+            result.cache_scope = Some(CacheScope::Public);
+        }
+        Ok(result)
     }
 
     async fn list_resource_templates(
         &self,
-        _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Err(ErrorData::method_not_found::<ListResourceTemplatesRequestMethod>())
+        let templates = self.templates();
+        if templates.is_empty() {
+            return Err(ErrorData::method_not_found::<ListResourceTemplatesRequestMethod>());
+        }
+        refuse_cursor(request.as_ref())?;
+        let mut result = ListResourceTemplatesResult::with_all_items(templates);
+        if is_stateless(&context) {
+            result.ttl_ms = Some(TTL_MS);
+            result.cache_scope = Some(CacheScope::Public);
+        }
+        Ok(result)
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        if self.templates().is_empty() {
+            return Err(ErrorData::method_not_found::<ReadResourceRequestMethod>());
+        }
+        let _under_way = self.calls.token();
+        let has_tool = |name: &str| self.has_tool(name);
+        let reading = resource::read(&self.pyro, &self.words, &request.uri, has_tool);
+        let content = tokio::select! {
+            content = reading => content?,
+            () = context.ct.cancelled() => return Err(ErrorData::internal_error("cancelled", None)),
+            () = self.ended.cancelled() => return Err(ErrorData::internal_error("the server leaves", None)),
+        };
+        let mut result = ReadResourceResult::new(vec![content]);
+        if is_stateless(&context) {
+            // What a workspace holds may be another the next moment.
+            result.ttl_ms = Some(0);
+            result.cache_scope = Some(CacheScope::Private);
+        }
+        Ok(result.into())
     }
 }
 
@@ -306,7 +369,8 @@ fn unknown_tool<'a>(name: &str, known: impl Iterator<Item = &'a ToolModel>) -> E
 }
 
 fn success(answer: Answer) -> CallToolResult {
-    let mut result = CallToolResult::success(vec![ContentBlock::text(answer.text)]);
+    let text = ContentBlock::text(answer.text);
+    let mut result = CallToolResult::success([vec![text], answer.links].concat());
     result.structured_content = answer.structured;
     result
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use pyro::{Pyro, Vm, VmId, Workspace, WorkspaceRef};
 use rmcp::RoleServer;
-use rmcp::model::{self, JsonObject, ToolAnnotations};
+use rmcp::model::{self, ContentBlock, JsonObject, ToolAnnotations};
 use rmcp::service::RequestContext;
 use serde::Serialize;
 use serde_json::Value;
@@ -107,6 +107,8 @@ pub(crate) struct Answer {
     pub(crate) text: String,
     /// For programs, where the tool declares a schema of it.
     pub(crate) structured: Option<Value>,
+    /// Links to what the text had to leave out.
+    pub(crate) links: Vec<ContentBlock>,
 }
 
 impl Answer {
@@ -115,6 +117,7 @@ impl Answer {
         Self {
             text: text(&object),
             structured: Some(object),
+            links: Vec::new(),
         }
     }
 }

@@ -316,6 +316,7 @@ impl Drop for Client {
 /// The text of a result.
 pub(crate) fn text(result: &Value) -> &str {
     let blocks = result["content"].as_array().unwrap();
-    assert_eq!(blocks.len(), 1, "{result}");
+    let links = blocks[1..].iter().all(|block| block["type"] == "resource_link");
+    assert!(links, "{result}");
     blocks[0]["text"].as_str().unwrap()
 }

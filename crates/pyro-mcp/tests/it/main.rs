@@ -29,6 +29,7 @@ mod matrix;
 mod process;
 mod project;
 mod protocol;
+mod resources;
 mod run;
 mod vm;
 mod workspace;
