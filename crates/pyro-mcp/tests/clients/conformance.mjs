@@ -6,14 +6,13 @@ import { check, failed, serveHttp } from './server.mjs';
 import { checksOf, proxy, suiteOf } from './suite.mjs';
 
 // Why a check cannot pass, for those that do not.
-const NO_RESOURCES = 'pyro has no prompts and no resources, and does not declare them';
+const NO_PROMPTS = 'pyro has no prompts, and does not declare them';
+const NONE_LISTED = 'no resource is listed, for a list would be of all workspaces, so there is none to read';
 const NO_FIXTURES = 'needs a diagnostic tool of the suite';
 const NO_SUBSCRIPTIONS = 'lists never change while a server runs, so there is nothing to subscribe to';
 const EXPECTED = {
-  'sep-2549-prompts-list-caching-hints': NO_RESOURCES,
-  'sep-2549-resources-list-caching-hints': NO_RESOURCES,
-  'sep-2549-resources-templates-list-caching-hints': NO_RESOURCES,
-  'sep-2549-resources-read-caching-hints': NO_RESOURCES,
+  'sep-2549-prompts-list-caching-hints': NO_PROMPTS,
+  'sep-2549-resources-read-caching-hints': NONE_LISTED,
   'sep-2575-server-rejects-undeclared-capability': NO_FIXTURES,
   'sep-2575-missing-capability-http-400': NO_FIXTURES,
   'sep-2575-http-server-no-independent-requests-on-stream': NO_FIXTURES,
