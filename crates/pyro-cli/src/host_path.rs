@@ -35,6 +35,17 @@ pub(crate) fn directory(argument: &str, path: &Path) -> Result<PathBuf, Failure>
     })
 }
 
+/// A path as configuration files take it.
+///
+/// # Errors
+/// If it is not text.
+pub(crate) fn text(argument: &str, path: PathBuf) -> Result<String, Failure> {
+    path.into_os_string().into_string().map_err(|path| {
+        let message = format!("`{argument}` cannot be `{}`", Path::new(&path).display());
+        Failure::invalid(message, "configuration files take UTF-8 alone")
+    })
+}
+
 /// A directory or archive that is brought into a workspace, absolute.
 ///
 /// # Errors

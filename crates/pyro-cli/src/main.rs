@@ -16,6 +16,7 @@ mod output;
 mod panic;
 mod patch_colour;
 mod progress;
+mod project;
 mod stdin;
 mod table;
 mod ui;

@@ -21,6 +21,8 @@ const ANNOUNCED_WITHIN: Duration = Duration::from_secs(2);
 #[derive(Debug, Clone)]
 pub(crate) struct HostPaths {
     allowed: Arc<[PathBuf]>,
+    /// Where relative paths start; the working directory if absent.
+    base: Option<Arc<Path>>,
     /// Absent where what a client announces does not count.
     announced: Option<Arc<Mutex<Announced>>>,
 }
@@ -80,9 +82,11 @@ enum Use {
 }
 
 impl HostPaths {
-    /// Allows what is inside these directories. One that is not there allows nothing.
-    pub(crate) fn new(directories: &[PathBuf]) -> Self {
-        let canonical = directories.iter().filter_map(|directory| {
+    /// Allows what is inside these directories and that of the project, where relative paths start then. One that is not
+    /// there allows nothing.
+    pub(crate) fn new(directories: &[PathBuf], project: Option<&Path>) -> Self {
+        let all = directories.iter().map(PathBuf::as_path).chain(project);
+        let canonical = all.filter_map(|directory| {
             let found = directory.canonicalize();
             found
                 .inspect_err(
@@ -92,6 +96,7 @@ impl HostPaths {
         });
         Self {
             allowed: canonical.collect(),
+            base: project.map(Arc::from),
             announced: Some(Arc::default()),
         }
     }
@@ -113,7 +118,7 @@ impl HostPaths {
         }
     }
 
-    /// Where a file or directory is that is to be read. Relative paths start at the working directory.
+    /// Where a file or directory is that is to be read. Relative paths start at the project, else at the working directory.
     ///
     /// # Errors
     /// `host-path-denied`.
@@ -122,11 +127,13 @@ impl HostPaths {
         context: Option<&RequestContext<RoleServer>>,
         given: &str,
     ) -> pyro::Result<PathBuf> {
-        let path = resolved(Path::new(given));
-        self.allowed(context, Use::Source, path, given).await
+        let path = resolved(&self.based(Path::new(given)));
+        let (path, _) = self.allowed(context, Use::Source, path, given).await?;
+        Ok(path)
     }
 
-    /// Where a file or directory is that is to be made or replaced.
+    /// Where a file or directory is that is to be made or replaced, and the roots that it must be in once its directory
+    /// was opened.
     ///
     /// # Errors
     /// `host-path-denied`, and `invalid-argument` for a path that ends in no name.
@@ -135,14 +142,21 @@ impl HostPaths {
         context: Option<&RequestContext<RoleServer>>,
         name: &'static str,
         given: &str,
-    ) -> pyro::Result<PathBuf> {
+    ) -> pyro::Result<(PathBuf, Vec<PathBuf>)> {
         let Some(last) = Path::new(given).file_name() else {
             let given = shown(given);
             return Err(HostPathError::Nameless { name, given }.into());
         };
         let parent = Path::new(given).parent().unwrap_or_else(|| Path::new(""));
-        let path = resolved(parent).map(|parent| parent.join(last));
+        let path = resolved(&self.based(parent)).map(|parent| parent.join(last));
         self.allowed(context, Use::Output, path, given).await
+    }
+
+    fn based(&self, path: &Path) -> PathBuf {
+        match &self.base {
+            Some(base) => base.join(path),
+            None => path.to_owned(),
+        }
     }
 
     async fn allowed(
@@ -151,18 +165,18 @@ impl HostPaths {
         purpose: Use,
         path: Option<PathBuf>,
         given: &str,
-    ) -> pyro::Result<PathBuf> {
+    ) -> pyro::Result<(PathBuf, Vec<PathBuf>)> {
         let mut roots = self.allowed.to_vec();
         // The client is asked only where that can make a difference.
         if let Some(path) = path {
             if is_inside(&path, purpose, &roots) {
-                return Ok(path);
+                return Ok((path, roots));
             }
             if let Some(context) = context {
                 roots.extend(self.announced(context).await);
             }
             if is_inside(&path, purpose, &roots) {
-                return Ok(path);
+                return Ok((path, roots));
             }
         }
         let given = shown(given);

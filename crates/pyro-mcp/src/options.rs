@@ -7,6 +7,7 @@ use pyro::IsolationFloor;
 use pyro::argument::InvalidArgument;
 
 use crate::profile::Profile;
+use crate::project::Project;
 use crate::selection::Selection;
 
 /// What a server is started with.
@@ -26,6 +27,12 @@ pub struct ServerOptions {
     /// Directories of the host from which clients may bring in files, and to which they may bring out some; the roots
     /// that a client announces are allowed besides.
     pub allow_host_paths: Vec<PathBuf>,
+    /// What workspaces start from where a call names no seed. A directory is also one from which clients may bring in
+    /// files, and to which they may bring out some.
+    pub project: Project,
+    /// Whether exports may write what host tools run by themselves, such as `.git` and `.vscode`, into directories that are
+    /// there.
+    pub allow_autorun_paths: bool,
 }
 
 impl ServerOptions {

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use pyro::argument::InvalidArgument;
 
-use crate::tool::{self, Tool};
+use crate::tool::{self, Defaults, Tool};
 
 /// A fixed set of tools. Chosen when the server starts, never changed while it runs. One that is more has all tools of
 /// those that are less.
@@ -83,7 +83,12 @@ impl Profile {
     }
 
     /// What a client is told about the server as a whole. The first 200 characters stand alone, for hosts cut the rest.
-    pub(crate) fn instructions(self, environment: &str) -> String {
+    pub(crate) fn instructions(self, defaults: &Defaults) -> String {
+        let Defaults {
+            environment,
+            has_project,
+            ..
+        } = defaults;
         match self {
             Self::VmRun => format!(
                 "pyro runs commands in throwaway Linux VMs, apart from this host. Call vm_run with a command: each call \
@@ -97,10 +102,14 @@ impl Profile {
                     Self::WorkspaceFull => "; vm_create makes one ahead of its vm_exec",
                     _ => "",
                 };
+                let seed = match has_project {
+                    true => "/workspace starts from the user's project, unless seed_path or empty is given.",
+                    false => "seed_path brings a host directory to /workspace.",
+                };
                 format!(
                     "pyro keeps Linux VM workspaces, apart from this host. Call workspace_create first, then workspace_exec. \
                  A workspace, its files and processes outlive calls, until workspace_delete.\n\
-                 seed_path brings a host directory to /workspace. Edit by workspace_patch_apply or workspace_file_write; \
+                 {seed} Edit by workspace_patch_apply or workspace_file_write; \
                  workspace_diff shows all changes, workspace_export takes results out, workspace_reset starts over. \
                  No network: pick an environment that brings the tools (default {environment}). \
                  vm_run is for one throwaway command{ahead}. A non-zero exit code is a normal result."
@@ -147,10 +156,26 @@ mod tests {
         }
     }
 
+    fn defaults(profile: Profile, has_project: bool) -> Defaults {
+        Defaults {
+            profile,
+            environment: pyro::DEFAULT_ENVIRONMENT.to_owned(),
+            host_memory_mib: 1024,
+            has_project,
+        }
+    }
+
+    /// What a server of a profile says, without a project and with one.
+    fn instructions(profile: Profile) -> [String; 2] {
+        [false, true].map(|has_project| profile.instructions(&defaults(profile, has_project)))
+    }
+
     #[test]
     fn instructions_fit_and_begin_with_what_matters() {
-        for profile in Profile::ALL {
-            let text = profile.instructions(pyro::DEFAULT_ENVIRONMENT);
+        for (profile, text) in Profile::ALL
+            .iter()
+            .flat_map(|profile| instructions(*profile).map(|text| (profile, text)))
+        {
             let tokens = bpe_openai::o200k_base().count(&text);
             println!("{profile}: instructions have {tokens} tokens");
             assert!(tokens <= 150, "{profile}: {tokens} tokens");
@@ -162,17 +187,20 @@ mod tests {
 
     #[test]
     fn the_instructions_of_vm_run_name_no_workspace_tool() {
-        let text = Profile::VmRun.instructions(pyro::DEFAULT_ENVIRONMENT);
-        for word in ["workspace", "snapshot", "shell_", "service"] {
-            assert!(!text.contains(word), "{word}");
+        for text in instructions(Profile::VmRun) {
+            for word in ["workspace", "snapshot", "shell_", "service"] {
+                assert!(!text.contains(word), "{word}");
+            }
+            assert!(text.lines().next().unwrap().contains("vm_run"));
         }
-        assert!(text.lines().next().unwrap().contains("vm_run"));
     }
 
     #[test]
     fn the_instructions_for_workspaces_name_the_first_tool_and_only_tools_that_are_there() {
-        for profile in WORKSPACES {
-            let text = profile.instructions(pyro::DEFAULT_ENVIRONMENT);
+        for (profile, text) in WORKSPACES
+            .iter()
+            .flat_map(|profile| instructions(*profile).map(|text| (profile, text)))
+        {
             assert!(text.lines().next().unwrap().contains("workspace_create"));
             let known: Vec<_> = tools_of(*profile).map(Tool::name).collect();
             let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
@@ -180,6 +208,15 @@ mod tests {
                 assert!(known.contains(&word), "{word}");
             }
             assert_eq!(text.contains("vm_create"), profile.is_full());
+        }
+    }
+
+    #[test]
+    fn a_model_is_told_of_the_project_where_there_is_one() {
+        for profile in WORKSPACES {
+            let [without, with] = instructions(*profile);
+            assert!(with.contains("project") && with.contains("empty"), "{with}");
+            assert!(!without.contains("project"), "{without}");
         }
     }
 }

@@ -88,6 +88,7 @@ impl Selection {
             profile,
             environment: DEFAULT_ENVIRONMENT.to_owned(),
             host_memory_mib: 0,
+            has_project: false,
         };
         if !tools_of(profile).any(|tool| selection.has(tool.name(), tool.definition(&defaults).hints)) {
             return Err(SelectionError::Empty { profile });
@@ -119,6 +120,7 @@ mod tests {
             profile,
             environment: String::new(),
             host_memory_mib: 0,
+            has_project: false,
         };
         tools_of(profile)
             .filter(|tool| selection.has(tool.name(), tool.definition(&defaults).hints))

@@ -8,7 +8,9 @@ use rmcp::model::{
     CompleteRequestParams, CompleteResult, ContentBlock, DiscoverResult, Implementation, JsonObject,
     ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
     ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ProtocolVersion, ServerCapabilities, ServerConfig, Tool as ToolModel,
+    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestMethod, ReadResourceRequestParams,
+    ReadResourceResponse, ReadResourceResult, ResourceTemplate, ServerCapabilities, ServerConfig,
+    Tool as ToolModel,
 };
 use rmcp::service::{NotificationContext, RequestContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
@@ -22,6 +24,8 @@ use crate::host_paths::HostPaths;
 use crate::options::ServerOptions;
 use crate::profile::{Profile, tools_of};
 use crate::progress::progress;
+use crate::project::ProjectSource;
+use crate::resource;
 use crate::selection::Selection;
 use crate::tool::{Answer, Call, Defaults, Definition, Tool};
 use crate::words::Words;
@@ -37,6 +41,7 @@ pub struct Server {
     defaults: Arc<Defaults>,
     offers: Arc<[Offer]>,
     host_paths: HostPaths,
+    project: ProjectSource,
     words: Arc<Words>,
     ended: CancellationToken,
     /// Has one for each call that is under way.
@@ -61,6 +66,7 @@ impl Server {
                 .clone()
                 .unwrap_or_else(|| settings.environment.clone()),
             host_memory_mib: pyro.host_memory_mib(),
+            has_project: options.project.is_there(),
         };
         let offers = tools_of(options.profile).filter_map(|tool| {
             let definition = tool.definition(&defaults);
@@ -77,7 +83,8 @@ impl Server {
         let names = offers.iter().map(|offer| offer.tool.name()).collect();
         Self {
             offers,
-            host_paths: HostPaths::new(&options.allow_host_paths),
+            host_paths: HostPaths::new(&options.allow_host_paths, options.project.directory()),
+            project: ProjectSource::new(options.project.clone()),
             words: Arc::new(Words::new(settings, names)),
             pyro,
             options: Arc::new(options),
@@ -93,6 +100,7 @@ impl Server {
         options.profile = profile;
         Self {
             host_paths: self.host_paths.clone(),
+            project: self.project.clone(),
             ended: self.ended.clone(),
             calls: self.calls.clone(),
             ..Self::new(self.pyro.clone(), options)
@@ -125,6 +133,15 @@ impl Server {
         format!("unknown tool `{name}`; known: {}", known.join(", "))
     }
 
+    fn has_tool(&self, name: &str) -> bool {
+        self.offers.iter().any(|offer| offer.tool.name() == name)
+    }
+
+    /// The resources that it has, by their templates.
+    fn templates(&self) -> Vec<ResourceTemplate> {
+        resource::templates(|name| self.has_tool(name))
+    }
+
     /// Fires when the server leaves: every call then ends, and its VM with it.
     pub(crate) fn ended(&self) -> &CancellationToken {
         &self.ended
@@ -139,7 +156,7 @@ impl Server {
     /// What a client is told about the server as a whole: nothing of tools that it does not have.
     pub(crate) fn instructions(&self) -> String {
         if self.options.selection == Selection::default() {
-            self.options.profile.instructions(&self.defaults.environment)
+            self.options.profile.instructions(&self.defaults)
         } else {
             "pyro runs commands in Linux VMs, apart from this host. This server has only some of its tools."
                 .to_owned()
@@ -187,6 +204,7 @@ impl Server {
             options: Arc::clone(&self.options),
             host_memory_mib: self.defaults.host_memory_mib,
             host_paths: self.host_paths.clone(),
+            project: self.project.clone(),
             words: Arc::clone(&self.words),
             ending: Ending {
                 call: context
@@ -219,7 +237,14 @@ impl std::fmt::Debug for Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+        let capabilities = match self.templates().is_empty() {
+            true => ServerCapabilities::builder().enable_tools().build(),
+            false => ServerCapabilities::builder()
+                .enable_tools()
+                .enable_resources()
+                .build(),
+        };
+        ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("pyro", env!("CARGO_PKG_VERSION")))
             .with_instructions(self.instructions())
     }
@@ -286,18 +311,62 @@ impl ServerHandler for Server {
 
     async fn list_resources(
         &self,
-        _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        Err(ErrorData::method_not_found::<ListResourcesRequestMethod>())
+        if self.templates().is_empty() {
+            return Err(ErrorData::method_not_found::<ListResourcesRequestMethod>());
+        }
+        refuse_cursor(request.as_ref())?;
+        let mut result = ListResourcesResult::with_all_items(Vec::new());
+        if is_stateless(&context) {
+            result.ttl_ms = Some(TTL_MS);
+            result.cache_scope = Some(CacheScope::Public);
+        }
+        Ok(result)
     }
 
     async fn list_resource_templates(
         &self,
-        _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        Err(ErrorData::method_not_found::<ListResourceTemplatesRequestMethod>())
+        let templates = self.templates();
+        if templates.is_empty() {
+            return Err(ErrorData::method_not_found::<ListResourceTemplatesRequestMethod>());
+        }
+        refuse_cursor(request.as_ref())?;
+        let mut result = ListResourceTemplatesResult::with_all_items(templates);
+        if is_stateless(&context) {
+            result.ttl_ms = Some(TTL_MS);
+            result.cache_scope = Some(CacheScope::Public);
+        }
+        Ok(result)
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        if self.templates().is_empty() {
+            return Err(ErrorData::method_not_found::<ReadResourceRequestMethod>());
+        }
+        let _under_way = self.calls.token();
+        let has_tool = |name: &str| self.has_tool(name);
+        let reading = resource::read(&self.pyro, &self.words, &request.uri, has_tool);
+        let content = tokio::select! {
+            content = reading => content?,
+            () = context.ct.cancelled() => return Err(ErrorData::internal_error("cancelled", None)),
+            () = self.ended.cancelled() => return Err(ErrorData::internal_error("the server leaves", None)),
+        };
+        let mut result = ReadResourceResult::new(vec![content]);
+        if is_stateless(&context) {
+            // What a workspace holds may be another the next moment.
+            result.ttl_ms = Some(0);
+            result.cache_scope = Some(CacheScope::Private);
+        }
+        Ok(result.into())
     }
 }
 
@@ -320,7 +389,8 @@ fn refuse_cursor(request: Option<&PaginatedRequestParams>) -> Result<(), ErrorDa
 }
 
 fn success(answer: Answer) -> CallToolResult {
-    let mut result = CallToolResult::success(vec![ContentBlock::text(answer.text)]);
+    let text = ContentBlock::text(answer.text);
+    let mut result = CallToolResult::success([vec![text], answer.links].concat());
     result.structured_content = answer.structured;
     result
 }

@@ -21,7 +21,11 @@ const FLAGS: [(&str, &str); 8] = [
 ];
 
 /// Sentences about the command line, each with what a client can do instead.
-const SENTENCES: [(&str, &str); 2] = [
+const SENTENCES: [(&str, &str); 3] = [
+    (
+        "use a name of `pyro env list`",
+        "use a name that the description of vm_run gives",
+    ),
     (
         "write labels as KEY=VALUE, as in `branch=main`",
         "pass labels as an object, as in {\"branch\": \"main\"}",

@@ -26,6 +26,7 @@ mod prepare;
 mod process;
 mod prune;
 mod random;
+mod repository;
 mod resources;
 mod run;
 mod runtime;
@@ -53,16 +54,17 @@ pub use id::{InvalidId, InvalidName, VmId, WorkspaceId, WorkspaceName, Workspace
 pub use isolation::{Isolation, IsolationFloor};
 pub use prepare::PrepareRequest;
 pub use prune::PruneRequest;
+pub use repository::{Repository, RepositoryRequest};
 pub use resources::{DISK_GIB, MIN_MEM_MIB, Resources, VCPU_COUNT};
 pub use run::{Phase, Run, RunEvent, RunRequest};
 pub use settings::{DEFAULT_ENVIRONMENT, RegistryAccess, Settings, SettingsError};
 pub use supervisor::supervise;
 pub use tree_path::{InvalidTreePath, TREE, TreePath};
 pub use workspace::{
-    CopyRequest, CreateRequest, CreateVmRequest, DEFAULT_LOGS, DiffRequest, ExecRequest, ExportKind,
-    ExportRequest, FileEncoding, FileRange, ListFilesRequest, LogFollower, LogStream, LogsRequest,
-    OnTransfer, PushRequest, ReadFileRequest, TransferProgress, UpdateRequest, Vm, Workspace,
-    WorkspaceFilter, WriteFileRequest,
+    CopyRequest, CreateRequest, CreateVmRequest, DEFAULT_LOGS, DiffRequest, ExecRequest, ExportGuard,
+    ExportKind, ExportRequest, FileEncoding, FileRange, ListFilesRequest, LogFollower, LogStream,
+    LogsRequest, OnTransfer, PushRequest, ReadFileRequest, SeedOrigin, TransferProgress, UpdateRequest, Vm,
+    Workspace, WorkspaceFilter, WriteFileRequest,
 };
 
 /// The way in. Cheap to clone; opening it probes, hashes and downloads nothing.

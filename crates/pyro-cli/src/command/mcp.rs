@@ -13,6 +13,7 @@ use pyro_mcp::{
 use crate::complete;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::project::ProjectOptions;
 use crate::ui::Ui;
 use crate::{host_path, wait};
 
@@ -62,6 +63,13 @@ struct Serve {
     /// client announces are allowed besides
     #[arg(long, value_name = "DIR")]
     allow_host_path: Vec<PathBuf>,
+
+    #[command(flatten)]
+    project: ProjectOptions,
+
+    /// Let clients export what tools of the host run by themselves, as .git and .vscode, into directories that are there
+    #[arg(long)]
+    allow_autorun_paths: bool,
 
     /// How the client is reached: on standard input and output, or over Streamable HTTP at /mcp
     #[arg(long, default_value = "stdio", value_parser = ["stdio", "http"])]
@@ -147,6 +155,8 @@ impl Serve {
         let directories = self.allow_host_path.iter();
         let directories = directories.map(|path| Ok(host_path::directory("--allow-host-path", path)?));
         options.allow_host_paths = directories.collect::<Result<_>>()?;
+        options.project = self.project.project()?;
+        options.allow_autorun_paths = self.allow_autorun_paths;
         Ok(options)
     }
 }

@@ -590,3 +590,37 @@ fn an_entry_that_is_there_twice_or_switched_off_is_told() {
         json!(["the entry is switched off"])
     );
 }
+
+#[test]
+fn connect_writes_the_options_of_the_project() {
+    let home = Home::new();
+    fs::create_dir(home.path().join("project")).unwrap();
+    let project = home.path().join("project").canonicalize().unwrap();
+    let project = project.to_str().unwrap();
+    let url = "https://example.org/repo";
+    for (given, written) in [
+        (
+            &["--project-path", "project"][..],
+            &["--project-path", project][..],
+        ),
+        (
+            &["--repo-url", url, "--repo-ref", "v1"],
+            &["--repo-url", url, "--repo-ref", "v1"],
+        ),
+        (&["--no-project-source"], &["--no-project-source"]),
+        (&[], &[]),
+    ] {
+        let made = report(&home, &[&["host", "connect", "cursor"], given].concat(), 0);
+        let serve = ["mcp", "serve", "--profile", "workspace-full"];
+        assert_eq!(made["hosts"][0]["args"], json!([&serve[..], written].concat()));
+    }
+    for refused in [
+        &["--project-path", "nowhere"][..],
+        &["--repo-ref", "v1"],
+        &["--repo-url", "--upload-pack=x"],
+        &["--project-path", "project", "--repo-url", url],
+        &["--no-project-source", "--repo-url", url],
+    ] {
+        report(&home, &[&["host", "connect", "cursor"], refused].concat(), 2);
+    }
+}

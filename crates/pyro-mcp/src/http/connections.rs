@@ -8,6 +8,7 @@ use std::time::Duration;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rmcp::ServerHandler;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -45,7 +46,11 @@ impl Connections {
 }
 
 /// Accepts and serves connections until `stop` is ready; what is open then is served on.
-pub(super) async fn accept(listener: TcpListener, gate: Gate, stop: impl Future<Output = ()>) -> Connections {
+pub(super) async fn accept<H: ServerHandler>(
+    listener: TcpListener,
+    gate: Gate<H>,
+    stop: impl Future<Output = ()>,
+) -> Connections {
     let connections = Connections {
         tasks: TaskTracker::new(),
         finish: CancellationToken::new(),
@@ -78,7 +83,7 @@ pub(super) async fn accept(listener: TcpListener, gate: Gate, stop: impl Future<
     }
 }
 
-async fn serve(stream: TcpStream, gate: Gate, finish: CancellationToken) {
+async fn serve<H: ServerHandler>(stream: TcpStream, gate: Gate<H>, finish: CancellationToken) {
     // Small messages go out as they are, not when there are more of them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");

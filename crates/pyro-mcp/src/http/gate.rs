@@ -8,12 +8,12 @@ use http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
 use http::{HeaderMap, Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Full, combinators::BoxBody};
 use hyper::body::Incoming;
+use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::StreamableHttpService;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 
 use super::token::Token;
 use crate::profile::Profile;
-use crate::server::Server;
 
 /// Where the protocol is served; a profile may follow.
 pub(super) const PATH: &str = "/mcp";
@@ -22,19 +22,27 @@ pub(super) const PATH: &str = "/mcp";
 pub(super) type Answer = Response<BoxBody<Bytes, Infallible>>;
 
 /// The protocol, with the tools of one profile.
-pub(super) type Service = StreamableHttpService<Server, LocalSessionManager>;
+pub(super) type Service<H> = StreamableHttpService<H, LocalSessionManager>;
 
 /// All that is served. Cheap to clone.
-#[derive(Clone)]
-pub(super) struct Gate {
+pub(super) struct Gate<H> {
     token: Token,
     /// Of the profile that the server was started with, and of all that have less; the former first.
-    services: Arc<[(Profile, Service)]>,
+    services: Arc<[(Profile, Service<H>)]>,
 }
 
-impl Gate {
+impl<H> Clone for Gate<H> {
+    fn clone(&self) -> Self {
+        Self {
+            token: self.token.clone(),
+            services: Arc::clone(&self.services),
+        }
+    }
+}
+
+impl<H: ServerHandler> Gate<H> {
     /// In front of these services; the first is that of the path without a profile.
-    pub(super) fn new(token: Token, services: Vec<(Profile, Service)>) -> Self {
+    pub(super) fn new(token: Token, services: Vec<(Profile, Service<H>)>) -> Self {
         Self {
             token,
             services: services.into(),
@@ -54,7 +62,7 @@ impl Gate {
     }
 
     /// What serves a path, or why nothing does.
-    fn service(&self, path: &str) -> Result<&Service, (StatusCode, String)> {
+    fn service(&self, path: &str) -> Result<&Service<H>, (StatusCode, String)> {
         let absent = || {
             let message = format!("nothing here: MCP is at {PATH} and {PATH}/PROFILE\n");
             (StatusCode::NOT_FOUND, message)
@@ -77,7 +85,7 @@ impl Gate {
     }
 }
 
-impl std::fmt::Debug for Gate {
+impl<H> std::fmt::Debug for Gate<H> {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Gate").finish_non_exhaustive()
     }

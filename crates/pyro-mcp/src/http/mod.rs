@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pyro::Pyro;
+use rmcp::ServerHandler;
 use rmcp::transport::streamable_http_server::StreamableHttpServerConfig;
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
 use tokio::net::TcpListener;
@@ -78,10 +79,10 @@ impl HttpOptions {
 
 /// A server that has its port, and does not yet answer.
 #[derive(Debug)]
-pub struct HttpServer {
+pub struct HttpServer<H = Server> {
     listener: TcpListener,
     address: SocketAddr,
-    gate: Gate,
+    gate: Gate<H>,
     server: Server,
     /// Ends what is under way once all calls are over.
     aborted: CancellationToken,
@@ -93,6 +94,22 @@ impl HttpServer {
     /// # Errors
     /// [`ServeError::Listen`] if the address cannot be had.
     pub async fn bind(pyro: Pyro, options: ServerOptions, http: HttpOptions) -> Result<Self, ServeError> {
+        Self::bind_within(pyro, options, http, |server| server).await
+    }
+}
+
+impl<H: ServerHandler + Clone> HttpServer<H> {
+    /// Takes the port, for a program with a handler of its own around pyro's: `around` gets one for each path. What that
+    /// handler does itself ends without notice when the server leaves.
+    ///
+    /// # Errors
+    /// [`ServeError::Listen`] if the address cannot be had.
+    pub async fn bind_within(
+        pyro: Pyro,
+        options: ServerOptions,
+        http: HttpOptions,
+        around: impl Fn(Server) -> H,
+    ) -> Result<Self, ServeError> {
         let failed = |source: io::Error| ServeError::Listen {
             address: http.listen,
             source,
@@ -105,7 +122,7 @@ impl HttpServer {
         let own = server.profile();
         let less = Profile::ALL.iter().copied().filter(|profile| *profile < own);
         let services = [own].into_iter().chain(less);
-        let services = services.map(|profile| (profile, service(server.narrowed(profile), &config)));
+        let services = services.map(|profile| (profile, service(around(server.narrowed(profile)), &config)));
         Ok(Self {
             gate: Gate::new(http.token, services.collect()),
             listener,
@@ -138,7 +155,7 @@ impl HttpServer {
     }
 }
 
-fn service(server: Server, config: &StreamableHttpServerConfig) -> Service {
+fn service<H: ServerHandler + Clone>(server: H, config: &StreamableHttpServerConfig) -> Service<H> {
     let mut session = SessionConfig::default();
     session.keep_alive = Some(SESSION_SILENT);
     let mut sessions = LocalSessionManager::default();

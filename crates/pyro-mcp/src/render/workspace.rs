@@ -75,9 +75,10 @@ fn tree(fields: Fields<'_>) -> String {
     if mode.is_empty() || mode == "empty" {
         return format!("{path}, empty at first");
     }
-    let source = seed
-        .some_text("seed_path")
-        .map_or_else(|| mode.replace('_', " "), std::borrow::Cow::into_owned);
+    let source = match seed.some_text("seed_path") {
+        Some(path) => path.into_owned(),
+        None => chosen(seed, &mode),
+    };
     let mut tree = format!(
         "{path} from {source}: {}, {}",
         counted(seed.number("entry_count"), "entry", "entries"),
@@ -90,6 +91,16 @@ fn tree(fields: Fields<'_>) -> String {
         ));
     }
     tree
+}
+
+/// What a seed was whose path the client did not supply.
+fn chosen(seed: Fields<'_>, mode: &str) -> String {
+    match (seed.text("origin_kind").as_ref(), seed.some_text("origin_ref")) {
+        ("project", _) => "the project".to_owned(),
+        ("repo", Some(commit)) => format!("the repository at {commit}"),
+        ("repo", None) => "the repository".to_owned(),
+        _ => mode.replace('_', " "),
+    }
 }
 
 fn commands(fields: Fields<'_>) -> String {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use pyro::{Pyro, Vm, VmId, Workspace, WorkspaceRef};
 use rmcp::RoleServer;
-use rmcp::model::{self, JsonObject, ToolAnnotations};
+use rmcp::model::{self, ContentBlock, JsonObject, ToolAnnotations};
 use rmcp::service::RequestContext;
 use serde::Serialize;
 use serde_json::Value;
@@ -34,6 +34,7 @@ use crate::host_paths::HostPaths;
 use crate::options::{ServerOptions, Structured};
 use crate::profile::Profile;
 use crate::progress::Progress;
+use crate::project::ProjectSource;
 use crate::schema::{Parameter, input_schema};
 use crate::words::Words;
 
@@ -61,6 +62,8 @@ pub(crate) struct Defaults {
     pub(crate) environment: String,
     /// The most memory that a VM can have.
     pub(crate) host_memory_mib: u64,
+    /// Whether workspaces start from a project where a call names no seed.
+    pub(crate) has_project: bool,
 }
 
 /// One call of a tool.
@@ -70,6 +73,7 @@ pub(crate) struct Call {
     pub(crate) options: Arc<ServerOptions>,
     pub(crate) host_memory_mib: u64,
     pub(crate) host_paths: HostPaths,
+    pub(crate) project: ProjectSource,
     pub(crate) words: Arc<Words>,
     pub(crate) ending: Ending,
     /// Takes what the client may want to know meanwhile; that it is worked at, it hears in any case.
@@ -104,6 +108,8 @@ pub(crate) struct Answer {
     pub(crate) text: String,
     /// For programs, where the tool declares a schema of it.
     pub(crate) structured: Option<Value>,
+    /// Links to what the text had to leave out.
+    pub(crate) links: Vec<ContentBlock>,
 }
 
 impl Answer {
@@ -112,6 +118,7 @@ impl Answer {
         Self {
             text: text(&object),
             structured: Some(object),
+            links: Vec::new(),
         }
     }
 }

@@ -46,7 +46,11 @@ pub(super) async fn answer(
         shorten(&mut exec, max_chars);
         object(&exec)
     });
-    Ok(Answer { text, structured })
+    Ok(Answer {
+        text,
+        structured,
+        links: Vec::new(),
+    })
 }
 
 /// The schema of *VM exec*. Nothing is required, so that errors conform too; fields that may be `null` are left to the

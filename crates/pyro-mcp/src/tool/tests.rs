@@ -18,12 +18,17 @@ const BUDGETS: [(Profile, usize, usize); 3] = [
     (Profile::WorkspaceFull, 6000, 9500),
 ];
 
-fn definitions(profile: Profile) -> Vec<(&'static str, Definition)> {
-    let defaults = Defaults {
+fn defaults(profile: Profile) -> Defaults {
+    Defaults {
         profile,
         environment: pyro::DEFAULT_ENVIRONMENT.to_owned(),
         host_memory_mib: 65_536,
-    };
+        has_project: false,
+    }
+}
+
+fn definitions(profile: Profile) -> Vec<(&'static str, Definition)> {
+    let defaults = defaults(profile);
     tools_of(profile)
         .map(|tool| (tool.name(), tool.definition(&defaults)))
         .collect()
@@ -219,7 +224,7 @@ fn a_tool_is_the_same_in_all_profiles_but_for_what_the_full_one_adds() {
 #[test]
 fn nothing_in_core_speaks_of_what_it_lacks() {
     let mut text = listed(Profile::WorkspaceCore, Structured::Auto).to_string();
-    text.push_str(&Profile::WorkspaceCore.instructions(pyro::DEFAULT_ENVIRONMENT));
+    text.push_str(&Profile::WorkspaceCore.instructions(&defaults(Profile::WorkspaceCore)));
     // A command is a shell command, and a state may be the baseline's.
     let text = text.to_lowercase().replace("shell command", "command");
     for word in [
@@ -309,6 +314,7 @@ fn vm_run_names_its_default_environment_and_the_catalog() {
         profile: Profile::VmRun,
         environment: "docker.io/library/rust:1".to_owned(),
         host_memory_mib: 1024,
+        has_project: false,
     };
     let definition = VmRun.definition(&defaults);
     assert!(

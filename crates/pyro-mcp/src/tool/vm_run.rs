@@ -72,7 +72,7 @@ fn parameters(defaults: &Defaults) -> Vec<Parameter> {
         // Its command is all that the VM is there for, so it is never idle for as long.
         common::ttl_seconds(DEFAULT_VM_TTL).unlisted(),
         Parameter::text("seed_path", "Directory for /workspace"),
-        Parameter::flag("return_diff", "Show changes"),
+        Parameter::flag("return_diff", "Diff"),
         common::max_output_chars("Per stream", 20_000),
     ]
 }

@@ -1,26 +1,18 @@
 // The official conformance suite against pyro's own server, over HTTP: what of it needs no tools made for the suite.
 //
 // Usage: conformance.mjs DIRECTORY BINARY [ARGUMENT...]; DIRECTORY has the suite in its `node_modules`.
-//
-// The suite cannot send a token, so a proxy on loopback adds it to its requests and leaves the rest as it is.
-
-import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
-import http from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 
 import { check, failed, serveHttp } from './server.mjs';
+import { checksOf, proxy, suiteOf } from './suite.mjs';
 
 // Why a check cannot pass, for those that do not.
-const NO_RESOURCES = 'pyro has no prompts and no resources, and does not declare them';
+const NO_PROMPTS = 'pyro has no prompts, and does not declare them';
+const NONE_LISTED = 'no resource is listed, for a list would be of all workspaces, so there is none to read';
 const NO_FIXTURES = 'needs a diagnostic tool of the suite';
 const NO_SUBSCRIPTIONS = 'lists never change while a server runs, so there is nothing to subscribe to';
 const EXPECTED = {
-  'sep-2549-prompts-list-caching-hints': NO_RESOURCES,
-  'sep-2549-resources-list-caching-hints': NO_RESOURCES,
-  'sep-2549-resources-templates-list-caching-hints': NO_RESOURCES,
-  'sep-2549-resources-read-caching-hints': NO_RESOURCES,
+  'sep-2549-prompts-list-caching-hints': NO_PROMPTS,
+  'sep-2549-resources-read-caching-hints': NONE_LISTED,
   'sep-2575-server-rejects-undeclared-capability': NO_FIXTURES,
   'sep-2575-missing-capability-http-400': NO_FIXTURES,
   'sep-2575-http-server-no-independent-requests-on-stream': NO_FIXTURES,
@@ -52,29 +44,8 @@ const SCENARIOS = {
   },
 };
 
-function proxy({ url, token }) {
-  const server = http.createServer((request, response) => {
-    const headers = { ...request.headers, authorization: `Bearer ${token}` };
-    const options = { host: url.hostname, port: url.port, path: request.url, method: request.method, headers };
-    const onward = http.request(options, (answer) => {
-      response.writeHead(answer.statusCode, answer.headers);
-      answer.pipe(response);
-    });
-    onward.on('error', () => response.destroy());
-    response.on('close', () => onward.destroy());
-    request.pipe(onward);
-  });
-  return new Promise((resolve) => server.listen(0, '127.0.0.1', () => resolve(server)));
-}
-
 async function scenario(suite, address, version, name, least) {
-  const output = mkdtempSync(join(tmpdir(), 'conformance-'));
-  const words = ['server', '--url', address, '--spec-version', version, '--scenario', name, '-o', output];
-  const child = spawn(process.execPath, [suite, ...words], { stdio: 'ignore' });
-  await new Promise((resolve) => child.once('exit', resolve));
-  const results = readdirSync(output).map((directory) => join(output, directory, 'checks.json'));
-  const checks = results.flatMap((file) => JSON.parse(readFileSync(file, 'utf8')));
-  rmSync(output, { recursive: true });
+  const checks = await checksOf(suite, address, version, name);
   const other = checks.filter(({ status }) => status !== 'SUCCESS');
   const isExpected = ({ id, errorMessage }) =>
     id in EXPECTED && (EXPECTED[id] !== NO_FIXTURES || errorMessage.startsWith('Not testable'));
@@ -87,7 +58,7 @@ async function scenario(suite, address, version, name, least) {
 }
 
 const [directory, ...command] = process.argv.slice(2);
-const suite = join(directory, 'node_modules/@modelcontextprotocol/conformance/dist/index.js');
+const suite = suiteOf(directory);
 const server = await serveHttp(command);
 const between = await proxy(server);
 const address = `http://127.0.0.1:${between.address().port}${server.url.pathname}`;

@@ -31,9 +31,10 @@ def check(holds, what, shown=None):
 class Session:
     """What both generations of the SDK can do, under one set of names."""
 
-    def __init__(self, client, instructions):
+    def __init__(self, client, instructions, revision):
         self.client = client
         self.instructions = instructions
+        self.revision = revision
 
     async def tools(self):
         return (await self.client.list_tools()).tools
@@ -114,9 +115,9 @@ async def connect(command, mode):
 
             async with ClientSession(*streams) as session:
                 opened = await session.initialize()
-                yield Session(session, opened.instructions)
+                yield Session(session, opened.instructions, opened.protocolVersion)
         else:
             from mcp import Client
 
             async with Client(streams, mode=mode) as client:
-                yield Session(client, client.instructions)
+                yield Session(client, client.instructions, client.protocol_version)

@@ -49,6 +49,8 @@ pub(crate) fn server(arguments: &[&str], home: &Path) -> Command {
         .args(["mcp", "serve"])
         .args(arguments)
         .envs(places(home))
+        // In no checkout, which workspaces would start from.
+        .current_dir(home)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped());
     command
@@ -72,7 +74,19 @@ impl Client {
     }
 
     fn start_in(home: TempDir, arguments: &[&str]) -> Self {
-        let mut child = server(arguments, home.path()).spawn().unwrap();
+        let command = server(arguments, home.path());
+        Self::start_by(command, home)
+    }
+
+    /// Starts a server as a command says whose state is in `home`, and opens a session.
+    pub(crate) fn open_by(command: Command, home: TempDir) -> Self {
+        let mut client = Self::start_by(command, home);
+        client.initialize();
+        client
+    }
+
+    fn start_by(mut command: Command, home: TempDir) -> Self {
+        let mut child = command.spawn().unwrap();
         let (sender, lines) = channel();
         let output = BufReader::new(child.stdout.take().unwrap());
         thread::spawn(move || {
@@ -302,6 +316,7 @@ impl Drop for Client {
 /// The text of a result.
 pub(crate) fn text(result: &Value) -> &str {
     let blocks = result["content"].as_array().unwrap();
-    assert_eq!(blocks.len(), 1, "{result}");
+    let links = blocks[1..].iter().all(|block| block["type"] == "resource_link");
+    assert!(links, "{result}");
     blocks[0]["text"].as_str().unwrap()
 }

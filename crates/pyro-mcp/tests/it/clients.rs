@@ -14,27 +14,34 @@ fn scripts() -> PathBuf {
 
 fn run(command: &mut Command) -> Output {
     let home = TempDir::new().unwrap();
-    let output = command.envs(places(home.path())).output();
+    // In no checkout, which workspaces would start from.
+    let output = command
+        .envs(places(home.path()))
+        .current_dir(home.path())
+        .output();
     output.unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
 fn python(variable: &str, transport: &str) {
-    let output = run(Command::new(required(variable))
-        .arg(scripts().join("python_client.py"))
-        .arg(required("PYRO_TEST_BIN"))
-        .args(["mcp", "serve", "--profile", "vm-run", "--transport", transport]));
-    let told = succeeded(&output);
+    let serve = ["mcp", "serve", "--profile", "vm-run", "--transport", transport];
+    let told = script(variable, "python_client.py", &[], &serve);
     assert!(told.contains("ok: git --version"), "{told}");
+}
+
+/// Runs a script with one of the interpreters, and has it start a server; returns what it printed.
+pub(crate) fn script(variable: &str, script: &str, words: &[&str], serve: &[&str]) -> String {
+    let output = run(Command::new(required(variable))
+        .arg(scripts().join(script))
+        .args(words)
+        .arg(required("PYRO_TEST_BIN"))
+        .args(serve));
+    succeeded(&output)
 }
 
 /// Runs a flow through workspaces; all of its checks hold.
 pub(crate) fn flow(name: &str) {
-    let output = run(Command::new(required("PYRO_TEST_PYTHON"))
-        .arg(scripts().join("workspace_flows.py"))
-        .arg(name)
-        .arg(required("PYRO_TEST_BIN"))
-        .args(["mcp", "serve", "--profile", "workspace-core"]));
-    let told = succeeded(&output);
+    let serve = ["mcp", "serve", "--profile", "workspace-core"];
+    let told = script("PYRO_TEST_PYTHON", "workspace_flows.py", &[name], &serve);
     assert!(
         told.contains("ok: it is deleted") || told.contains("ok: neither is listed"),
         "{told}"
@@ -79,7 +86,7 @@ fn the_python_sdk_1_is_served_over_http() {
 }
 
 /// Runs a script in the Node that came with the packages it needs.
-fn node(script: &str, profile: &str) -> String {
+pub(crate) fn node(script: &str, profile: &str) -> String {
     let packages = required("PYRO_TEST_NODE_DIR");
     let output = run(Command::new(packages.join("node_modules/.bin/node"))
         .arg(scripts().join(script))

@@ -19,7 +19,7 @@ use crate::process::{Identity, all_of, survivors};
 const PROMPTLY: Duration = Duration::from_secs(30);
 
 /// A server that took a free port.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     address: String,
     token_file: PathBuf,
@@ -32,6 +32,7 @@ fn command(arguments: &[&str], home: &Path) -> Command {
         .args(["mcp", "serve", "--transport", "http"])
         .args(arguments)
         .envs(places(home))
+        .current_dir(home)
         .stdin(Stdio::null());
     command
 }
@@ -44,7 +45,7 @@ fn refused(arguments: &[&str]) -> (Option<i32>, String) {
 }
 
 impl Server {
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         Self::start_in(TempDir::new().unwrap(), arguments)
     }
 
@@ -70,7 +71,7 @@ impl Server {
         }
     }
 
-    fn token(&self) -> String {
+    pub(crate) fn token(&self) -> String {
         std::fs::read_to_string(&self.token_file)
             .unwrap()
             .trim()
@@ -79,6 +80,10 @@ impl Server {
 
     /// Sends a request with these headers besides what HTTP demands, and leaves its answer unread.
     fn send(&self, path: &str, headers: &[(&str, &str)], body: &str) -> TcpStream {
+        self.send_bytes(path, headers, body.as_bytes())
+    }
+
+    fn send_bytes(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> TcpStream {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let mut head = format!(
@@ -91,8 +96,23 @@ impl Server {
         for (name, value) in headers {
             head.push_str(&format!("{name}: {value}\r\n"));
         }
-        stream.write_all(format!("{head}\r\n{body}").as_bytes()).unwrap();
         stream
+            .write_all(&[head.as_bytes(), b"\r\n", body].concat())
+            .unwrap();
+        stream
+    }
+
+    /// Sends a request whose body may be anything; returns the status of its answer.
+    pub(crate) fn status(&self, path: &str, headers: &[(&str, &str)], body: &[u8]) -> u16 {
+        Answer::read(self.send_bytes(path, headers, body)).status
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
     }
 
     /// Sends a request and reads its answer to the end.
@@ -122,11 +142,11 @@ impl Server {
     }
 
     /// The result of such a request.
-    fn result(&self, path: &str, method: &str, params: Value) -> Value {
+    pub(crate) fn result(&self, path: &str, method: &str, params: Value) -> Value {
         Answer::read(self.begin(path, method, params)).last_message()["result"].clone()
     }
 
-    fn tools(&self, path: &str) -> Vec<String> {
+    pub(crate) fn tools(&self, path: &str) -> Vec<String> {
         let listed = self.result(path, "tools/list", json!({}));
         let tools = listed["tools"].as_array().unwrap_or_else(|| panic!("{listed}"));
         tools

@@ -16,16 +16,22 @@
     reason = "messages are written down where they are sent"
 )]
 
+mod autorun;
 mod client;
 mod clients;
 mod ending;
 mod examples;
 mod flow;
+mod host_views;
 mod hostile;
 mod http;
+mod malformed;
+mod matrix;
 mod model;
 mod process;
+mod project;
 mod protocol;
+mod resources;
 mod run;
 mod vm;
 mod workspace;

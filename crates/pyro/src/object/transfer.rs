@@ -33,6 +33,10 @@ pub enum OriginKind {
     None,
     /// By its path.
     Path,
+    /// As the project that an MCP server works on.
+    Project,
+    /// As a repository that was cloned.
+    Repo,
 }
 
 /// What a workspace began with.
@@ -41,13 +45,13 @@ pub enum OriginKind {
 pub struct WorkspaceSeed {
     /// Where it came from.
     pub mode: SeedMode,
-    /// The directory or archive on the host.
+    /// The directory or archive on the host; none for a clone, which does not stay there.
     pub seed_path: Option<PathBuf>,
     /// Where it is in the guest.
     pub destination: String,
     /// How the source was chosen.
     pub origin_kind: OriginKind,
-    /// The commit or branch of a repository.
+    /// The commit of a repository.
     pub origin_ref: Option<String>,
     /// How many names it has.
     pub entry_count: u64,

@@ -68,6 +68,21 @@ pub struct CreateRequest {
     pub seed_path: Option<PathBuf>,
     /// Whether to take along what Git ignores in the seed.
     pub include_ignored: bool,
+    /// How the seed was chosen, for the record.
+    pub origin: SeedOrigin,
+}
+
+/// How the seed of a workspace was chosen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SeedOrigin {
+    /// By its path.
+    #[default]
+    Path,
+    /// As the project that an MCP server works on.
+    Project,
+    /// As a repository that was cloned, at this commit.
+    Repo(Option<String>),
 }
 
 impl Default for CreateRequest {
@@ -81,6 +96,7 @@ impl Default for CreateRequest {
             labels: BTreeMap::new(),
             seed_path: None,
             include_ignored: false,
+            origin: SeedOrigin::Path,
         }
     }
 }
@@ -143,7 +159,10 @@ impl Pyro {
         };
         let environment = self.environments().ensure(&record.environment, progress).await?;
         let (seed, warnings) = match planned {
-            Some(planned) => planned.write(&dir, &environment, progress).await?,
+            Some(planned) => {
+                let (seed, warnings) = planned.write(&dir, &environment, progress).await?;
+                (seed::chosen(seed, &request.origin), warnings)
+            }
             None => (seed::none(), Vec::new()),
         };
         workspace.store.update(workspace.id, |record| {

@@ -31,13 +31,13 @@ use std::os::fd::AsRawFd;
 use std::path::PathBuf;
 
 pub use self::content::{
-    CopyRequest, DiffRequest, ExportKind, ExportRequest, FileEncoding, FileRange, ListFilesRequest,
-    OnTransfer, PushRequest, ReadFileRequest, TransferProgress, WriteFileRequest,
+    CopyRequest, DiffRequest, ExportGuard, ExportKind, ExportRequest, FileEncoding, FileRange,
+    ListFilesRequest, OnTransfer, PushRequest, ReadFileRequest, TransferProgress, WriteFileRequest,
 };
 pub(crate) use self::content::{LiveTree, PlannedExport, diff_of};
 pub(crate) use self::error::WorkspaceError;
 pub use self::exec::ExecRequest;
-pub use self::handle::{CreateRequest, UpdateRequest, Workspace, WorkspaceFilter};
+pub use self::handle::{CreateRequest, SeedOrigin, UpdateRequest, Workspace, WorkspaceFilter};
 pub(crate) use self::history::{Began, Ended, History, Recorder};
 pub(crate) use self::kept::{KeptStreams, OutputKeeper};
 pub(crate) use self::kind::Kind;

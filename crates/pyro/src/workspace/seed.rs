@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use super::SEED;
 use super::content::seed_error;
 use super::error::io_error;
+use super::handle::SeedOrigin;
 use crate::TREE;
 use crate::admission::DISK_MARGIN;
 use crate::disk::{SEED_DISK_BYTES, nameless};
@@ -89,6 +90,24 @@ pub(super) fn none() -> WorkspaceSeed {
         bytes_written: 0,
         ignored_count: 0,
         skipped: Vec::new(),
+    }
+}
+
+/// A seed with how it was chosen.
+pub(super) fn chosen(seed: WorkspaceSeed, origin: &SeedOrigin) -> WorkspaceSeed {
+    match origin {
+        SeedOrigin::Path => seed,
+        SeedOrigin::Project => WorkspaceSeed {
+            origin_kind: OriginKind::Project,
+            ..seed
+        },
+        SeedOrigin::Repo(commit) => WorkspaceSeed {
+            origin_kind: OriginKind::Repo,
+            origin_ref: commit.clone(),
+            // The clone does not stay where it is.
+            seed_path: None,
+            ..seed
+        },
     }
 }
 

@@ -13,6 +13,7 @@ use crate::host::place::{self, Scope};
 use crate::host::serve;
 use crate::host::table::{self, Host};
 use crate::host_path;
+use crate::project::ProjectOptions;
 
 /// Which entry.
 #[derive(Debug, Args)]
@@ -40,6 +41,9 @@ pub(crate) struct ServeOptions {
     /// Let the host bring in files from DIR, and bring out files to it; may be repeated
     #[arg(long, value_name = "DIR")]
     allow_host_path: Vec<PathBuf>,
+
+    #[command(flatten)]
+    project: ProjectOptions,
 }
 
 /// An entry as it is to be made.
@@ -135,12 +139,10 @@ impl ServeOptions {
             .into();
         for path in &self.allow_host_path {
             let found = host_path::directory("--allow-host-path", path)?;
-            let text = found.into_os_string().into_string().map_err(|_| {
-                let message = format!("`--allow-host-path` cannot be `{}`", path.display());
-                Failure::invalid(message, "configuration files take UTF-8 alone")
-            })?;
+            let text = host_path::text("--allow-host-path", found)?;
             args.extend(["--allow-host-path".to_owned(), text]);
         }
+        args.extend(self.project.words()?);
         match serve::refusal(&args) {
             Some(reason) => Err(Failure::Usage {
                 code: ErrorCode::InvalidArgument,
@@ -163,6 +165,7 @@ impl ServeOptions {
         let defaults = Self {
             profile: Profile::default().to_string(),
             allow_host_path: Vec::new(),
+            project: ProjectOptions::none(),
         };
         defaults.entry()
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pyro::argument::DEFAULT_WORKSPACE_TTL;
-use pyro::{CreateRequest, Resources};
+use pyro::{CreateRequest, EnvironmentProgress, Resources, RunEvent};
 
 use super::{described, workspace_schema};
 use crate::arguments::Arguments;
@@ -27,6 +27,7 @@ impl Tool for Create {
             common::disk_gib(),
             common::ttl_seconds(DEFAULT_WORKSPACE_TTL),
             Parameter::text("seed_path", "Host directory or tar"),
+            Parameter::flag("empty", "No project"),
             Parameter::text("name", "Unique"),
             Parameter::new("labels", "Notes", Kind::Map),
         ];
@@ -35,8 +36,7 @@ impl Tool for Create {
         }
         Definition {
             title: "Create a workspace",
-            description: "Create and start a Linux VM, kept until deleted. Idle, it stops; files stay."
-                .to_owned(),
+            description: "Start a Linux VM, kept until deleted. Idle, it stops; files stay.".to_owned(),
             parameters,
             hints: if defaults.profile.is_full() {
                 Hints::OpenWorld
@@ -70,14 +70,27 @@ async fn create(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
         request.include_ignored = arguments.flag("include_ignored");
     }
     let seed_path = arguments.optional_text("seed_path");
+    let is_empty = arguments.flag("empty");
+    common::not_both(
+        "empty",
+        "cannot be true with `seed_path`",
+        is_empty && seed_path.is_some(),
+    )?;
+    let mut tell = |news: EnvironmentProgress| call.progress.note(&RunEvent::Environment(news));
     let info = call
         .ending
         .unless_asked(async {
+            let mut clone = None;
             if let Some(given) = seed_path {
                 let source = call.host_paths.source(call.context.as_ref(), given).await?;
                 request.seed_path = Some(source);
+            } else if !is_empty {
+                clone = call.project.seed(&call.pyro, &mut request, &mut tell).await?;
             }
-            call.pyro.create_workspace(&request, &mut |_| {}).await?.status()
+            let workspace = call.pyro.create_workspace(&request, &mut tell).await?;
+            // It was read to its end.
+            drop(clone);
+            workspace.status()
         })
         .await?;
     Ok(described(call, "created", info, seed_path))

@@ -4,6 +4,7 @@ use pyro::{DiffRequest, TreePath};
 
 use crate::arguments::Arguments;
 use crate::render::write_diff;
+use crate::resource::{Part, link};
 use crate::schema::{Parameter, output_schema};
 use crate::tool::{Answer, Call, Defaults, Definition, Hints, Payload, Tool, Work, common, object};
 
@@ -68,8 +69,16 @@ async fn diff(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
     request.total_characters = Some(common::max_chars(&arguments));
     let workspace = call.workspace(&arguments)?;
     let diff = call.ending.unless_asked(workspace.diff(&request)).await?;
+    let links = match diff.truncated {
+        true => vec![link(diff.workspace_id, &Part::Diff)],
+        false => Vec::new(),
+    };
     let diff = object(&diff);
     let text = write_diff(&diff);
     let structured = call.where_asked_for(|| diff);
-    Ok(Answer { text, structured })
+    Ok(Answer {
+        text,
+        structured,
+        links,
+    })
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use pyro::argument::DEFAULT_TIMEOUT;
-use pyro::{Command, ExecRequest};
+use pyro::{Command, ExecRequest, LogStream};
 use rmcp::model::JsonObject;
 
 use super::TREE;
@@ -12,6 +12,7 @@ use crate::arguments::Arguments;
 use crate::ending::Cancelled;
 use crate::follow::follow;
 use crate::render::{Execution, keep_within, shorten_kept, write_changes, write_execution};
+use crate::resource::links_to_output;
 use crate::schema::{Kind, Parameter, output_schema};
 use crate::tool::{Answer, Call, Defaults, Definition, Hints, Payload, Tool, Work, common, object};
 
@@ -32,7 +33,7 @@ impl Tool for Exec {
             common::wait_seconds("Call limit", 1, 25),
             Parameter::verbatim_or("cwd", "Directory", TREE),
             Parameter::new("env", "Variables", Kind::Map),
-            Parameter::flag("return_diff", "Show changes"),
+            Parameter::flag("return_diff", "Diff"),
             common::max_output_chars("Per stream", 20_000),
         ];
         if defaults.profile.is_full() {
@@ -106,9 +107,18 @@ async fn exec(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
         write_changes(&object(diff))
     });
     let text = write_execution(&Execution::in_workspace(&exec, changes), max_chars);
+    let streams = [
+        (LogStream::Stdout, exec.stdout.as_str(), &exec.stdout_info),
+        (LogStream::Stderr, exec.stderr.as_str(), &exec.stderr_info),
+    ];
+    let links = links_to_output(exec.workspace_id, exec.sequence, streams, max_chars);
     let structured = call.where_asked_for(|| {
         shorten_kept(&mut exec, max_chars);
         object(&exec)
     });
-    Ok(Answer { text, structured })
+    Ok(Answer {
+        text,
+        structured,
+        links,
+    })
 }

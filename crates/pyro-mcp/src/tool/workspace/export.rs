@@ -1,6 +1,6 @@
 //! `workspace_export`: a file or directory of a workspace is brought to the host.
 
-use pyro::{ExportKind, ExportRequest, TreePath};
+use pyro::{ExportGuard, ExportKind, ExportRequest, TreePath};
 
 use super::TREE;
 use crate::arguments::Arguments;
@@ -30,7 +30,7 @@ impl Tool for Export {
                 Parameter::new("output_path", "Host target", output).required(),
                 Parameter::verbatim_or("path", "Source", TREE),
                 Parameter::flag("changes", "Changes only"),
-                Parameter::flag("as_patch", "Changes as a patch"),
+                Parameter::flag("as_patch", "As one patch"),
                 Parameter::flag("force", "Replace"),
                 common::baseline("from_snapshot"),
             ],
@@ -58,7 +58,7 @@ async fn export(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
         .ending
         .unless_asked(async {
             let given = arguments.text("output_path");
-            let output = call
+            let (output, roots) = call
                 .host_paths
                 .output(call.context.as_ref(), "output_path", given)
                 .await?;
@@ -69,6 +69,7 @@ async fn export(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
                 (false, false) => ExportKind::Whole,
             };
             request.force = arguments.flag("force");
+            request.guard = Some(ExportGuard::new(roots, call.options.allow_autorun_paths));
             call.workspace(&arguments)?.export(&request).await
         })
         .await?;

@@ -26,7 +26,7 @@ impl Tool for FileList {
                 Parameter::verbatim_or("path", "Directory", TREE),
                 Parameter::flag("recursive", "Whole tree"),
                 Parameter::integer("limit", "Page size", 1..=10_000, 1000),
-                Parameter::text("page", "From next_page"),
+                Parameter::text("page", "next_page"),
             ],
             hints: Hints::ReadOnly,
             payload: Payload::Record,

@@ -4,6 +4,7 @@ use pyro::{FileEncoding, FileRange, ReadFileRequest, TreePath};
 
 use crate::arguments::Arguments;
 use crate::render::write_file_read;
+use crate::resource::{Part, link};
 use crate::schema::{Kind, Parameter, output_schema};
 use crate::tool::{Answer, Call, Defaults, Definition, Hints, Payload, Tool, Work, common, object};
 
@@ -26,7 +27,7 @@ impl Tool for FileRead {
         };
         Definition {
             title: "Read a file",
-            description: "Read bytes or lines of a file.".to_owned(),
+            description: "Read a file.".to_owned(),
             parameters: vec![
                 common::workspace_id(),
                 Parameter::new("path", "File", path).required(),
@@ -71,10 +72,21 @@ async fn read(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
     };
     let workspace = call.workspace(&arguments)?;
     let read = call.ending.unless_asked(workspace.read_file(&request)).await?;
+    let links = match read.truncated && read.size_bytes <= MOST_BYTES {
+        true => vec![link(
+            read.workspace_id,
+            &Part::File(request.path.as_bytes().to_vec()),
+        )],
+        false => Vec::new(),
+    };
     let read = object(&read);
     let text = write_file_read(&read);
     let structured = call.where_asked_for(|| read);
-    Ok(Answer { text, structured })
+    Ok(Answer {
+        text,
+        structured,
+        links,
+    })
 }
 
 /// Lines if any of their parameters is given, else bytes.

@@ -47,10 +47,10 @@ impl Tool for List {
             title: "List workspaces",
             description: "Last used first.".to_owned(),
             parameters: vec![
-                Parameter::new("labels", "All must match", Kind::Map),
+                Parameter::new("labels", "All match", Kind::Map),
                 Parameter::choice("state", "Only these", STATE_NAMES, None),
                 Parameter::integer("limit", "Page size", 1..=1000, 100),
-                Parameter::text("page", "From next_page"),
+                Parameter::text("page", "next_page"),
             ],
             hints: Hints::ReadOnly,
             payload: Payload::Record,

@@ -7,6 +7,7 @@ use pyro::{LogStream, LogsRequest, Workspace};
 
 use crate::arguments::Arguments;
 use crate::render::{Limit, More, Shown, shorten_stream, write_logs};
+use crate::resource::links_to_output;
 use crate::schema::{Parameter, output_schema};
 use crate::tool::{Answer, Call, Defaults, Definition, Hints, Payload, Tool, Work, common, object};
 
@@ -101,13 +102,25 @@ fn logs(call: &Call, arguments: &Arguments) -> pyro::Result<Answer> {
         entry.stderr_file = None;
     }
     let text = write_logs(&object(&logs), &shown);
+    let links = logs.entries.iter().flat_map(|entry| {
+        let streams = [
+            (LogStream::Stdout, entry.stdout.as_str(), &entry.stdout_info),
+            (LogStream::Stderr, entry.stderr.as_str(), &entry.stderr_info),
+        ];
+        links_to_output(logs.workspace_id, entry.sequence, streams, max_chars)
+    });
+    let links = links.collect();
     let structured = call.where_asked_for(|| {
         for entry in &mut logs.entries {
             shorten(entry, max_chars);
         }
         object(&logs)
     });
-    Ok(Answer { text, structured })
+    Ok(Answer {
+        text,
+        structured,
+        links,
+    })
 }
 
 /// Reads the output of a command: all of it, or its beginning and end with more characters each than are shown.

@@ -27,7 +27,7 @@ impl Tool for PatchApply {
             description: "Apply a patch, all or nothing.".to_owned(),
             parameters: vec![
                 common::workspace_id(),
-                Parameter::new("patch", "Unified or Git diff", patch).required(),
+                Parameter::new("patch", "Unified diff", patch).required(),
                 Parameter::flag("dry_run", "Only check"),
             ],
             hints: Hints::Nothing,

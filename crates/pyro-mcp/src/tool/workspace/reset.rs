@@ -16,7 +16,7 @@ impl Tool for Reset {
     fn definition(&self, _defaults: &Defaults) -> Definition {
         Definition {
             title: "Reset a workspace",
-            description: "Return the whole disk to the baseline; commands end.".to_owned(),
+            description: "Return the disk to the baseline; commands end.".to_owned(),
             parameters: vec![common::workspace_id(), common::baseline("snapshot")],
             hints: Hints::Destructive,
             payload: Payload::Record,

@@ -31,7 +31,7 @@ impl Tool for SyncPush {
                 common::workspace_id(),
                 Parameter::new("source_path", "On host", source).required(),
                 Parameter::verbatim_or("dest", "Target", TREE),
-                Parameter::flag("delete", "Remove extra files"),
+                Parameter::flag("delete", "Remove extras"),
                 Parameter::flag("dry_run", "Change nothing"),
                 Parameter::flag("include_ignored", "Ignored too"),
             ],

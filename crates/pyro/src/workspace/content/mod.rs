@@ -23,4 +23,5 @@ pub(crate) use self::live_tree::LiveTree;
 pub use self::push::{CopyRequest, OnTransfer, PushRequest, TransferProgress};
 pub use self::read::{FileEncoding, FileRange, ReadFileRequest};
 pub(super) use self::seed_error::seed_error;
+pub use self::unpack::ExportGuard;
 pub use self::write::WriteFileRequest;

@@ -11,7 +11,7 @@ use pyro_proto::message::Verb;
 
 use super::diff::{DiffRequest, diff_of};
 use super::live_tree::LiveTree;
-use super::unpack::{Budget, Output, UnpackError, Unpacked, Unpacking, publish_bytes};
+use super::unpack::{Budget, ExportGuard, Output, UnpackError, Unpacked, Unpacking, publish_bytes};
 use crate::TreePath;
 use crate::error::Result;
 use crate::guest::files::ExportCall;
@@ -30,6 +30,8 @@ pub struct ExportRequest {
     pub output: PathBuf,
     /// Whether to replace the target, in one step.
     pub force: bool,
+    /// Where it may go, if somebody else says where than the owner of the host.
+    pub guard: Option<ExportGuard>,
 }
 
 /// What of a path is exported.
@@ -53,6 +55,7 @@ impl ExportRequest {
             kind: ExportKind::Whole,
             output: output.into(),
             force: false,
+            guard: None,
         }
     }
 }
@@ -84,7 +87,10 @@ impl PlannedExport {
     /// # Errors
     /// `output-exists`, `host-io`, `invalid-argument`.
     pub(crate) fn new(request: ExportRequest) -> Result<Self> {
-        let output = Output::open(&request.output, request.force)?;
+        let output = match &request.guard {
+            Some(guard) => Output::open_guarded(&request.output, request.force, guard)?,
+            None => Output::open(&request.output, request.force)?,
+        };
         Ok(Self { request, output })
     }
 

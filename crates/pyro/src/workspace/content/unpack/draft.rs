@@ -24,6 +24,8 @@ pub(super) struct Draft {
     name: OsString,
     /// Whether there is something with the name, and it is this process's.
     is_made: bool,
+    /// What host tools would run of it, if that must not replace anything.
+    autorun: Option<&'static str>,
 }
 
 impl Draft {
@@ -34,7 +36,24 @@ impl Draft {
             output,
             name,
             is_made: false,
+            autorun: None,
         }
+    }
+
+    /// Notes that something of this name is in it, relative to it.
+    ///
+    /// # Errors
+    /// [`UnpackError::Autorun`] if host tools would run that where something is already.
+    pub(super) fn note(&mut self, path: &[u8]) -> Result<(), UnpackError> {
+        if self.autorun.is_none()
+            && let Some(name) = self.output.autorun_in(path)
+        {
+            if self.output.file_type()?.is_some() {
+                return Err(UnpackError::autorun(self.output.path(), name));
+            }
+            self.autorun = Some(name);
+        }
+        Ok(())
     }
 
     /// Where it goes.
@@ -68,7 +87,14 @@ impl Draft {
     /// [`UnpackError::Exists`] if the target is there and not to be replaced, or the refusal of the system. What was
     /// there is then whole, and the draft is gone.
     pub(super) fn publish(mut self) -> Result<Vec<String>, UnpackError> {
-        let old = if self.output.force() {
+        let old = if let Some(name) = self.autorun {
+            self.place().map_err(|error| match error {
+                UnpackError::Exists { path } => UnpackError::autorun(&path, name),
+                error => error,
+            })?;
+            None
+        } else if self.output.force() {
+            self.output.check_replaced()?;
             self.replace()?
         } else {
             self.place()?;

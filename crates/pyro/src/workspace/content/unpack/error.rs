@@ -28,6 +28,20 @@ pub(in crate::workspace) enum UnpackError {
         /// The directory.
         path: PathBuf,
     },
+    /// The target is in no directory that is allowed.
+    #[error("`{}` is not allowed", path.display())]
+    Outside {
+        /// The target.
+        path: PathBuf,
+    },
+    /// Tools of the host would run what is exported, with nobody asking.
+    #[error("`{}` is not allowed: tools of the host run what is in `{name}` by themselves", path.display())]
+    Autorun {
+        /// The target.
+        path: PathBuf,
+        /// What they run.
+        name: &'static str,
+    },
     /// The host's file system refused.
     #[error("cannot {action} `{}`", path.display())]
     Io {
@@ -68,6 +82,12 @@ pub(in crate::workspace) enum UnpackError {
 }
 
 impl UnpackError {
+    /// Tools of the host would run what is exported.
+    pub(super) fn autorun(path: &Path, name: &'static str) -> Self {
+        let path = path.to_path_buf();
+        Self::Autorun { path, name }
+    }
+
     /// The guest sent a path that it must not send.
     pub(super) fn garbage(path: &[u8], problem: &'static str) -> Self {
         let path = crate::argument::excerpt(&String::from_utf8_lossy(path));
@@ -92,6 +112,7 @@ impl Diagnosis for UnpackError {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Exists { .. } => ErrorCode::OutputExists,
+            Self::Outside { .. } | Self::Autorun { .. } => ErrorCode::HostPathDenied,
             Self::NoName { .. } => ErrorCode::InvalidArgument,
             Self::NoParent { .. } | Self::Io { .. } => ErrorCode::HostIo,
             Self::Garbage { .. } => ErrorCode::GuestLost,
@@ -104,6 +125,12 @@ impl Diagnosis for UnpackError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Exists { .. } => "add `--force`".to_owned(),
+            Self::Outside { .. } => "name a path in a directory that is allowed".to_owned(),
+            Self::Autorun { .. } => {
+                "export to a directory that is not there yet, or to another name; the server can be started with \
+                 `--allow-autorun-paths`"
+                    .to_owned()
+            }
             Self::NoName { .. } => "name a file or a directory that is to be made".to_owned(),
             Self::NoParent { path } => format!("make it first: `mkdir -p {}`", quoted(path)),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {

@@ -10,6 +10,7 @@ mod check;
 mod draft;
 mod error;
 mod file;
+mod guard;
 mod notes;
 mod output;
 mod remove;
@@ -32,6 +33,7 @@ use self::check::{kind, link_target, relative, special};
 use self::draft::Draft;
 pub(in crate::workspace) use self::error::UnpackError;
 use self::file::{NewFile, permissions, times};
+pub use self::guard::ExportGuard;
 use self::notes::Notes;
 pub(in crate::workspace) use self::output::Output;
 pub(in crate::workspace) use self::work::Unpacking;
@@ -129,6 +131,7 @@ impl Unpack {
             return self.first(entry, times);
         }
         let path = relative(&self.base, &entry.path)?;
+        self.draft.note(&path)?;
         if let Some(kind) = special(&entry) {
             self.notes.skip(&path, kind);
             return Ok(());

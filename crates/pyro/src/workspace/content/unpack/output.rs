@@ -1,13 +1,15 @@
 //! Where something goes on the host.
 
 use std::ffi::{OsStr, OsString};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, openat, statat};
+use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
 use rustix::io::Errno;
 
 use super::UnpackError;
+use super::guard::{ExportGuard, autorun};
 
 /// A target: a name in a directory that is there and was opened.
 ///
@@ -18,6 +20,8 @@ pub(in crate::workspace) struct Output {
     name: OsString,
     path: PathBuf,
     force: bool,
+    /// Whether it may bring what host tools run by themselves only where nothing is.
+    spares_autorun: bool,
 }
 
 impl Output {
@@ -47,11 +51,65 @@ impl Output {
             path: above.join(&name),
             name,
             force,
+            spares_autorun: false,
         };
         if !force && output.file_type()?.is_some() {
             return Err(output.exists());
         }
         Ok(output)
+    }
+
+    /// As [`open`](Self::open), if a guard lets the target through, which is asked first.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`UnpackError::Outside`], [`UnpackError::Autorun`].
+    pub(in crate::workspace) fn open_guarded(
+        given: &Path,
+        force: bool,
+        guard: &ExportGuard,
+    ) -> Result<Self, UnpackError> {
+        let output = Self::open(given, true)?.guarded(guard)?;
+        if !force && output.file_type()?.is_some() {
+            return Err(output.exists());
+        }
+        Ok(Self { force, ..output })
+    }
+
+    fn guarded(self, guard: &ExportGuard) -> Result<Self, UnpackError> {
+        // Where the directory is that was opened, whatever its path leads to by now.
+        let opened = format!("/proc/self/fd/{}", self.parent.as_raw_fd());
+        let directory = std::fs::read_link(opened).map_err(UnpackError::io("find", &self.path))?;
+        guard.check(&directory, &self.path)?;
+        Ok(Self {
+            spares_autorun: !guard.allow_autorun,
+            ..self
+        })
+    }
+
+    /// What host tools would run of an entry, if that must be told apart.
+    pub(super) fn autorun_in(&self, path: &[u8]) -> Option<&'static str> {
+        self.spares_autorun
+            .then(|| autorun(Path::new(OsStr::from_bytes(path))))
+            .flatten()
+    }
+
+    /// Checks that nothing is replaced that host tools run by themselves: a checkout, for one.
+    ///
+    /// # Errors
+    /// [`UnpackError::Autorun`].
+    pub(super) fn check_replaced(&self) -> Result<(), UnpackError> {
+        if !self.spares_autorun || self.file_type()? != Some(FileType::Directory) {
+            return Ok(());
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let entries = openat(&self.parent, &self.name, flags, Mode::empty()).and_then(Dir::new);
+        for entry in entries.map_err(UnpackError::io("read", &self.path))? {
+            let entry = entry.map_err(UnpackError::io("read", &self.path))?;
+            if let Some(name) = self.autorun_in(entry.file_name().to_bytes()) {
+                return Err(UnpackError::autorun(&self.path, name));
+            }
+        }
+        Ok(())
     }
 
     /// The target's path, absolute.

@@ -1,0 +1,239 @@
+//! Results as chat hosts show them to a model: each view has the outcome, the end of the output and the next step.
+
+use serde_json::{Value, json};
+
+use crate::client::{Client, PATIENCE};
+
+/// How a host makes what its model reads of a result.
+type View = (&'static str, fn(&Value) -> String);
+
+/// The hosts. What each does is what their sources and documents say.
+const HOSTS: [View; 4] = [
+    ("Codex", structured_wins),
+    ("VS Code", structured_wins),
+    ("OpenCode", content_wins),
+    ("Claude Code", content_in_bounds),
+];
+
+/// The longest result that Claude Code shows as it is, in characters: 25,000 tokens, of which each has at least two.
+const CLAUDE_CODE_CHARS: usize = 50_000;
+
+fn texts(result: &Value) -> String {
+    let blocks = result["content"].as_array().into_iter().flatten();
+    let texts: Vec<_> = blocks.filter_map(|block| block["text"].as_str()).collect();
+    texts.join("\n")
+}
+
+/// A structured form takes the place of everything else.
+fn structured_wins(result: &Value) -> String {
+    match &result["structuredContent"] {
+        Value::Null => texts(result),
+        structured => structured.to_string(),
+    }
+}
+
+/// A structured form is looked at only where there is nothing else, and never for an error.
+fn content_wins(result: &Value) -> String {
+    let text = texts(result);
+    match (
+        &result["structuredContent"],
+        text.is_empty() && result["isError"] != true,
+    ) {
+        (structured, true) => structured.to_string(),
+        _ => text,
+    }
+}
+
+/// Text that is too long is put into a file, of which the model sees the name.
+fn content_in_bounds(result: &Value) -> String {
+    let text = texts(result);
+    match text.chars().count() {
+        length if length > CLAUDE_CODE_CHARS => format!("saved to a file: {length} characters"),
+        _ => text,
+    }
+}
+
+/// One of these must be in a view: as the text says it, or as the structured form does.
+type Wanted = (&'static str, &'static [&'static str]);
+
+/// Checks a result in the view of each host.
+fn seen(what: &str, result: &Value, wanted: &[Wanted]) {
+    for (host, view) in HOSTS {
+        let view = view(result);
+        for (meaning, words) in wanted {
+            let is_there = words.iter().any(|word| view.contains(word));
+            assert!(is_there, "{host} does not show {meaning} of {what}:\n{view}");
+        }
+    }
+}
+
+#[test]
+fn every_host_shows_outcome_tail_and_next_step() {
+    for structured in ["auto", "all"] {
+        let mut client = Client::open(&["--profile", "workspace-core", "--structured", structured]);
+        commands(&mut client);
+        records(&mut client);
+        errors(&mut client);
+    }
+}
+
+fn commands(client: &mut Client) {
+    let tail = "seq 1 30000; echo the-end; exit 3";
+    let run = client.run(json!({"command": tail}));
+    let cut: Wanted = ("that it is cut", &["bytes omitted", "\"truncated\":true"]);
+    let end: Wanted = ("its tail", &["\nthe-end\n", "\\nthe-end\\n"]);
+    let code: Wanted = ("its exit code", &["exit 3 in ", "\"exit_code\":3"]);
+    let gone: Wanted = ("what became of the VM", &[" deleted\n", "\"deleted\":true"]);
+    seen("vm_run", &run, &[code, end, cut, gone]);
+
+    let late = client.run(json!({"command": "echo before; sleep 60", "timeout_seconds": 2}));
+    let timed_out: Wanted = ("that it timed out", &["timed out after ", "\"timed_out\":true"]);
+    let before: Wanted = ("its output until then", &["\nbefore\n", "before\\n"]);
+    let code_124: Wanted = ("its exit code", &["exit 124", "\"exit_code\":124"]);
+    seen("a time limit", &late, &[timed_out, before, code_124]);
+
+    let created = client.done("workspace_create", json!({"name": "a"}));
+    let started: Wanted = ("its state", &["started", "\"state\":\"started\""]);
+    let id: Wanted = ("its id", &[" workspace ", "\"workspace_id\":"]);
+    seen("workspace_create", &created, &[started, id]);
+
+    let exec = client.done("workspace_exec", json!({"workspace_id": "a", "command": tail}));
+    let rest: Wanted = (
+        "where the rest is",
+        &["workspace_logs sequence=1", "\"sequence\":1"],
+    );
+    seen("workspace_exec", &exec, &[code, end, cut, rest]);
+
+    let long = json!({"workspace_id": "a", "command": "echo begun; sleep 3", "wait_seconds": 1});
+    let running = client.done("workspace_exec", long);
+    let outcome: Wanted = (
+        "that it runs",
+        &["still running after ", "\"outcome\":\"running\""],
+    );
+    let next: Wanted = ("how to wait", &["workspace_logs sequence=2", "\"sequence\":2"]);
+    seen("a command that runs on", &running, &[outcome, next]);
+    let wait = json!({"workspace_id": "a", "sequence": 2, "wait_seconds": PATIENCE.as_secs()});
+    let ended = client.done("workspace_logs", wait);
+    let begun: Wanted = ("its output", &["\nbegun\n", "begun\\n"]);
+    let code_0: Wanted = ("its exit code", &["exit 0 in ", "\"exit_code\":0"]);
+    seen("workspace_logs", &ended, &[begun, code_0]);
+
+    let silent = client.done(
+        "workspace_exec",
+        json!({"workspace_id": "a", "command": "seq 1 20000 > f"}),
+    );
+    seen("a silent command", &silent, &[code_0]);
+    let read = client.done(
+        "workspace_file_read",
+        json!({"workspace_id": "a", "path": "f", "max_bytes": 100}),
+    );
+    let offset: Wanted = (
+        "where to go on",
+        &["offset=100", "\"next_offset\":100", "\"next_offset\":"],
+    );
+    seen(
+        "workspace_file_read",
+        &read,
+        &[("its content", &["\n1\n2\n", "1\\n2\\n"]), offset],
+    );
+    let diff = client.done(
+        "workspace_diff",
+        json!({"workspace_id": "a", "max_output_chars": 1000}),
+    );
+    let path: Wanted = ("what changed", &["f"]);
+    seen(
+        "workspace_diff",
+        &diff,
+        &[path, ("that it is cut", &["too-large", "\"truncated\":true"])],
+    );
+}
+
+fn records(client: &mut Client) {
+    let a: Wanted = ("which", &["(a)", "\"name\":\"a\""]);
+    for (tool, arguments) in [
+        ("workspace_status", json!({"workspace_id": "a"})),
+        ("workspace_list", json!({})),
+        (
+            "workspace_update",
+            json!({"workspace_id": "a", "labels": {"x": "y"}}),
+        ),
+        ("workspace_reset", json!({"workspace_id": "a"})),
+    ] {
+        let result = client.done(tool, arguments);
+        seen(tool, &result, &[a]);
+    }
+    let written = client.done(
+        "workspace_file_write",
+        json!({"workspace_id": "a", "path": "g", "text": "1\n"}),
+    );
+    seen("workspace_file_write", &written, &[("where", &["/workspace/g"])]);
+    let listed = client.done("workspace_file_list", json!({"workspace_id": "a"}));
+    seen(
+        "workspace_file_list",
+        &listed,
+        &[("what is there", &["/workspace/g"])],
+    );
+    let patch = "--- a/g\n+++ b/g\n@@ -1 +1 @@\n-1\n+2\n";
+    let patched = client.done(
+        "workspace_patch_apply",
+        json!({"workspace_id": "a", "patch": patch}),
+    );
+    seen(
+        "workspace_patch_apply",
+        &patched,
+        &[("what changed", &["/workspace/g"])],
+    );
+    let deleted = client.done("workspace_delete", json!({"workspace_id": "a"}));
+    seen(
+        "workspace_delete",
+        &deleted,
+        &[("what became of it", &["deleted · ", "\"deleted\":true"])],
+    );
+}
+
+fn errors(client: &mut Client) {
+    for (tool, arguments, code, next) in [
+        (
+            "vm_run",
+            json!({"command": "true", "foo": 1}),
+            "unknown-argument",
+            "command, environment",
+        ),
+        (
+            "vm_run",
+            json!({"command": "true", "environment": "no such"}),
+            "invalid-argument",
+            "vm_run",
+        ),
+        (
+            "workspace_status",
+            json!({"workspace_id": "gone"}),
+            "workspace-not-found",
+            "workspace_create",
+        ),
+        (
+            "workspace_exec",
+            json!({"workspace_id": "gone", "command": "x"}),
+            "workspace-not-found",
+            "workspace_create",
+        ),
+        (
+            "workspace_create",
+            json!({"seed_path": "/etc"}),
+            "host-path-denied",
+            "--allow-host-path",
+        ),
+    ] {
+        let result = client.call(tool, arguments);
+        assert_eq!(result["isError"], true, "{tool}: {result}");
+        for (host, view) in HOSTS {
+            let view = view(&result);
+            for word in [code, next] {
+                assert!(
+                    view.contains(word),
+                    "{host} does not show {word} of a refused {tool}:\n{view}"
+                );
+            }
+        }
+    }
+}
