@@ -284,6 +284,11 @@ impl Client {
         self.input = None;
     }
 
+    /// The state directory of the server.
+    pub(crate) fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }

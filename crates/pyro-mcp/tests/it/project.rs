@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -268,6 +269,16 @@ fn workspaces_start_from_a_repository_of_which_nothing_runs_on_the_host() {
     let hooks = printed(&mut client, "ls .git/hooks 2>&- || :");
     assert_eq!(hooks, "", "no hook of the host's template");
     traps.assert_none_sprung();
+    let clones = |client: &Client| -> Vec<PathBuf> {
+        let entries = fs::read_dir(client.home().join("repositories")).unwrap();
+        let paths = entries.map(|entry| entry.unwrap().path());
+        paths.filter(|path| path.is_dir()).collect()
+    };
+    created(&mut client, json!({"name": "b"}));
+    assert_eq!(clones(&client).len(), 1, "one for all workspaces");
+    client.close_input();
+    assert!(client.exit_status(Duration::from_secs(10)).is_some());
+    assert_eq!(clones(&client), [PathBuf::new(); 0], "it goes with the server");
 
     for (reference, message) in [(side.as_str(), "side\n"), ("main", "broken\n")] {
         let mut client = traps.server(&["--repo-url", &url, "--repo-ref", reference]);

@@ -24,7 +24,7 @@ mod update;
 use std::collections::BTreeMap;
 
 use clap::{Args, Subcommand};
-use pyro::object::{WorkspaceInfo, WorkspaceSeed};
+use pyro::object::{SeedMode, WorkspaceInfo, WorkspaceSeed};
 use pyro::{Pyro, Result, Workspace};
 
 use crate::complete;
@@ -127,10 +127,14 @@ fn labels(given: &[String]) -> Result<BTreeMap<String, String>, Failure> {
 
 /// What a workspace began with, if there was something.
 fn seed(seed: &WorkspaceSeed) -> Option<String> {
-    let path = seed.seed_path.as_ref()?;
+    let source = match (&seed.seed_path, &seed.origin_ref) {
+        (Some(path), _) => escaped(&path.to_string_lossy()),
+        (None, Some(commit)) => format!("a repository at {commit}"),
+        (None, None) if seed.mode == SeedMode::Empty => return None,
+        (None, None) => "a repository".to_owned(),
+    };
     let mut text = format!(
-        "{} ({}, {}",
-        escaped(&path.to_string_lossy()),
+        "{source} ({}, {}",
         format::count(seed.entry_count, "entry"),
         format::size(seed.bytes_written)
     );
