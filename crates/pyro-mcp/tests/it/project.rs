@@ -278,7 +278,7 @@ fn workspaces_start_from_a_repository_of_which_nothing_runs_on_the_host() {
     assert_eq!(clones(&client).len(), 1, "one for all workspaces");
     client.close_input();
     assert!(client.exit_status(Duration::from_secs(10)).is_some());
-    assert_eq!(clones(&client), [PathBuf::new(); 0], "it goes with the server");
+    assert!(clones(&client).is_empty(), "it goes with the server");
 
     for (reference, message) in [(side.as_str(), "side\n"), ("main", "broken\n")] {
         let mut client = traps.server(&["--repo-url", &url, "--repo-ref", reference]);
