@@ -19,6 +19,7 @@ mod progress;
 mod project;
 mod stdin;
 mod table;
+mod tool_choice;
 mod ui;
 mod usage;
 mod wait;

@@ -5,15 +5,13 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use pyro::{Pyro, Result};
-use pyro_mcp::{
-    DEFAULT_LISTEN, HttpOptions, Profile, Selection, ServerOptions, Structured, Token, serve_http,
-    serve_stdio,
-};
+use pyro_mcp::{DEFAULT_LISTEN, HttpOptions, ServerOptions, Structured, Token, serve_http, serve_stdio};
 
 use crate::complete;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::project::ProjectOptions;
+use crate::tool_choice::ToolChoice;
 use crate::ui::Ui;
 use crate::{host_path, wait};
 
@@ -39,25 +37,8 @@ enum McpCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  pyro mcp serve --profile workspace-core --allow-host-path ~/project")]
 struct Serve {
-    /// Tools on offer
-    #[arg(
-        long,
-        default_value = "workspace-full",
-        value_parser = ["vm-run", "workspace-core", "workspace-full"],
-    )]
-    profile: String,
-
-    /// Only these tools of the profile, separated by commas
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    tools: Vec<String>,
-
-    /// Not these tools of the profile, separated by commas
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    exclude_tools: Vec<String>,
-
-    /// Only tools that change nothing
-    #[arg(long)]
-    read_only: bool,
+    #[command(flatten)]
+    choice: ToolChoice,
 
     /// Let clients bring in files of the host from DIR, and bring out files to it; may be repeated. The roots that a
     /// client announces are allowed besides
@@ -146,9 +127,7 @@ impl Mcp {
 impl Serve {
     /// The options of the server, on any transport.
     fn options(&self) -> Result<ServerOptions> {
-        let mut options = ServerOptions::new(self.profile.parse::<Profile>().map_err(Failure::argument)?);
-        let (tools, exclude_tools) = (self.tools.clone(), self.exclude_tools.clone());
-        options.selection = Selection::new(options.profile, tools, exclude_tools, self.read_only)?;
+        let mut options = self.choice.options()?;
         options.structured = self.structured.parse::<Structured>().map_err(Failure::argument)?;
         options.environment.clone_from(&self.environment);
         // A root that is not there would allow nothing, without a word.

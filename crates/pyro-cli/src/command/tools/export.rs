@@ -2,13 +2,14 @@
 
 use clap::Args;
 use pyro::{Pyro, Result};
-use pyro_mcp::{FunctionFormat, Profile, Selection, ServerOptions, ToolBox};
+use pyro_mcp::{FunctionFormat, ToolBox};
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::complete;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::tool_choice::ToolChoice;
 use crate::ui::Ui;
 
 /// Print the tools of a profile as the functions that an API of models takes
@@ -25,25 +26,8 @@ pub(crate) struct Export {
     #[arg(long, default_value = "openai", value_parser = ["openai", "openai-chat", "anthropic", "gemini"])]
     format: String,
 
-    /// Tools on offer
-    #[arg(
-        long,
-        default_value = "workspace-full",
-        value_parser = ["vm-run", "workspace-core", "workspace-full"],
-    )]
-    profile: String,
-
-    /// Only these tools of the profile, separated by commas
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    tools: Vec<String>,
-
-    /// Not these tools of the profile, separated by commas
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    exclude_tools: Vec<String>,
-
-    /// Only tools that change nothing
-    #[arg(long)]
-    read_only: bool,
+    #[command(flatten)]
+    choice: ToolChoice,
 
     /// Environment where a call names none [default: $PYRO_ENVIRONMENT, else debian:12]
     #[arg(long, value_name = "ENV", add = complete::environments())]
@@ -63,9 +47,8 @@ struct Exported {
 /// Prints them.
 pub(crate) fn execute(export: Export, pyro: &Pyro, ui: Ui) -> Result<Exit> {
     let format: FunctionFormat = export.format.parse().map_err(Failure::argument)?;
-    let mut options = ServerOptions::new(export.profile.parse::<Profile>().map_err(Failure::argument)?);
+    let mut options = export.choice.options()?;
     let profile = options.profile;
-    options.selection = Selection::new(profile, export.tools, export.exclude_tools, export.read_only)?;
     options.environment = export.environment;
     let tools = ToolBox::new(pyro.clone(), options);
     let definitions = tools.definitions(format);
