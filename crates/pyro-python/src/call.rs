@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 
 use crate::event::Event;
 use crate::failure::{CallError, Failure};
+use crate::interpreter;
 
 /// An operation under way. It ends at once when nobody holds it any more.
 #[pyclass(module = "pyro_mcp._native", frozen)]
@@ -36,7 +37,10 @@ impl Call {
             // A thread waits for the interpreter here, and others must be able to go on meanwhile.
             let told = tokio::task::spawn_blocking(move || {
                 // At the end of the interpreter there is nobody left to be told.
-                Python::try_attach(|py| deliver(py, event, &take))
+                let visit = interpreter::visit()?;
+                Python::attach(|py| deliver(py, event, take));
+                drop(visit);
+                Some(())
             });
             drop(told.await);
         });
@@ -56,7 +60,7 @@ impl Call {
     ///
     /// Raises BrokenPipeError once the command reads no more.
     fn feed(&self, py: Python<'_>, bytes: &[u8]) -> PyResult<()> {
-        let fed = py.detach(|| {
+        let fed = interpreter::outside(py, || {
             let mut stdin = self.stdin.lock().unwrap_or_else(PoisonError::into_inner);
             let stdin = stdin.as_mut()?;
             Some(self.runtime.block_on(stdin.write_all(bytes)))
@@ -69,7 +73,9 @@ impl Call {
 
     /// Ends the command's standard input.
     fn end_stdin(&self, py: Python<'_>) {
-        py.detach(|| drop(self.stdin.lock().unwrap_or_else(PoisonError::into_inner).take()));
+        interpreter::outside(py, || {
+            drop(self.stdin.lock().unwrap_or_else(PoisonError::into_inner).take());
+        });
     }
 }
 
@@ -79,7 +85,11 @@ impl Drop for Call {
     }
 }
 
-fn deliver(py: Python<'_>, event: Event, take: &Py<PyAny>) {
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "what it owns of Python's ends while it has the interpreter"
+)]
+fn deliver(py: Python<'_>, event: Event, take: Py<PyAny>) {
     let (kind, content) = match event.into_python(py) {
         Ok(told) => told,
         Err(error) => (

@@ -79,7 +79,7 @@ impl Core {
     ) -> Result<Call, Error> {
         let work = work::ask(name, arguments)?;
         let manner: Manner = request::read(manner)?;
-        let runtime = runtime::handle()?;
+        let runtime = runtime::handle(arguments.py())?;
         let (events, receiver) = mpsc::channel(EVENT_QUEUE);
         let (cancel, is_cancelled) = watch::channel(false);
         let (stdin, feeder) = match (manner.stdin, manner.feeds_stdin) {

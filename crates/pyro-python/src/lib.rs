@@ -8,6 +8,7 @@ mod context;
 mod core;
 mod event;
 mod failure;
+mod interpreter;
 mod patch_text;
 mod request;
 mod runtime;
@@ -18,6 +19,8 @@ use pyo3::prelude::*;
 /// What the Python sources of the package stand on.
 #[pymodule(name = "_native")]
 mod native {
+    use pyo3::prelude::*;
+
     #[pymodule_export]
     use crate::call::Call;
     #[pymodule_export]
@@ -27,4 +30,9 @@ mod native {
     #[expect(non_upper_case_globals, reason = "Python's name for it")]
     #[pymodule_export]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        crate::interpreter::shut_at_exit(module.py())
+    }
 }

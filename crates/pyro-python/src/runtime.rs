@@ -2,8 +2,11 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use pyo3::Python;
 use pyro::{Diagnosis, Error, ErrorCode};
 use tokio::runtime::{Builder, Handle, Runtime};
+
+use crate::interpreter;
 
 /// How many calls make progress at once. They wait more than they work.
 const WORKERS: usize = 2;
@@ -20,29 +23,39 @@ enum NoRuntime {
     /// It was copied while pyro was at work in it, and its threads were not.
     #[error("this process was forked from one that already used pyro")]
     Forked,
+    /// Its end has come so far that nothing could be told any more.
+    #[error("the interpreter is at its end")]
+    Ending,
 }
 
 impl Diagnosis for NoRuntime {
     fn code(&self) -> ErrorCode {
         match self {
             Self::Threads(_) => ErrorCode::HostIo,
-            Self::Forked => ErrorCode::InvalidState,
+            Self::Forked | Self::Ending => ErrorCode::InvalidState,
         }
     }
 
     fn hint(&self) -> Option<String> {
-        matches!(self, Self::Forked).then(|| {
-            "use pyro in the child alone, or start it by `multiprocessing.set_start_method(\"spawn\")`"
-                .to_owned()
-        })
+        let hint = match self {
+            Self::Threads(_) => return None,
+            Self::Forked => {
+                "use pyro in the child alone, or start it by `multiprocessing.set_start_method(\"spawn\")`"
+            }
+            Self::Ending => "register with `atexit` after `pyro_mcp` has been imported",
+        };
+        Some(hint.to_owned())
     }
 }
 
 /// The runtime of this process.
 ///
 /// # Errors
-/// `host-io` if it cannot be had, `invalid-state` in a process forked from one that has one.
-pub(crate) fn handle() -> Result<Handle, Error> {
+/// `host-io` if it cannot be had, `invalid-state` in a process forked from one that has one, and at the interpreter's end.
+pub(crate) fn handle(py: Python<'_>) -> Result<Handle, Error> {
+    if interpreter::is_ending(py) {
+        return Err(NoRuntime::Ending.into());
+    }
     let mut runtime = RUNTIME.lock().unwrap_or_else(PoisonError::into_inner);
     let own = std::process::id();
     match &*runtime {
