@@ -10,13 +10,15 @@
             pyro.exec_workspace(workspace.workspace_id, "make test")
             print(pyro.diff_workspace(workspace.workspace_id).patch)
 
-``AsyncPyro`` has the same methods as coroutines. ``create_server`` makes the MCP server.
+``AsyncPyro`` has the same methods as coroutines. ``create_server`` makes the MCP server, and
+``Pyro.create_tool_box`` has its tools for a program's own loop of function calls.
 """
 
 from ._client import AsyncPyro, Pyro, create_server
 from ._errors import PyroError, PyroInputError
 from ._native import __version__
 from ._server import Server
+from ._tools import ToolBox
 from .results import (
     Cleanup,
     DiffEntry,
@@ -53,6 +55,7 @@ from .results import (
     StreamInfo,
     SyncReport,
     TierState,
+    ToolOutput,
     UsageItem,
     VmDeletion,
     VmExec,
@@ -112,6 +115,8 @@ __all__ = [
     "StreamInfo",
     "SyncReport",
     "TierState",
+    "ToolBox",
+    "ToolOutput",
     "UsageItem",
     "VmDeletion",
     "VmExec",

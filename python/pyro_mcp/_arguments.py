@@ -60,6 +60,7 @@ _CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     "output_path": os.fsencode,
     "packages": _names,
     "patch": _text,
+    "project_path": os.fsencode,
     "seed_path": os.fsencode,
     "source_path": os.fsencode,
     "text": _text,

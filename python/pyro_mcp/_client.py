@@ -16,6 +16,7 @@ from ._native import Core, NativeError
 from ._operations import Operations
 from ._place import PROGRAM, RUNTIME
 from ._server import Server
+from ._tools import ToolBox
 
 
 def _coroutine(function):
@@ -57,7 +58,8 @@ class _Client(Operations):
 
     def _begin(self, name, arguments, stdin=None, on_output=None, on_progress=None):
         listeners = Listeners(on_output=on_output, on_progress=_passed_on(on_progress))
-        return Operation(self._core, name, converted(arguments), stdin, listeners)
+        given = converted(arguments)
+        return Operation(lambda manner: self._core.begin(name, given, manner), stdin, listeners)
 
     def create_server(
         self,
@@ -67,13 +69,17 @@ class _Client(Operations):
         exclude_tools=None,
         read_only=False,
         allow_host_paths=(),
+        allow_autorun_paths=False,
+        project_path=None,
         environment=None,
         structured="auto",
     ):
         """Makes an MCP server. What its tools do happens with the settings of this object.
 
         ``tools`` and ``exclude_tools`` leave tools of the profile out, as ``read_only`` does with all that change
-        something. Clients may bring in files from ``allow_host_paths``, and bring some out to there.
+        something. Clients may bring in files from ``allow_host_paths``, and bring some out to there; of what host tools
+        run by themselves, as ``.git``, only with ``allow_autorun_paths``. Workspaces start from the directory
+        ``project_path`` where a client names no other.
         """
         choice = {
             "profile": profile,
@@ -81,10 +87,38 @@ class _Client(Operations):
             "exclude_tools": exclude_tools,
             "read_only": read_only,
             "allow_host_paths": allow_host_paths,
+            "allow_autorun_paths": allow_autorun_paths,
+            "project_path": project_path,
             "environment": environment,
             "structured": structured,
         }
         return Server(self._core, choice)
+
+    def create_tool_box(
+        self,
+        profile="workspace-full",
+        *,
+        tools=None,
+        exclude_tools=None,
+        read_only=False,
+        allow_host_paths=(),
+        allow_autorun_paths=False,
+        project_path=None,
+        environment=None,
+    ):
+        """The tools of that server for a program's own loop of function calls, with the same parameters."""
+        choice = {
+            "profile": profile,
+            "tools": tools,
+            "exclude_tools": exclude_tools,
+            "read_only": read_only,
+            "allow_host_paths": allow_host_paths,
+            "allow_autorun_paths": allow_autorun_paths,
+            "project_path": project_path,
+            "environment": environment,
+            "structured": "auto",
+        }
+        return ToolBox(self._core, choice)
 
 
 class Pyro(_Client):

@@ -6,6 +6,7 @@ from typing import Awaitable, BinaryIO, Callable, Literal, Mapping, Sequence
 from typing_extensions import Self, TypeAlias
 
 from ._server import Server
+from ._tools import ToolBox
 from .results import (
     DiskUsage,
     DoctorReport,
@@ -68,9 +69,23 @@ class Pyro:
         exclude_tools: Sequence[str] | None = None,
         read_only: bool = False,
         allow_host_paths: Sequence[_Path] = (),
+        allow_autorun_paths: bool = False,
+        project_path: _Path | None = None,
         environment: str | None = None,
         structured: Literal["auto", "all"] = "auto",
     ) -> Server: ...
+    def create_tool_box(
+        self,
+        profile: _Profile = "workspace-full",
+        *,
+        tools: Sequence[str] | None = None,
+        exclude_tools: Sequence[str] | None = None,
+        read_only: bool = False,
+        allow_host_paths: Sequence[_Path] = (),
+        allow_autorun_paths: bool = False,
+        project_path: _Path | None = None,
+        environment: str | None = None,
+    ) -> ToolBox: ...
     def list_environments(self) -> list[EnvironmentInfo]: ...
     def pull_environment(
         self,
@@ -342,9 +357,23 @@ class AsyncPyro:
         exclude_tools: Sequence[str] | None = None,
         read_only: bool = False,
         allow_host_paths: Sequence[_Path] = (),
+        allow_autorun_paths: bool = False,
+        project_path: _Path | None = None,
         environment: str | None = None,
         structured: Literal["auto", "all"] = "auto",
     ) -> Server: ...
+    def create_tool_box(
+        self,
+        profile: _Profile = "workspace-full",
+        *,
+        tools: Sequence[str] | None = None,
+        exclude_tools: Sequence[str] | None = None,
+        read_only: bool = False,
+        allow_host_paths: Sequence[_Path] = (),
+        allow_autorun_paths: bool = False,
+        project_path: _Path | None = None,
+        environment: str | None = None,
+    ) -> ToolBox: ...
     async def list_environments(self) -> list[EnvironmentInfo]: ...
     async def pull_environment(
         self,
@@ -613,6 +642,8 @@ def create_server(
     exclude_tools: Sequence[str] | None = None,
     read_only: bool = False,
     allow_host_paths: Sequence[_Path] = (),
+    allow_autorun_paths: bool = False,
+    project_path: _Path | None = None,
     environment: str | None = None,
     structured: Literal["auto", "all"] = "auto",
 ) -> Server: ...

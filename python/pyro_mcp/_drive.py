@@ -9,7 +9,7 @@ from queue import SimpleQueue
 from typing import Any, BinaryIO, Callable
 
 from ._errors import error_of, refused
-from ._native import Call, Core, NativeError
+from ._native import Call, NativeError
 
 _CHUNK_BYTES = 64 * 1024
 _ENDS = ("done", "failed", "raised")
@@ -67,11 +67,12 @@ class Feeder(threading.Thread):
 
 
 class Operation:
-    """An operation that has begun."""
+    """An operation that has begun, by a function that takes what is asked of it besides its arguments."""
 
     def __init__(
-        self, core: Core, name: str, arguments: dict[str, Any], stdin: Any, listeners: Listeners
+        self, begin: Callable[[dict[str, Any]], Call], stdin: Any = None, listeners: Listeners | None = None
     ) -> None:
+        listeners = listeners or Listeners()
         feeder = None
         whole = None
         if isinstance(stdin, (bytes, bytearray, memoryview)):
@@ -87,7 +88,7 @@ class Operation:
             "feeds_stdin": feeder is not None,
         }
         try:
-            self._call = core.begin(name, arguments, manner)
+            self._call = begin(manner)
         except NativeError as error:
             raise error_of(error.args[0]) from None
         self._listeners = listeners

@@ -19,7 +19,7 @@ class Server:
         self._core = core
         self._choice = converted(choice)
         self.profile = choice["profile"]
-        self._begin("check_server", {}, Listeners()).wait()
+        self._begin("check_server", {}).wait()
 
     def run(
         self,
@@ -54,6 +54,8 @@ class Server:
         arguments = {"transport": transport, "listen": listen, "auth_token": auth_token}
         await self._begin("serve", arguments, Listeners(on_listen=on_listen)).wait_async()
 
-    def _begin(self, name: str, arguments: dict[str, Any], listeners: Listeners) -> Operation:
+    def _begin(
+        self, name: str, arguments: dict[str, Any], listeners: Listeners | None = None
+    ) -> Operation:
         given = {**converted(arguments), "server": self._choice}
-        return Operation(self._core, name, given, None, listeners)
+        return Operation(lambda manner: self._core.begin(name, given, manner), None, listeners)

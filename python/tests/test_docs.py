@@ -21,6 +21,7 @@ PRINTED = {
         "one\n other",
         "invalid-argument `mem_mib`",
         "",
+        "['vm_run']\nexit 0 in ",
     ],
     "python/README.md": ["Linux"],
     "README.md": ["hello"],

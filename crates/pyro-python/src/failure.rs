@@ -2,6 +2,7 @@
 
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
+use pyo3::prelude::*;
 use pyro::{Diagnosis, Error, ErrorCode};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -98,4 +99,13 @@ impl Diagnosis for CallError {
         matches!(self, Self::NoSnapshot(_))
             .then(|| Map::from_iter([("kind".to_owned(), Value::from("snapshot"))]))
     }
+}
+
+/// The exception that the Python sources turn into their own.
+pub(crate) fn raised(error: Error) -> PyErr {
+    let failure = Failure::from(error);
+    Python::attach(|py| match pythonize::pythonize(py, &failure) {
+        Ok(content) => NativeError::new_err(content.unbind()),
+        Err(error) => error.into(),
+    })
 }

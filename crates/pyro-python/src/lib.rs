@@ -3,6 +3,7 @@
 //! It begins operations of the library by their names, with arguments as dictionaries, and hands over what they say. All
 //! that a user of the package sees is made of that by its Python sources, in `python/pyro_mcp`.
 
+mod beginning;
 mod call;
 mod context;
 mod core;
@@ -12,6 +13,8 @@ mod interpreter;
 mod patch_text;
 mod request;
 mod runtime;
+mod server_choice;
+mod tools;
 mod work;
 
 use pyo3::prelude::*;
@@ -27,6 +30,8 @@ mod native {
     use crate::core::Core;
     #[pymodule_export]
     use crate::failure::NativeError;
+    #[pymodule_export]
+    use crate::tools::Tools;
     #[expect(non_upper_case_globals, reason = "Python's name for it")]
     #[pymodule_export]
     const __version__: &str = env!("CARGO_PKG_VERSION");

@@ -28,6 +28,7 @@ from .keep import (
     TierState,
     UsageItem,
 )
+from .tools import ToolOutput
 from .transfer import SkippedFile, SyncReport, WorkspaceExport, WorkspaceSeed, WorkspaceSync
 from .vm import Cleanup, Reap, StreamInfo, VmDeletion, VmExec, VmInfo, VmNetwork
 from .workspace import (
@@ -79,6 +80,7 @@ __all__ = [
     "StreamInfo",
     "SyncReport",
     "TierState",
+    "ToolOutput",
     "UsageItem",
     "VmDeletion",
     "VmExec",

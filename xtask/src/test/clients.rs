@@ -40,7 +40,7 @@ pub(crate) struct Clients {
 /// Installs them into the build cache, once for each set of versions.
 pub(crate) fn prepare(context: &Context) -> Result<Clients> {
     let _lock = context.layout.lock_cache()?;
-    let python = install_python(context, "python MCP client", &PYTHON_PACKAGES)?;
+    let python = python(context)?;
     let python_v1 = install_python(context, "python MCP client v1", &PYTHON_V1_PACKAGES)?;
     let inspector = install_node(context, "MCP inspector", &INSPECTOR_PACKAGES)?;
     let node = install_node(context, "TypeScript MCP clients", &NODE_PACKAGES)?;
@@ -50,6 +50,11 @@ pub(crate) fn prepare(context: &Context) -> Result<Clients> {
         inspector,
         node,
     })
+}
+
+/// The Python that can import `mcp` and `openai`. The caller holds the lock on the cache.
+pub(crate) fn python(context: &Context) -> Result<PathBuf> {
+    install_python(context, "python MCP client", &PYTHON_PACKAGES)
 }
 
 /// A directory whose `node_modules` has these packages.

@@ -13,9 +13,12 @@ const TYPE_CHECKER: [&str; 1] = ["mypy==2.4.1"];
 
 /// Builds the wheel, installs it into an empty virtual environment, and runs the package's tests there.
 pub(super) fn check(context: &Context, tally: &mut Tally) -> Result<()> {
-    let checker = {
+    let (checker, client) = {
         let _lock = context.layout.lock_cache()?;
-        clients::install_python(context, "python type checker", &TYPE_CHECKER)?
+        (
+            clients::install_python(context, "python type checker", &TYPE_CHECKER)?,
+            clients::python(context)?,
+        )
     };
     environments::prepare(context)?;
     let own = context.layout.own();
@@ -40,7 +43,8 @@ pub(super) fn check(context: &Context, tally: &mut Tally) -> Result<()> {
         .arg("run.py")
         .current_dir(context.layout.root.join("python/tests"))
         .env("PYRO_TEST_CACHE", environments::of_tests(context))
-        .env("PYRO_TEST_TIER", TIER);
+        .env("PYRO_TEST_TIER", TIER)
+        .env("PYRO_TEST_PYTHON", client);
     let status = say::step("python tests", || {
         context.watch("python tests", &mut tests, |line| {
             if let Some(news) = tally.read(line) {

@@ -5,10 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use pyro::{Diagnosis, Error, ErrorCode, Pyro};
-use pyro_mcp::{
-    DEFAULT_LISTEN, HttpOptions, HttpServer, Profile, Selection, ServerOptions, Structured, Token,
-    serve_stdio,
-};
+use pyro_mcp::{DEFAULT_LISTEN, HttpOptions, HttpServer, ServerOptions, Token, serve_stdio};
 use serde::Deserialize;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -17,7 +14,7 @@ use super::Request;
 use crate::context::Context;
 use crate::event::Event;
 use crate::failure::CallError;
-use crate::request::HostText;
+use crate::server_choice::ServerChoice;
 
 /// How long a server has to leave once it is told to; it leaves within a second of a signal.
 const LEAVE_WITHIN: Duration = Duration::from_millis(1500);
@@ -26,29 +23,17 @@ const LEAVE_WITHIN: Duration = Duration::from_millis(1500);
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Check {
-    server: Choice,
+    server: ServerChoice,
 }
 
 /// What a server offers, and how it is reached.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Serve {
-    server: Choice,
+    server: ServerChoice,
     transport: String,
     listen: Option<String>,
     auth_token: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Choice {
-    profile: String,
-    tools: Option<Vec<String>>,
-    exclude_tools: Option<Vec<String>>,
-    read_only: bool,
-    allow_host_paths: Vec<HostText>,
-    environment: Option<String>,
-    structured: String,
 }
 
 impl Request for Check {
@@ -119,29 +104,6 @@ struct NoSignals(#[source] std::io::Error);
 impl Diagnosis for NoSignals {
     fn code(&self) -> ErrorCode {
         ErrorCode::HostIo
-    }
-}
-
-impl Choice {
-    fn options(self) -> Result<ServerOptions, Error> {
-        let mut options = ServerOptions::new(self.profile.parse::<Profile>()?);
-        let (only, without) = (
-            self.tools.unwrap_or_default(),
-            self.exclude_tools.unwrap_or_default(),
-        );
-        options.selection = Selection::new(options.profile, only, without, self.read_only)?;
-        options.structured = self.structured.parse::<Structured>()?;
-        options.environment = self.environment;
-        for path in self.allow_host_paths {
-            let path = path.into_path();
-            // A root that is not there would allow nothing, without a word.
-            let found = path.canonicalize().ok().filter(|path| path.is_dir());
-            let missing = || format!("`{}` is no directory", path.display());
-            options
-                .allow_host_paths
-                .push(found.ok_or_else(|| CallError::argument("allow_host_paths", missing()))?);
-        }
-        Ok(options)
     }
 }
 
