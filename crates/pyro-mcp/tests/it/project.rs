@@ -341,3 +341,19 @@ fn a_repository_that_cannot_be_had_is_an_error_without_a_prompt() {
     }
     traps.assert_none_sprung();
 }
+
+#[test]
+fn what_reaches_a_repository_has_no_terminal_to_ask_at() {
+    let place = TempDir::new().unwrap();
+    let (ssh, seen) = (place.path().join("ssh"), place.path().join("seen"));
+    let script = format!("#!/bin/sh\ncut -d' ' -f6 /proc/$$/stat >{}\nexit 1\n", seen.display());
+    fs::write(&ssh, script).unwrap();
+    fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
+    let project = ["--repo-url", "ssh://nobody@localhost/repo"];
+    let mut client = started_in(place.path(), &project, &[("GIT_SSH_COMMAND", &ssh)]);
+    let said = client.refused("workspace_create", json!({}));
+    assert!(said.starts_with("error pull-failed: "), "{said}");
+    let session = fs::read_to_string(seen).unwrap();
+    let of_server = fs::read_to_string(format!("/proc/{}/stat", client.pid())).unwrap();
+    assert_ne!(session.trim(), of_server.split(' ').nth(5).unwrap());
+}

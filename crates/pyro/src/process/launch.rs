@@ -16,7 +16,7 @@ use rustix::pipe::PipeFlags;
 use super::running::Running;
 use super::sys::{self, ArgumentVector};
 
-/// A program with all that it gets: no environment, the root directory, a process group of its own.
+/// A program with all that it gets: no environment, the root directory, a session of its own.
 #[derive(Debug)]
 pub(crate) struct Launch {
     program: CString,
@@ -105,7 +105,7 @@ impl Launch {
         rustix::stdio::dup2_stdin(input)?;
         rustix::stdio::dup2_stdout(output)?;
         rustix::stdio::dup2_stderr(errors)?;
-        rustix::process::setpgid(None, None)?;
+        rustix::process::setsid()?;
         rustix::process::chdir("/")?;
         sys::reset_signals()
     }
@@ -143,7 +143,8 @@ mod tests {
     #[test]
     fn a_program_gets_its_streams_and_nothing_else() {
         let script = "pwd; env | grep -v -e ^PWD= -e ^_= -e ^SHLVL= -e ^OLDPWD=; cat; echo no >&2
-            read -r _ _ _ _ group _ </proc/$$/stat; [ $group = $$ ] || echo in a group of others
+            read -r _ _ _ _ group session _ </proc/$$/stat
+            [ $group = $$ ] && [ $session = $$ ] || echo in a group or a session of others
             grep -e SigBlk -e SigIgn /proc/self/status; exit 3";
         let (launch, reader) = launch(script);
         let mut launched = launch.start(None, || Ok(())).unwrap();

@@ -21,14 +21,13 @@ pub(crate) use ring::Ring;
 pub(crate) use running::Running;
 pub(crate) use spawn::{spawn, spawn_by};
 
-/// Lets the kernel kill the command's process when this one ends, however it ends, and keeps the terminal's Ctrl-C
-/// from it. Such a command must be started by [`spawn()`].
+/// Lets the kernel kill the command's process when this one ends, however it ends, and gives it a session of its own: the
+/// terminal's Ctrl-C does not reach it, and it cannot ask there for a password. Such a command must be started by
+/// [`spawn()`].
 pub(crate) fn bind_to_owner(command: &mut Command) {
-    use std::os::unix::process::CommandExt;
-
-    command.process_group(0);
     let owner = rustix::process::getpid();
     sys::before_exec(command, move || {
+        rustix::process::setsid()?;
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
         // The owner may have ended before the signal was set.
         if getppid() == Some(owner) {
