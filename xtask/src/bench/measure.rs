@@ -18,7 +18,7 @@ use crate::environments::Inspected;
 use crate::{Context, say};
 
 /// How often what needs no VM is measured.
-const QUICK_RUNS: u32 = 50;
+pub(super) const QUICK_RUNS: u32 = 50;
 /// How many VMs are looked at while they wait.
 const IDLE_VMS: usize = 4;
 /// How much a guest prints for its throughput, in MiB.

@@ -6,6 +6,7 @@
 mod host;
 mod idle;
 mod measure;
+mod protocol;
 mod report;
 mod series;
 mod server;
@@ -158,6 +159,7 @@ fn measure(bench: &mut Bench<'_>) -> Result<()> {
     bench.sizes()?;
     bench.listings()?;
     bench.environment()?;
+    bench.protocol()?;
     bench.runs()?;
     bench.template()?;
     bench.at_once()?;

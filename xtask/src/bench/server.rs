@@ -1,4 +1,4 @@
-//! A running MCP server: requests to a workspace without the start of a process.
+//! A running MCP server, as a client has it.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -22,10 +22,10 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Starts one with the tools for workspaces.
-    pub(super) fn start(mut pyro: Command) -> Result<Self> {
+    /// Starts one with the tools of a profile.
+    pub(super) fn start(mut pyro: Command, profile: &str) -> Result<Self> {
         let mut child = pyro
-            .args(["mcp", "serve", "--profile", "workspace-core"])
+            .args(["mcp", "serve", "--no-project-source", "--profile", profile])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -54,6 +54,35 @@ impl Server {
         Ok(took)
     }
 
+    /// The tools, as clients are shown them.
+    pub(super) fn tools(&mut self) -> Result<Vec<Value>> {
+        let mut answer = self.request("tools/list", &json!({}))?;
+        serde_json::from_value(answer["result"]["tools"].take()).context("a list of tools")
+    }
+
+    /// Has a tool called by `meanwhile`'s side; the answer is awaited after it.
+    pub(super) fn call_while<T>(
+        &mut self,
+        tool: &str,
+        arguments: &Value,
+        meanwhile: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
+        let id = self.begin("tools/call", &json!({"name": tool, "arguments": arguments}))?;
+        let done = meanwhile(self)?;
+        let answer = self.answer(id)?;
+        ensure!(answer["result"]["isError"] == false, "{tool} failed: {answer}");
+        Ok(done)
+    }
+
+    /// How long a ping takes, in milliseconds.
+    pub(super) fn ping(&mut self) -> Result<f64> {
+        let started = Instant::now();
+        let answer = self.request("ping", &json!({}))?;
+        let took = milliseconds(started.elapsed());
+        ensure!(answer["result"].is_object(), "no answer to a ping: {answer}");
+        Ok(took)
+    }
+
     /// Ends it.
     pub(super) fn end(self) -> Result<()> {
         let Self {
@@ -69,9 +98,18 @@ impl Server {
     }
 
     fn request(&mut self, method: &str, params: &Value) -> Result<Value> {
+        let id = self.begin(method, params)?;
+        self.answer(id)
+    }
+
+    fn begin(&mut self, method: &str, params: &Value) -> Result<u64> {
         self.last += 1;
         let id = self.last;
         self.send(&json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}))?;
+        Ok(id)
+    }
+
+    fn answer(&mut self, id: u64) -> Result<Value> {
         let mut line = String::new();
         loop {
             line.clear();

@@ -49,7 +49,7 @@ impl Bench<'_> {
         })?;
         let forks = self.forks("/bin/true")?;
         let list = sample(commands, || self.workspace(&["file", "list", NAME]))?;
-        let mut server = Server::start(self.pyro())?;
+        let mut server = Server::start(self.pyro(), "workspace-core")?;
         let here = json!({"workspace_id": NAME});
         let server_list = sample(commands, || server.call("workspace_file_list", &here))?;
         let shell = json!({"workspace_id": NAME, "command": "/bin/true"});

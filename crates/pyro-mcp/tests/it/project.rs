@@ -346,7 +346,10 @@ fn a_repository_that_cannot_be_had_is_an_error_without_a_prompt() {
 fn what_reaches_a_repository_has_no_terminal_to_ask_at() {
     let place = TempDir::new().unwrap();
     let (ssh, seen) = (place.path().join("ssh"), place.path().join("seen"));
-    let script = format!("#!/bin/sh\ncut -d' ' -f6 /proc/$$/stat >{}\nexit 1\n", seen.display());
+    let script = format!(
+        "#!/bin/sh\ncut -d' ' -f6 /proc/$$/stat >{}\nexit 1\n",
+        seen.display()
+    );
     fs::write(&ssh, script).unwrap();
     fs::set_permissions(&ssh, fs::Permissions::from_mode(0o755)).unwrap();
     let project = ["--repo-url", "ssh://nobody@localhost/repo"];
