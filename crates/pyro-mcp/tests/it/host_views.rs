@@ -1,6 +1,9 @@
 //! Results as chat hosts show them to a model: each view has the outcome, the end of the output and the next step.
 
+use std::fs;
+
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use crate::client::{Client, PATIENCE};
 
@@ -54,10 +57,10 @@ fn content_in_bounds(result: &Value) -> String {
 }
 
 /// One of these must be in a view: as the text says it, or as the structured form does.
-type Wanted = (&'static str, &'static [&'static str]);
+type Wanted<'a> = (&'a str, &'a [&'a str]);
 
 /// Checks a result in the view of each host.
-fn seen(what: &str, result: &Value, wanted: &[Wanted]) {
+fn seen(what: &str, result: &Value, wanted: &[Wanted<'_>]) {
     for (host, view) in HOSTS {
         let view = view(result);
         for (meaning, words) in wanted {
@@ -77,28 +80,104 @@ fn every_host_shows_outcome_tail_and_next_step() {
     }
 }
 
+#[test]
+fn every_host_shows_what_the_full_profile_has_besides() {
+    let place = TempDir::new().unwrap();
+    let path = place.path().to_str().unwrap();
+    fs::create_dir(place.path().join("in")).unwrap();
+    fs::write(place.path().join("in/in.txt"), "1\n").unwrap();
+    for structured in ["auto", "all"] {
+        let mut client = Client::open(&["--structured", structured, "--allow-host-path", path]);
+        transfers(&mut client, path);
+        machines(&mut client);
+    }
+}
+
+fn transfers(client: &mut Client, place: &str) {
+    client.done("workspace_create", json!({"name": "a"}));
+    let source = json!({"workspace_id": "a", "source_path": format!("{place}/in")});
+    let pushed = client.done("workspace_sync_push", source);
+    let where_to: Wanted<'_> = ("where", &["/workspace"]);
+    let count: Wanted<'_> = ("how much", &["1 entry", "\"entry_count\":1"]);
+    seen("workspace_sync_push", &pushed, &[where_to, count]);
+    let output = format!("{place}/out.txt");
+    let export = json!({"workspace_id": "a", "path": "in.txt", "output_path": output, "force": true});
+    let exported = client.done("workspace_export", export);
+    seen("workspace_export", &exported, &[("where", &[&output])]);
+    for (tool, state) in [("workspace_stop", "stopped"), ("workspace_start", "started")] {
+        let result = client.done(tool, json!({"workspace_id": "a"}));
+        seen(tool, &result, &[("its state", &[state])]);
+    }
+    client.done("workspace_delete", json!({"workspace_id": "a"}));
+}
+
+fn machines(client: &mut Client) {
+    let listed = client.done("vm_list_environments", json!({}));
+    seen("vm_list_environments", &listed, &[("a name", &["debian:12"])]);
+    let created = client.done("vm_create", json!({}));
+    let id = created["structuredContent"]["vm_id"].as_str().unwrap().to_owned();
+    let vm = json!({"vm_id": id});
+    let which: Wanted<'_> = ("which", &[&id]);
+    seen(
+        "vm_create",
+        &created,
+        &[which, ("its state", &["created", "stopped"])],
+    );
+    let started = client.done("vm_start", vm.clone());
+    seen("vm_start", &started, &[which, ("its state", &["started"])]);
+    seen("vm_status", &client.done("vm_status", vm.clone()), &[which]);
+    let network = client.done("vm_network_info", vm.clone());
+    let off: Wanted<'_> = ("that it has none", &["no network", "\"network_enabled\":false"]);
+    seen("vm_network_info", &network, &[off]);
+    let long = json!({"vm_id": id, "command": "seq 1 30000; echo the-end; exit 3"});
+    let ran = client.done("vm_exec", long);
+    let code: Wanted<'_> = ("its exit code", &["exit 3 in ", "\"exit_code\":3"]);
+    let end: Wanted<'_> = ("its tail", &["\nthe-end\n", "\\nthe-end\\n"]);
+    seen("vm_exec", &ran, &[code, end]);
+    // The command was its only one.
+    let gone = client.call("vm_status", vm);
+    for (host, view) in HOSTS {
+        let view = view(&gone);
+        assert!(view.contains("vm-not-found"), "{host}: {view}");
+    }
+    let another = client.done("vm_create", json!({}));
+    let vm = json!({"vm_id": another["structuredContent"]["vm_id"]});
+    client.done("vm_start", vm.clone());
+    seen(
+        "vm_stop",
+        &client.done("vm_stop", vm.clone()),
+        &[("its state", &["stopped"])],
+    );
+    let deleted = client.done("vm_delete", vm);
+    let explicit: Wanted<'_> = ("what became of it", &["deleted"]);
+    seen("vm_delete", &deleted, &[explicit]);
+    let reaped = client.done("vm_reap_expired", json!({}));
+    let none: Wanted<'_> = ("how many", &["no VM", "0", "\"count\":0"]);
+    seen("vm_reap_expired", &reaped, &[none]);
+}
+
 fn commands(client: &mut Client) {
     let tail = "seq 1 30000; echo the-end; exit 3";
     let run = client.run(json!({"command": tail}));
-    let cut: Wanted = ("that it is cut", &["bytes omitted", "\"truncated\":true"]);
-    let end: Wanted = ("its tail", &["\nthe-end\n", "\\nthe-end\\n"]);
-    let code: Wanted = ("its exit code", &["exit 3 in ", "\"exit_code\":3"]);
-    let gone: Wanted = ("what became of the VM", &[" deleted\n", "\"deleted\":true"]);
+    let cut: Wanted<'_> = ("that it is cut", &["bytes omitted", "\"truncated\":true"]);
+    let end: Wanted<'_> = ("its tail", &["\nthe-end\n", "\\nthe-end\\n"]);
+    let code: Wanted<'_> = ("its exit code", &["exit 3 in ", "\"exit_code\":3"]);
+    let gone: Wanted<'_> = ("what became of the VM", &[" deleted\n", "\"deleted\":true"]);
     seen("vm_run", &run, &[code, end, cut, gone]);
 
     let late = client.run(json!({"command": "echo before; sleep 60", "timeout_seconds": 2}));
-    let timed_out: Wanted = ("that it timed out", &["timed out after ", "\"timed_out\":true"]);
-    let before: Wanted = ("its output until then", &["\nbefore\n", "before\\n"]);
-    let code_124: Wanted = ("its exit code", &["exit 124", "\"exit_code\":124"]);
+    let timed_out: Wanted<'_> = ("that it timed out", &["timed out after ", "\"timed_out\":true"]);
+    let before: Wanted<'_> = ("its output until then", &["\nbefore\n", "before\\n"]);
+    let code_124: Wanted<'_> = ("its exit code", &["exit 124", "\"exit_code\":124"]);
     seen("a time limit", &late, &[timed_out, before, code_124]);
 
     let created = client.done("workspace_create", json!({"name": "a"}));
-    let started: Wanted = ("its state", &["started", "\"state\":\"started\""]);
-    let id: Wanted = ("its id", &[" workspace ", "\"workspace_id\":"]);
+    let started: Wanted<'_> = ("its state", &["started", "\"state\":\"started\""]);
+    let id: Wanted<'_> = ("its id", &[" workspace ", "\"workspace_id\":"]);
     seen("workspace_create", &created, &[started, id]);
 
     let exec = client.done("workspace_exec", json!({"workspace_id": "a", "command": tail}));
-    let rest: Wanted = (
+    let rest: Wanted<'_> = (
         "where the rest is",
         &["workspace_logs sequence=1", "\"sequence\":1"],
     );
@@ -106,16 +185,16 @@ fn commands(client: &mut Client) {
 
     let long = json!({"workspace_id": "a", "command": "echo begun; sleep 3", "wait_seconds": 1});
     let running = client.done("workspace_exec", long);
-    let outcome: Wanted = (
+    let outcome: Wanted<'_> = (
         "that it runs",
         &["still running after ", "\"outcome\":\"running\""],
     );
-    let next: Wanted = ("how to wait", &["workspace_logs sequence=2", "\"sequence\":2"]);
+    let next: Wanted<'_> = ("how to wait", &["workspace_logs sequence=2", "\"sequence\":2"]);
     seen("a command that runs on", &running, &[outcome, next]);
     let wait = json!({"workspace_id": "a", "sequence": 2, "wait_seconds": PATIENCE.as_secs()});
     let ended = client.done("workspace_logs", wait);
-    let begun: Wanted = ("its output", &["\nbegun\n", "begun\\n"]);
-    let code_0: Wanted = ("its exit code", &["exit 0 in ", "\"exit_code\":0"]);
+    let begun: Wanted<'_> = ("its output", &["\nbegun\n", "begun\\n"]);
+    let code_0: Wanted<'_> = ("its exit code", &["exit 0 in ", "\"exit_code\":0"]);
     seen("workspace_logs", &ended, &[begun, code_0]);
 
     let silent = client.done(
@@ -127,7 +206,7 @@ fn commands(client: &mut Client) {
         "workspace_file_read",
         json!({"workspace_id": "a", "path": "f", "max_bytes": 100}),
     );
-    let offset: Wanted = (
+    let offset: Wanted<'_> = (
         "where to go on",
         &["offset=100", "\"next_offset\":100", "\"next_offset\":"],
     );
@@ -140,7 +219,7 @@ fn commands(client: &mut Client) {
         "workspace_diff",
         json!({"workspace_id": "a", "max_output_chars": 1000}),
     );
-    let path: Wanted = ("what changed", &["f"]);
+    let path: Wanted<'_> = ("what changed", &["f"]);
     seen(
         "workspace_diff",
         &diff,
@@ -149,7 +228,7 @@ fn commands(client: &mut Client) {
 }
 
 fn records(client: &mut Client) {
-    let a: Wanted = ("which", &["(a)", "\"name\":\"a\""]);
+    let a: Wanted<'_> = ("which", &["(a)", "\"name\":\"a\""]);
     for (tool, arguments) in [
         ("workspace_status", json!({"workspace_id": "a"})),
         ("workspace_list", json!({})),
