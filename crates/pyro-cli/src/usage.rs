@@ -169,7 +169,11 @@ impl<'a> Explanation<'a> {
                 return (ErrorCode::InvalidArgument, message, hint);
             }
             let message = format!("`{}` takes no argument `{argument}`", self.command);
-            return (unknown, message, self.see_help());
+            let hint = match self.with_word("--output", &argument) {
+                Some(corrected) => format!("write `{corrected}`"),
+                None => self.see_help(),
+            };
+            return (unknown, message, hint);
         }
         let message = format!("`{}` has no option `{argument}`", self.command);
         let hint = self.suggestion(ContextKind::SuggestedArg);
@@ -221,11 +225,16 @@ impl<'a> Explanation<'a> {
         if !self.takes_command() || self.has_separator() {
             return None;
         }
+        self.with_word("--", argument)
+    }
+
+    /// The words with another one put before `argument`, if that was all that was wrong.
+    fn with_word(&self, word: &str, argument: &str) -> Option<String> {
         let words = self.raw.words;
         let places = (1..words.len()).filter(|place| words[*place] == argument);
         let mut corrected = places.map(|place| {
             let mut corrected = words.to_vec();
-            corrected.insert(place, OsString::from("--"));
+            corrected.insert(place, OsString::from(word));
             corrected
         });
         corrected

@@ -93,6 +93,7 @@ const CASES: &[&[&str]] = &[
     ],
     &["workspace", "file", "write", "alpha", "a", "--text"],
     &["workspace", "diff", "alpha", "src"],
+    &["workspace", "export", "alpha", "out dir", "here"],
     &["workspace", "diff", "alpha", "--path", ""],
     &["workspace", "diff", "alpha", "--exit-cod"],
     &["workspace", "patch", "apply", "alpha"],
