@@ -61,7 +61,7 @@ impl Bench<'_> {
         let mut server = Server::start(self.pyro(), "vm-run")?;
         let run = json!({
             "environment": self.options().environment,
-            "command": "timeout 3 yes | head -c 20000000; sleep 1",
+            "command": "timeout 3 yes | head -c 20000000; sleep 5",
         });
         let samples = server.call_while("vm_run", &run, |server| {
             sample(PINGS, || {

@@ -1,5 +1,6 @@
 //! A running MCP server, as a client has it.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::Instant;
@@ -19,6 +20,8 @@ pub(super) struct Server {
     input: ChildStdin,
     output: BufReader<ChildStdout>,
     last: u64,
+    /// Answers that came before they were waited for.
+    early: BTreeMap<u64, Value>,
 }
 
 impl Server {
@@ -37,6 +40,7 @@ impl Server {
             input,
             output,
             last: 0,
+            early: BTreeMap::new(),
         };
         let client = json!({"name": "bench", "version": "1"});
         let hello = json!({"protocolVersion": REVISION, "capabilities": {}, "clientInfo": client});
@@ -110,14 +114,19 @@ impl Server {
     }
 
     fn answer(&mut self, id: u64) -> Result<Value> {
+        if let Some(early) = self.early.remove(&id) {
+            return Ok(early);
+        }
         let mut line = String::new();
         loop {
             line.clear();
             ensure!(self.output.read_line(&mut line)? > 0, "the MCP server ended");
             let message: Value = serde_json::from_str(&line)?;
-            // There may be notifications in between.
-            if message["id"] == id {
-                return Ok(message);
+            match message["id"].as_u64() {
+                Some(answered) if answered == id => return Ok(message),
+                Some(answered) => drop(self.early.insert(answered, message)),
+                // A notification.
+                None => {}
             }
         }
     }
