@@ -83,6 +83,60 @@ fn what_was_cut_is_behind_a_link() {
 }
 
 #[test]
+fn what_a_run_left_out_is_read_by_its_links() {
+    let dir = tempfile::tempdir().unwrap();
+    let allowed = dir.path().to_str().unwrap();
+    let mut client = Client::open(&["--profile", "vm-run", "--allow-host-path", allowed]);
+    let whole: String = (1..=20000).map(|number| format!("{number}\n")).collect();
+    let run = json!({
+        "command": "seq 20000; echo short >&2; seq 100000 > long", "seed_path": allowed, "return_diff": true,
+    });
+    let cut = client.done("vm_run", run);
+    let [output, diff] = &links(&cut)[..] else {
+        panic!("{cut}");
+    };
+    let id = output.strip_prefix("pyro://runs/").unwrap();
+    let id = id.strip_suffix("/stdout").unwrap();
+    assert!(
+        text(&cut)
+            .lines()
+            .next()
+            .unwrap()
+            .contains(&format!(" · VM {id} deleted")),
+        "{cut}"
+    );
+    assert_eq!(content(&mut client, output), whole);
+    assert_eq!(diff, &format!("pyro://runs/{id}/diff"));
+    assert!(content(&mut client, diff).contains("\n+100000\n"));
+    let stderr = format!("pyro://runs/{id}/stderr");
+    assert_eq!(content(&mut client, &stderr), "short\n");
+
+    let short = client.done("vm_run", json!({"command": "true"}));
+    assert_eq!(links(&short), [""; 0]);
+    let others = [
+        "pyro://runs/000000000000/stdout".to_owned(),
+        format!("pyro://runs/{id}/both"),
+        format!("pyro://workspaces/{id}/diff"),
+    ];
+    for other in others {
+        let answer = read(&mut client, &other);
+        assert!(answer["error"]["code"].is_i64(), "{other}: {answer}");
+    }
+
+    // What goes on has printed something too.
+    let run = json!({"command": "seq 20000; sleep 600", "timeout_seconds": 600, "wait_seconds": 1});
+    let mut left = client.done("vm_run", run);
+    let (_, rest) = text(&left).split_once("vm_run vm_id=").unwrap();
+    let id = rest[..12].to_owned();
+    while links(&left).is_empty() {
+        left = client.done("vm_run", json!({"vm_id": id, "wait_seconds": 1}));
+    }
+    let output = format!("pyro://runs/{id}/stdout");
+    assert_eq!(links(&left), [output.as_str()]);
+    assert!(content(&mut client, &output).starts_with("1\n2\n"));
+}
+
+#[test]
 fn resources_are_those_of_the_tools() {
     let listed = |arguments: &[&str]| {
         let mut client = Client::open(arguments);
@@ -92,7 +146,7 @@ fn resources_are_those_of_the_tools() {
     let core = listed(&["--profile", "workspace-core"]);
     assert_eq!(
         core["result"]["resourceTemplates"].as_array().unwrap().len(),
-        3,
+        5,
         "{core}"
     );
     let some = listed(&[
@@ -103,9 +157,15 @@ fn resources_are_those_of_the_tools() {
     ]);
     assert_eq!(
         some["result"]["resourceTemplates"].as_array().unwrap().len(),
-        2,
+        4,
         "{some}"
     );
-    let none = listed(&["--profile", "vm-run"]);
+    let runs = listed(&["--profile", "vm-run"]);
+    assert_eq!(
+        runs["result"]["resourceTemplates"].as_array().unwrap().len(),
+        2,
+        "{runs}"
+    );
+    let none = listed(&["--tools", "workspace_list"]);
     assert_eq!(none["error"]["code"], -32601, "{none}");
 }
