@@ -365,12 +365,12 @@ impl ServerHandler for Server {
         let _under_way = self.calls.token();
         let has_tool = |name: &str| self.has_tool(name);
         let reading = resource::read((&self.pyro, &self.runs), &self.words, &request.uri, has_tool);
-        let content = tokio::select! {
-            content = reading => content?,
+        let contents = tokio::select! {
+            contents = reading => contents?,
             () = context.ct.cancelled() => return Err(ErrorData::internal_error("cancelled", None)),
             () = self.ended.cancelled() => return Err(ErrorData::internal_error("the server leaves", None)),
         };
-        let mut result = ReadResourceResult::new(vec![content]);
+        let mut result = ReadResourceResult::new(contents);
         if is_stateless(&context) {
             // What a workspace holds may be another the next moment.
             result.ttl_ms = Some(0);

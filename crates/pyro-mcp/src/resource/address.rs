@@ -35,7 +35,7 @@ const TEMPLATES: [Template; 5] = [
         &["workspace_file_read"],
         "pyro://workspaces/{workspace_id}/files/{+path}",
         "file",
-        "A file; its first MiB if it has more",
+        "A file; of a longer one the first MiB, with a note of that",
     ),
     (
         RUN_TOOLS,

@@ -5,19 +5,18 @@
 
 mod address;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use pyro::object::{StreamInfo, VmRun, WorkspaceDiff};
+use pyro::object::{FileRead, StreamInfo, TextEncoding, VmRun, WorkspaceDiff};
 use pyro::{
     BackgroundRuns, Diagnosis, DiffRequest, Error, ErrorCode, FileEncoding, LogStream, LogsRequest, Pyro,
     ReadFileRequest, TreePath, Workspace,
 };
 use rmcp::ErrorData;
-use rmcp::model::{ContentBlock, Resource, ResourceContents};
+use rmcp::model::{ContentBlock, MetaObject, Resource, ResourceContents};
 use serde_json::json;
 
 use self::address::stream_name;
 pub(crate) use self::address::{Address, Part, RunPart, templates};
+use crate::render::grouped;
 use crate::words::Words;
 
 /// The most of a file, in bytes.
@@ -67,7 +66,7 @@ pub(crate) async fn read(
     words: &Words,
     uri: &str,
     has_tool: impl Fn(&str) -> bool,
-) -> Result<ResourceContents, ErrorData> {
+) -> Result<Vec<ResourceContents>, ErrorData> {
     let absent = |message: String| ErrorData::resource_not_found(message, Some(json!({"uri": uri})));
     let is_offered = |address: &Address| address.tools().iter().any(|tool| has_tool(tool));
     let Some(address) = Address::parse(uri).filter(is_offered) else {
@@ -76,7 +75,7 @@ pub(crate) async fn read(
     let content = async {
         match &address {
             Address::Workspace(workspace, part) => content(&pyro.workspace(workspace)?, part, uri).await,
-            Address::Run(vm_id, part) => of_run(runs.state(vm_id)?, *part, uri),
+            Address::Run(vm_id, part) => Ok(vec![of_run(runs.state(vm_id)?, *part, uri)?]),
         }
     };
     let failed = |error: Error| {
@@ -98,10 +97,9 @@ pub(crate) async fn read(
 
 /// What a run that ended left, or what it printed until now.
 fn of_run(run: VmRun, part: RunPart, uri: &str) -> pyro::Result<ResourceContents> {
-    let plain = |text| ResourceContents::text(text, uri).with_mime_type("text/plain");
     let stream = |stream, stdout, stderr| match stream {
-        LogStream::Stderr => plain(stderr),
-        LogStream::Stdout | LogStream::Both => plain(stdout),
+        LogStream::Stderr => plain(stderr, uri),
+        LogStream::Stdout | LogStream::Both => plain(stdout, uri),
     };
     Ok(match (run, part) {
         (VmRun::Ended(exec), RunPart::Output(which)) => stream(which, exec.stdout, exec.stderr),
@@ -114,7 +112,7 @@ fn of_run(run: VmRun, part: RunPart, uri: &str) -> pyro::Result<ResourceContents
             let Some(diff) = diff else {
                 return Err(NoPatch.into());
             };
-            ResourceContents::text(diff.patch, uri).with_mime_type("text/x-patch")
+            patch(diff.patch, uri)
         }
     })
 }
@@ -130,7 +128,7 @@ impl Diagnosis for NoPatch {
     }
 }
 
-async fn content(workspace: &Workspace, part: &Part, uri: &str) -> pyro::Result<ResourceContents> {
+async fn content(workspace: &Workspace, part: &Part, uri: &str) -> pyro::Result<Vec<ResourceContents>> {
     match part {
         Part::Output { sequence, stream } => {
             let mut request = LogsRequest::default();
@@ -141,24 +139,52 @@ async fn content(workspace: &Workspace, part: &Part, uri: &str) -> pyro::Result<
                 LogStream::Stderr => entry.stderr,
                 LogStream::Stdout | LogStream::Both => entry.stdout,
             });
-            Ok(ResourceContents::text(text.unwrap_or_default(), uri).with_mime_type("text/plain"))
+            Ok(vec![plain(text.unwrap_or_default(), uri)])
         }
         Part::Diff => {
             let mut request = DiffRequest::default();
             request.binary = true;
             let diff = workspace.diff(&request).await?;
-            Ok(ResourceContents::text(diff.patch, uri).with_mime_type("text/x-patch"))
+            Ok(vec![patch(diff.patch, uri)])
         }
         Part::File(path) => {
             let path = TreePath::parse_given(path)?;
             let mut request = ReadFileRequest::new(path);
             request.max_bytes = FILE_BYTES;
-            request.encoding = FileEncoding::Base64;
-            let read = workspace.read_file(&request).await?;
-            Ok(match STANDARD.decode(&read.content).map(String::from_utf8) {
-                Ok(Ok(text)) => ResourceContents::text(text, uri).with_mime_type("text/plain"),
-                _ => ResourceContents::blob(read.content, uri).with_mime_type("application/octet-stream"),
-            })
+            request.encoding = FileEncoding::Auto;
+            Ok(file(workspace.read_file(&request).await?, uri))
         }
     }
+}
+
+/// The beginning of a file, and where it goes on: programs are told by the content's metadata, models by a content of its
+/// own, so that what there is of the file stays as it is.
+fn file(read: FileRead, uri: &str) -> Vec<ResourceContents> {
+    let content = match read.encoding {
+        TextEncoding::Base64 => {
+            ResourceContents::blob(read.content, uri).with_mime_type("application/octet-stream")
+        }
+        TextEncoding::Utf8 | TextEncoding::Utf8Lossy => plain(read.content, uri),
+    };
+    let Some(next) = read.next_offset.filter(|_| read.truncated) else {
+        return vec![content];
+    };
+    let mut meta = MetaObject::new();
+    meta.insert("truncated".to_owned(), true.into());
+    meta.insert("size_bytes".to_owned(), read.size_bytes.into());
+    meta.insert("next_offset".to_owned(), next.into());
+    let omitted = grouped(read.size_bytes.saturating_sub(next));
+    let rest = format!(
+        "[… {omitted} bytes omitted; workspace_file_read path={} offset={next} …]",
+        read.path
+    );
+    vec![content.with_meta(meta), plain(rest, uri)]
+}
+
+fn plain(text: String, uri: &str) -> ResourceContents {
+    ResourceContents::text(text, uri).with_mime_type("text/plain")
+}
+
+fn patch(text: String, uri: &str) -> ResourceContents {
+    ResourceContents::text(text, uri).with_mime_type("text/x-patch")
 }

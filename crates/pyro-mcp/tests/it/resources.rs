@@ -68,6 +68,23 @@ fn what_was_cut_is_behind_a_link() {
     assert_eq!(links(&diff), [changes.as_str()]);
     assert!(content(&mut client, &changes).contains("\n+20000\n"));
 
+    // Of a long file there is the beginning, whole characters of it, and what is missing is said.
+    let long = "head -c 1048575 /dev/zero | tr '\\0' a > long; printf 'ébc' >> long";
+    client.done("workspace_exec", json!({"workspace_id": "a", "command": long}));
+    let answer = read(&mut client, &format!("{at}/files/long"));
+    let [beginning, note] = &answer["result"]["contents"].as_array().unwrap()[..] else {
+        panic!("{answer}");
+    };
+    assert_eq!(beginning["text"].as_str().unwrap(), "a".repeat(1_048_575));
+    assert_eq!(
+        beginning["_meta"],
+        json!({"truncated": true, "size_bytes": 1_048_579, "next_offset": 1_048_575})
+    );
+    assert_eq!(
+        note["text"],
+        "[… 4 bytes omitted; workspace_file_read path=/workspace/long offset=1048575 …]"
+    );
+
     // What was shown whole needs no link.
     let short = client.done("workspace_exec", json!({"workspace_id": "a", "command": "true"}));
     assert_eq!(links(&short), [""; 0]);

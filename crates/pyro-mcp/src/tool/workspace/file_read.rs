@@ -72,7 +72,7 @@ async fn read(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
     };
     let workspace = call.workspace(&arguments)?;
     let read = call.ending.unless_asked(workspace.read_file(&request)).await?;
-    let links = match read.truncated && read.size_bytes <= MOST_BYTES {
+    let links = match read.truncated {
         true => {
             let file = Part::File(request.path.as_bytes().to_vec());
             vec![link(&Address::Workspace(read.workspace_id.into(), file))]
