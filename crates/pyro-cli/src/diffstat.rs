@@ -77,7 +77,7 @@ fn row(entry: &DiffEntry) -> Row {
         None => path,
     };
     let change = match (entry.insertions, entry.deletions) {
-        (None, None) => Change::Uncounted(match entry.patch_omitted {
+        (None, None) => Change::Uncounted(match entry.patch_omitted.as_deref() {
             Some("binary") | None => "Bin".into(),
             Some(reason) => format!("({reason})").into(),
         }),

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 const CANCEL_GRACE: Duration = Duration::from_millis(2800);
 
 /// The same when the server leaves, which it does within 1 s.
-const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
+pub(crate) const SHUTDOWN_GRACE: Duration = Duration::from_millis(500);
 
 /// A call that ended before its work did.
 #[derive(Debug, Clone, Copy, thiserror::Error)]

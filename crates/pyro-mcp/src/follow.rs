@@ -1,15 +1,16 @@
 //! The one place that starts commands: a command under way, who hears of it, and its early end.
 
+use std::convert::Infallible;
 use std::future::pending;
 use std::pin::pin;
 use std::time::Duration;
 
-use pyro::{Run, RunEvent};
+use pyro::{Run, RunControl, RunEvent};
 
 use crate::ending::{Cancelled, Ending};
 
-/// Runs a command to its end, or to the call's if that comes first. `note` hears every event. A command of a workspace is
-/// left running after `wait`.
+/// Runs a command to its end, or to the call's if that comes first. `note` hears every event. A command that
+/// can outlive its call is left running after `wait`.
 pub(crate) async fn follow<T: Send + 'static>(
     start: impl FnOnce() -> Run<T>,
     ending: &Ending,
@@ -23,16 +24,9 @@ pub(crate) async fn follow<T: Send + 'static>(
     let run = start();
     let control = run.control();
     let mut work = pin!(to_its_end(run, note));
-    let leave = async {
-        if let Some(wait) = wait {
-            tokio::time::sleep(wait).await;
-            control.leave();
-        }
-        pending::<()>().await;
-    };
     tokio::select! {
         result = &mut work => return result,
-        () = leave => {}
+        never = leave_after(wait, &control) => match never {},
         () = ending.asked() => control.cancel(),
     }
     tokio::select! {
@@ -40,6 +34,33 @@ pub(crate) async fn follow<T: Send + 'static>(
         // Dropping the run ends the command, and with it a VM of its own.
         () = ending.overdue() => Err(cancelled.into()),
     }
+}
+
+/// Waits for the end of a command that a call before left running, and leaves it once more after `wait`. A call that must
+/// end leaves it alone.
+pub(crate) async fn wait_for<T: Send + 'static>(
+    run: Run<T>,
+    ending: &Ending,
+    wait: Duration,
+    note: impl FnMut(&RunEvent),
+) -> pyro::Result<T> {
+    let control = run.control();
+    let work = async {
+        tokio::select! {
+            result = to_its_end(run, note) => result,
+            never = leave_after(Some(wait), &control) => match never {},
+        }
+    };
+    ending.unless_asked(work).await
+}
+
+/// Leaves a command running after `wait`; it then finishes by itself for this call.
+async fn leave_after(wait: Option<Duration>, control: &RunControl) -> Infallible {
+    if let Some(wait) = wait {
+        tokio::time::sleep(wait).await;
+        control.leave();
+    }
+    pending().await
 }
 
 async fn to_its_end<T: Send + 'static>(mut run: Run<T>, mut note: impl FnMut(&RunEvent)) -> pyro::Result<T> {

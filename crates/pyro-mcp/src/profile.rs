@@ -92,10 +92,11 @@ impl Profile {
         match self {
             Self::VmRun => format!(
                 "pyro runs commands in throwaway Linux VMs, apart from this host. Call vm_run with a command: each call \
-                 gets a fresh VM that is deleted afterwards. No file or process outlives its call.\n\
+                 gets a fresh VM that is deleted afterwards. No file or process outlives its command.\n\
                  So put all steps of a job into one command (a && b). The VM sees no host files and has no network; \
                  pick an environment that brings the tools (default {environment}). \
-                 A non-zero exit code is a normal result. Raise timeout_seconds for slow commands."
+                 A non-zero exit code is a normal result. Raise timeout_seconds for slow commands; wait by vm_id for one that \
+                 still runs."
             ),
             Self::WorkspaceCore | Self::WorkspaceFull => {
                 let ahead = match self {

@@ -86,7 +86,8 @@ impl Progress {
     }
 }
 
-fn phase_message(phase: Phase) -> &'static str {
+/// What a phase is, in a few words.
+pub(crate) fn phase_message(phase: Phase) -> &'static str {
     match phase {
         Phase::Environment => "preparing the environment",
         Phase::Starting => "starting the VM",

@@ -136,7 +136,7 @@ impl Parameter {
         }
     }
 
-    /// The same parameter, which is taken and not shown: it makes no difference, and a model is charged for what it is shown.
+    /// The same parameter, which is taken and not shown: a call can do without, and a model is charged for what it is shown.
     pub(crate) fn unlisted(self) -> Self {
         Self {
             listed: false,

@@ -138,21 +138,31 @@ where
         Watched::new(input, ended.clone()),
         Watched::new(output, ended.clone()),
     );
-    let mut session = pin!(session(server, streams, aborted.clone()));
-    tokio::select! {
-        result = &mut session => return result,
+    let mut session = pin!(session(server.clone(), streams, aborted.clone()));
+    let served = tokio::select! {
+        result = &mut session => Some(result),
         // Answers that are ready still go out: rmcp itself sees the end of input and drains.
-        () = ended.cancelled() => {}
+        () = ended.cancelled() => None,
         () = stop => {
-            ended.cancel();
             aborted.cancel();
+            None
         }
-    }
-    let result = tokio::time::timeout(LEAVE_WITHIN, session).await;
-    result.unwrap_or_else(|_| {
-        tracing::warn!("left before every call had ended");
-        Ok(())
-    })
+    };
+    ended.cancel();
+    let drained = async {
+        match served {
+            Some(result) => result,
+            None => {
+                let result = tokio::time::timeout(LEAVE_WITHIN, session).await;
+                result.unwrap_or_else(|_| {
+                    tracing::warn!("left before every call had ended");
+                    Ok(())
+                })
+            }
+        }
+    };
+    let (result, ()) = tokio::join!(drained, server.end_runs());
+    result
 }
 
 async fn session<R, W>(

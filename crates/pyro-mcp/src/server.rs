@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use pyro::{Error, Pyro};
+use pyro::{BackgroundRuns, Error, Pyro};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod,
     CompleteRequestParams, CompleteResult, ContentBlock, DiscoverResult, Implementation, JsonObject,
@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::arguments::Arguments;
-use crate::ending::Ending;
+use crate::ending::{Ending, SHUTDOWN_GRACE};
 use crate::failure::failure;
 use crate::host_paths::HostPaths;
 use crate::options::ServerOptions;
@@ -37,6 +37,8 @@ const TTL_MS: u64 = 3_600_000;
 #[derive(Clone)]
 pub struct Server {
     pyro: Pyro,
+    /// One-shot runs, which may outlive their calls.
+    runs: BackgroundRuns,
     options: Arc<ServerOptions>,
     defaults: Arc<Defaults>,
     offers: Arc<[Offer]>,
@@ -86,6 +88,7 @@ impl Server {
             host_paths: HostPaths::new(&options.allow_host_paths, options.project.directory()),
             project: ProjectSource::new(options.project.clone()),
             words: Arc::new(Words::new(settings, names)),
+            runs: BackgroundRuns::new(&pyro),
             pyro,
             options: Arc::new(options),
             defaults: Arc::new(defaults),
@@ -99,6 +102,7 @@ impl Server {
         let mut options = (*self.options).clone();
         options.profile = profile;
         Self {
+            runs: self.runs.clone(),
             host_paths: self.host_paths.clone(),
             project: self.project.clone(),
             ended: self.ended.clone(),
@@ -145,6 +149,11 @@ impl Server {
     /// Fires when the server leaves: every call then ends, and its VM with it.
     pub(crate) fn ended(&self) -> &CancellationToken {
         &self.ended
+    }
+
+    /// Ends the runs that outlived their calls, with their VMs.
+    pub(crate) async fn end_runs(&self) {
+        self.runs.close(SHUTDOWN_GRACE).await;
     }
 
     /// Waits until no call is under way.
@@ -201,6 +210,7 @@ impl Server {
         let (progress, reporter) = progress(context.as_ref());
         let call = Call {
             pyro: self.pyro.clone(),
+            runs: self.runs.clone(),
             options: Arc::clone(&self.options),
             host_memory_mib: self.defaults.host_memory_mib,
             host_paths: self.host_paths.clone(),
@@ -354,13 +364,13 @@ impl ServerHandler for Server {
         }
         let _under_way = self.calls.token();
         let has_tool = |name: &str| self.has_tool(name);
-        let reading = resource::read(&self.pyro, &self.words, &request.uri, has_tool);
-        let content = tokio::select! {
-            content = reading => content?,
+        let reading = resource::read((&self.pyro, &self.runs), &self.words, &request.uri, has_tool);
+        let contents = tokio::select! {
+            contents = reading => contents?,
             () = context.ct.cancelled() => return Err(ErrorData::internal_error("cancelled", None)),
             () = self.ended.cancelled() => return Err(ErrorData::internal_error("the server leaves", None)),
         };
-        let mut result = ReadResourceResult::new(vec![content]);
+        let mut result = ReadResourceResult::new(contents);
         if is_stateless(&context) {
             // What a workspace holds may be another the next moment.
             result.ttl_ms = Some(0);

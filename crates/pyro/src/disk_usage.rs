@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::Pyro;
 use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::object::{DiskUsage, UsageItem};
+use crate::run::KeptRuns;
 use crate::space::{self, Space};
 use crate::template::{self, TemplateStore};
 use crate::workspace::{Kind, Store};
@@ -44,7 +45,7 @@ pub(crate) fn measure(pyro: &Pyro) -> Result<DiskUsage> {
         workspaces: items(Store::new(&pyro.settings().home).places()),
         vms: items(Store::of(Kind::Vm, &pyro.settings().home).places()),
         snapshots: Vec::new(),
-        logs: Vec::new(),
+        logs: items(KeptRuns::new(&pyro.settings().home).places()),
         totals: Space::default(),
         free_bytes: space::free_bytes(cache).map_err(|source| Unmeasured {
             path: cache.clone(),

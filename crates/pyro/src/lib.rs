@@ -56,7 +56,7 @@ pub use prepare::PrepareRequest;
 pub use prune::PruneRequest;
 pub use repository::{Repository, RepositoryRequest};
 pub use resources::{DISK_GIB, MIN_MEM_MIB, Resources, VCPU_COUNT};
-pub use run::{Phase, Run, RunEvent, RunRequest};
+pub use run::{BackgroundRuns, Phase, Run, RunEvent, RunRequest};
 pub use settings::{DEFAULT_ENVIRONMENT, RegistryAccess, Settings, SettingsError};
 pub use supervisor::supervise;
 pub use tree_path::{InvalidTreePath, TREE, TreePath};

@@ -1,11 +1,12 @@
 //! What is kept of a command's output: the beginning and the end, within one limit for both streams.
 
 use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::object::{StreamInfo, TextEncoding};
 
 /// The kept output of one command.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct KeptOutput {
     half: usize,
     stdout: KeptStream,
@@ -21,11 +22,41 @@ pub(crate) enum Stream {
     Stderr,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct KeptStream {
     head: Vec<u8>,
     tail: VecDeque<u8>,
     total: u64,
+}
+
+/// The kept output of a command that goes on, for whoever wants to see it meanwhile.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedOutput(Arc<Mutex<KeptOutput>>);
+
+impl SharedOutput {
+    /// Keeps as much as [`KeptOutput::new`].
+    pub(crate) fn new(limit: u64) -> Self {
+        Self(Arc::new(Mutex::new(KeptOutput::new(limit))))
+    }
+
+    /// Takes more output.
+    pub(crate) fn push(&self, stream: Stream, bytes: &[u8]) {
+        self.lock().push(stream, bytes);
+    }
+
+    /// What is kept until now.
+    pub(crate) fn until_now(&self) -> KeptOutput {
+        self.lock().clone()
+    }
+
+    /// What was kept, of which nothing stays here.
+    pub(crate) fn take(&self) -> KeptOutput {
+        std::mem::replace(&mut *self.lock(), KeptOutput::new(0))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, KeptOutput> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl KeptOutput {

@@ -7,6 +7,7 @@ use crate::Pyro;
 use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::leftover;
 use crate::object::{PruneKind, PrunedItem, Pruning};
+use crate::run::KeptRuns;
 use crate::runtime::Runtime;
 use crate::settings::Settings;
 use crate::space::Space;
@@ -75,6 +76,7 @@ pub(crate) fn prune(pyro: &Pyro, request: &PruneRequest) -> Result<Pruning> {
     let mut report = template::prune(&templates, &serving, request.dry_run)?;
     prune_files(settings, request.dry_run, &mut report)?;
     prune_cgroups(request.dry_run, &mut report);
+    prune_runs(settings, request.dry_run, &mut report)?;
     workspace::prune(&Store::new(&settings.home), request, &mut report)?;
     workspace::prune_vms(&Store::of(Kind::Vm, &settings.home), request.dry_run, &mut report)?;
     report.dry_run = request.dry_run;
@@ -103,6 +105,28 @@ fn prune_files(settings: &Settings, dry_run: bool, report: &mut Pruning) -> Resu
             path,
             bytes,
             reason: "nobody put it in place".to_owned(),
+        });
+    }
+    Ok(())
+}
+
+fn prune_runs(settings: &Settings, dry_run: bool, report: &mut Pruning) -> Result<(), NotRemoved> {
+    for (name, path) in KeptRuns::new(&settings.home).outdated() {
+        let bytes = Space::of(&path).used_bytes;
+        if !dry_run {
+            let removed = std::fs::remove_dir_all(&path);
+            removed.map_err(|source| NotRemoved {
+                path: path.clone(),
+                source,
+            })?;
+        }
+        report.freed_bytes += bytes;
+        report.removed.push(PrunedItem {
+            kind: PruneKind::Run,
+            name,
+            path,
+            bytes,
+            reason: "results are kept for an hour".to_owned(),
         });
     }
     Ok(())

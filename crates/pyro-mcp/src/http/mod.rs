@@ -142,7 +142,7 @@ impl<H: ServerHandler + Clone> HttpServer<H> {
         let connections = connections::accept(self.listener, self.gate, stop).await;
         self.server.ended().cancel();
         let ended = async {
-            self.server.calls_ended().await;
+            tokio::join!(self.server.calls_ended(), self.server.end_runs());
             connections.finish();
             // Streams that wait for news of a session never end by themselves.
             let _ = tokio::time::timeout(WRITE_WITHIN, connections.ended()).await;

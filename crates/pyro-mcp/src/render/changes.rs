@@ -175,7 +175,7 @@ pub(crate) fn keep_within(diff: &mut WorkspaceDiff, file_chars: usize, total_cha
             kept.extend_from_slice(text);
         } else {
             entry.patch_bytes = 0;
-            entry.patch_omitted = Some(TOO_LARGE);
+            entry.patch_omitted = Some(TOO_LARGE.into());
             diff.truncated = true;
         }
     }

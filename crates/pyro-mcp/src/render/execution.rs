@@ -2,14 +2,18 @@
 
 use std::fmt::Write as _;
 
-use pyro::Signal;
-use pyro::object::{ExecOutcome, SkippedFile, VmExec, WorkspaceExec};
+use pyro::object::{ExecOutcome, SkippedFile, VmExec, VmExecSoFar, VmmKind, WorkspaceExec};
+use pyro::{Isolation, Phase, Signal, VmId};
 
 use super::json::line;
 use super::stream::{Limit, More, Stream, shorten_stream, write_stream};
+use crate::progress::phase_message;
 
 /// The exit code of a shell, and of pyro, for a program that is missing.
 const PROGRAM_NOT_FOUND: i32 = 127;
+
+/// What a command does that has begun and not ended.
+const RUNNING: &str = "running";
 
 /// How many files that a seed lacks are told of one by one.
 const SKIPPED: usize = 20;
@@ -18,6 +22,8 @@ const SKIPPED: usize = 20;
 #[derive(Debug, Clone)]
 pub(crate) struct Execution<'a> {
     pub(crate) outcome: ExecOutcome,
+    /// What is being done while it has not ended.
+    pub(crate) doing: &'static str,
     pub(crate) exit_code: Option<i32>,
     pub(crate) signal: Option<i32>,
     pub(crate) oom_killed: bool,
@@ -40,7 +46,7 @@ pub(crate) enum Place<'a> {
     /// In a VM of its own.
     Vm {
         environment: &'a str,
-        vm_id: &'a str,
+        vm_id: VmId,
         deleted: bool,
         /// Whether it was made, with its size, by a call before.
         is_created: bool,
@@ -58,6 +64,7 @@ impl<'a> From<&'a VmExec> for Execution<'a> {
     fn from(exec: &'a VmExec) -> Self {
         Self {
             outcome: exec.outcome,
+            doing: RUNNING,
             exit_code: exec.exit_code,
             signal: exec.signal,
             oom_killed: exec.oom_killed,
@@ -65,7 +72,7 @@ impl<'a> From<&'a VmExec> for Execution<'a> {
             tier: format!("{}/{}", exec.isolation, name(&exec.vmm)),
             place: Place::Vm {
                 environment: &exec.environment,
-                vm_id: exec.cleanup.vm_id.as_str(),
+                vm_id: exec.cleanup.vm_id,
                 deleted: exec.cleanup.deleted,
                 is_created: false,
             },
@@ -80,6 +87,40 @@ impl<'a> From<&'a VmExec> for Execution<'a> {
             warnings: &exec.warnings,
             changes: None,
             skipped: exec.skipped.as_deref().unwrap_or_default(),
+        }
+    }
+}
+
+impl<'a> From<&'a VmExecSoFar> for Execution<'a> {
+    fn from(exec: &'a VmExecSoFar) -> Self {
+        Self {
+            outcome: exec.outcome,
+            doing: match exec.phase {
+                Phase::Running => RUNNING,
+                phase => phase_message(phase),
+            },
+            exit_code: None,
+            signal: None,
+            oom_killed: false,
+            duration_ms: exec.duration_ms,
+            tier: tier(exec.isolation.as_ref(), exec.vmm.as_ref()),
+            place: Place::Vm {
+                environment: &exec.environment,
+                vm_id: exec.vm_id,
+                deleted: false,
+                is_created: false,
+            },
+            stdout: Stream {
+                text: &exec.stdout,
+                omitted_bytes: exec.stdout_info.omitted_bytes,
+            },
+            stderr: Stream {
+                text: &exec.stderr,
+                omitted_bytes: exec.stderr_info.omitted_bytes,
+            },
+            warnings: &exec.warnings,
+            changes: None,
+            skipped: &[],
         }
     }
 }
@@ -104,17 +145,14 @@ impl<'a> Execution<'a> {
 
     /// A command in a workspace, with what it changed if that was asked for.
     pub(crate) fn in_workspace(exec: &'a WorkspaceExec, changes: Option<String>) -> Self {
-        let tier = match (&exec.isolation, &exec.vmm) {
-            (Some(isolation), Some(vmm)) => format!("{isolation}/{}", name(vmm)),
-            _ => "no VM".to_owned(),
-        };
         Self {
             outcome: exec.outcome,
+            doing: RUNNING,
             exit_code: exec.exit_code,
             signal: exec.signal,
             oom_killed: exec.oom_killed,
             duration_ms: exec.duration_ms,
-            tier,
+            tier: tier(exec.isolation.as_ref(), exec.vmm.as_ref()),
             place: Place::Workspace {
                 workspace_id: exec.workspace_id.as_str(),
                 sequence: exec.sequence,
@@ -137,10 +175,17 @@ impl<'a> Execution<'a> {
 
     fn limit(&self, max_chars: usize) -> Limit {
         let more = match self.place {
-            Place::Vm { .. } => More::Rerun,
+            Place::Vm { vm_id, .. } => More::Run(vm_id),
             Place::Workspace { sequence, .. } => More::Logs { sequence, offset: 0 },
         };
         Limit { max_chars, more }
+    }
+}
+
+fn tier(isolation: Option<&Isolation>, vmm: Option<&VmmKind>) -> String {
+    match (isolation, vmm) {
+        (Some(isolation), Some(vmm)) => format!("{isolation}/{}", name(vmm)),
+        _ => "no VM".to_owned(),
     }
 }
 
@@ -187,7 +232,11 @@ fn status_line(execution: &Execution<'_>) -> String {
             deleted,
             ..
         } => {
-            let fate = if *deleted { "deleted" } else { "not deleted" };
+            let fate = match (execution.outcome, deleted) {
+                (ExecOutcome::Running, _) => "not done",
+                (_, true) => "deleted",
+                (_, false) => "not deleted",
+            };
             format!("{ending} · {environment} · {tier} · VM {vm_id} {fate}")
         }
         Place::Workspace {
@@ -214,7 +263,7 @@ fn ending(execution: &Execution<'_>) -> String {
         }
         ExecOutcome::NotStarted => format!("not started, {code}"),
         ExecOutcome::TimedOut => format!("timed out after {time}, {code}"),
-        ExecOutcome::Running => format!("still running after {time}"),
+        ExecOutcome::Running => format!("still {} after {time}", execution.doing),
         ExecOutcome::Cancelled => format!("cancelled after {time}, {code}"),
         other => format!("{} after {time}, {code}", name(&other)),
     };
@@ -267,11 +316,15 @@ fn notes(execution: &Execution<'_>) -> String {
             let _ = writeln!(notes, "note: processes left running: {left_running}");
         }
     }
-    if let (ExecOutcome::Running, Place::Workspace { sequence, .. }) = (execution.outcome, &execution.place) {
+    if execution.outcome == ExecOutcome::Running {
+        let way = match &execution.place {
+            Place::Workspace { sequence, .. } => format!("workspace_logs sequence={sequence}"),
+            Place::Vm { vm_id, .. } => format!("vm_run vm_id={vm_id}"),
+        };
         // Writing to a string cannot fail.
         let _ = writeln!(
             notes,
-            "hint: it goes on; wait for it by workspace_logs sequence={sequence} wait_seconds=25, do not run it again"
+            "hint: it goes on; wait for it by {way} wait_seconds=25, do not run it again"
         );
     }
     if execution.outcome == ExecOutcome::TimedOut {
@@ -294,6 +347,13 @@ fn notes(execution: &Execution<'_>) -> String {
 
 /// Cuts the streams of an object as the text does, keeping terminal control sequences.
 pub(crate) fn shorten(exec: &mut VmExec, max_chars: usize) {
+    let limit = Execution::from(&*exec).limit(max_chars);
+    shorten_stream("stdout", &mut exec.stdout, &mut exec.stdout_info, limit);
+    shorten_stream("stderr", &mut exec.stderr, &mut exec.stderr_info, limit);
+}
+
+/// The same for one that goes on.
+pub(crate) fn shorten_so_far(exec: &mut VmExecSoFar, max_chars: usize) {
     let limit = Execution::from(&*exec).limit(max_chars);
     shorten_stream("stdout", &mut exec.stdout, &mut exec.stdout_info, limit);
     shorten_stream("stderr", &mut exec.stderr, &mut exec.stderr_info, limit);

@@ -17,7 +17,7 @@ pub(crate) use changes::{keep_within, write_changes, write_changes_of_run, write
 pub(crate) use clean::{clean, last_line};
 pub(crate) use cut::cut;
 pub(crate) use environments::write_environments;
-pub(crate) use execution::{Execution, shorten, shorten_kept, write_execution};
+pub(crate) use execution::{Execution, shorten, shorten_kept, shorten_so_far, write_execution};
 pub(crate) use files::{write_file_list, write_file_read, write_file_write};
 pub(crate) use logs::{Shown, write_logs};
 pub(crate) use stream::{Limit, More, shorten_stream};

@@ -1,5 +1,6 @@
 //! One stream of a command as text, cut to what a call may show.
 
+use pyro::VmId;
 use pyro::object::StreamInfo;
 
 use super::{clean, cut, grouped};
@@ -19,8 +20,8 @@ pub(crate) struct Stream<'a> {
 /// How to get at what is left out.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum More {
-    /// Only by running the command anew.
-    Rerun,
+    /// From a one-shot run, for as long as its result is kept.
+    Run(VmId),
     /// From the history of its workspace.
     Logs {
         /// The command's number.
@@ -88,7 +89,7 @@ fn shortened(heading: &str, text: &str, omitted_bytes: u64, limit: Limit) -> Opt
 /// From which byte of what is kept to read on, after a shown beginning.
 fn goes_on(head: &str, more: More) -> u64 {
     let begin = match more {
-        More::Rerun => 0,
+        More::Run(_) => 0,
         More::Logs { offset, .. } => offset,
     };
     begin.saturating_add(least_bytes(head))
@@ -98,8 +99,12 @@ fn gap(heading: &str, head: &str, omitted_bytes: u64, limit: Limit) -> String {
     // With more left out than the highest limit can show, raising it is not the way.
     let is_of_use = limit.max_chars < MOST_OUTPUT_CHARS && omitted_bytes <= MOST_OUTPUT_CHARS as u64;
     let way = match limit.more {
-        More::Rerun if is_of_use => "raise max_output_chars, or print less with head, tail, grep".to_owned(),
-        More::Rerun => "print less with head, tail, grep".to_owned(),
+        More::Run(vm_id) if is_of_use => {
+            format!(
+                "vm_run vm_id={vm_id} max_output_chars={MOST_OUTPUT_CHARS}, or print less with head, tail, grep"
+            )
+        }
+        More::Run(_) => "print less with head, tail, grep".to_owned(),
         More::Logs { sequence, .. } => {
             let stream = if heading == "stderr" { " stream=stderr" } else { "" };
             let offset = goes_on(head, limit.more);
@@ -130,16 +135,18 @@ fn least_bytes(shown: &str) -> u64 {
 mod tests {
     use super::*;
 
-    const RERUN: Limit = Limit {
-        max_chars: 1000,
-        more: More::Rerun,
-    };
+    fn of_a_run() -> Limit {
+        Limit {
+            max_chars: 1000,
+            more: More::Run("3f2a91c0d4e5".parse().unwrap()),
+        }
+    }
 
     #[test]
     fn the_object_is_cut_like_the_text_but_keeps_control_sequences() {
-        assert_eq!(shortened("stdout", "short", 0, RERUN), None);
+        assert_eq!(shortened("stdout", "short", 0, of_a_run()), None);
         let red = "\x1b[31mr\x1b[0m\n".repeat(500);
-        let (text, omitted_bytes, _) = shortened("stdout", &red, 7, RERUN).unwrap();
+        let (text, omitted_bytes, _) = shortened("stdout", &red, 7, of_a_run()).unwrap();
         assert!(text.contains('\x1b') && text.contains("bytes omitted"));
         let kept: usize = text
             .split_inclusive('\n')

@@ -12,7 +12,7 @@ mod tests;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use pyro::{Pyro, Vm, VmId, Workspace, WorkspaceRef};
+use pyro::{BackgroundRuns, Pyro, Vm, VmId, Workspace, WorkspaceRef};
 use rmcp::RoleServer;
 use rmcp::model::{self, ContentBlock, JsonObject, ToolAnnotations};
 use rmcp::service::RequestContext;
@@ -70,6 +70,7 @@ pub(crate) struct Defaults {
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) pyro: Pyro,
+    pub(crate) runs: BackgroundRuns,
     pub(crate) options: Arc<ServerOptions>,
     pub(crate) host_memory_mib: u64,
     pub(crate) host_paths: HostPaths,

@@ -1,15 +1,14 @@
 //! The command of a VM that ends with it, and what came of it.
 
-use pyro::object::VmExec;
-use pyro::{Run, RunEvent};
-use rmcp::model::JsonObject;
+use pyro::object::{VmExec, VmExecSoFar};
+use pyro::{LogStream, VmId};
+use rmcp::model::{ContentBlock, JsonObject};
 use serde_json::{Map, Value, json};
 
 use super::workspace::{FILE_CHARS, TOTAL_CHARS};
 use super::{Answer, Call, object};
-use crate::ending::Cancelled;
-use crate::follow::follow;
-use crate::render::{Execution, keep_within, shorten, write_changes_of_run, write_execution};
+use crate::render::{Execution, keep_within, shorten, shorten_so_far, write_changes_of_run, write_execution};
+use crate::resource::{Address, RunPart, ShownStream, link_to_patch, links_to_output};
 
 /// When the VM of a command was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,19 +19,8 @@ pub(super) enum Made {
     Before,
 }
 
-/// Follows a command to its end, with progress to the client that asked for it.
-pub(super) async fn answer(
-    call: &Call,
-    start: impl FnOnce() -> Run<VmExec>,
-    made: Made,
-    max_chars: usize,
-) -> pyro::Result<Answer> {
-    let cancelled = match made {
-        Made::WithIt => Cancelled::Run,
-        Made::Before => Cancelled::VmExec,
-    };
-    let note = |event: &RunEvent| call.progress.note(event);
-    let mut exec = follow(start, &call.ending, None, note, cancelled).await?;
+/// The answer of a command that ended, and whose result is kept.
+pub(super) fn ended(call: &Call, mut exec: VmExec, made: Made, max_chars: usize) -> Answer {
     let changes = exec.diff.as_deref_mut().map(|diff| {
         keep_within(diff, FILE_CHARS, TOTAL_CHARS);
         write_changes_of_run(&object(diff))
@@ -42,14 +30,46 @@ pub(super) async fn answer(
         Made::Before => Execution::of_created_vm(&exec),
     };
     let text = write_execution(&shown, max_chars);
+    let streams = [
+        (LogStream::Stdout, exec.stdout.as_str(), &exec.stdout_info),
+        (LogStream::Stderr, exec.stderr.as_str(), &exec.stderr_info),
+    ];
+    let mut links = links_to_run(exec.vm_id, streams, max_chars);
+    let changes = Address::Run(exec.vm_id, RunPart::Diff);
+    links.extend(link_to_patch(exec.diff.as_deref(), &changes));
     let structured = call.where_asked_for(|| {
         shorten(&mut exec, max_chars);
         object(&exec)
     });
-    Ok(Answer {
+    Answer {
         text,
         structured,
-        links: Vec::new(),
+        links,
+    }
+}
+
+/// The answer of a command that outlives its call.
+pub(super) fn running(call: &Call, mut exec: VmExecSoFar, max_chars: usize) -> Answer {
+    let text = write_execution(&Execution::from(&exec), max_chars);
+    let streams = [
+        (LogStream::Stdout, exec.stdout.as_str(), &exec.stdout_info),
+        (LogStream::Stderr, exec.stderr.as_str(), &exec.stderr_info),
+    ];
+    let links = links_to_run(exec.vm_id, streams, max_chars);
+    let structured = call.where_asked_for(|| {
+        shorten_so_far(&mut exec, max_chars);
+        object(&exec)
+    });
+    Answer {
+        text,
+        structured,
+        links,
+    }
+}
+
+fn links_to_run(vm_id: VmId, streams: [ShownStream<'_>; 2], max_chars: usize) -> Vec<ContentBlock> {
+    links_to_output(streams, max_chars, |stream| {
+        Address::Run(vm_id, RunPart::Output(stream))
     })
 }
 
@@ -59,7 +79,7 @@ pub(super) fn output_schema() -> JsonObject {
     let stream_info =
         json!({"type": "object", "description": "bytes, encoding, truncated, omitted_bytes, stored_bytes"});
     let properties = json!({
-        "vm_id": {"type": "string", "description": "The VM; it is gone"},
+        "vm_id": {"type": "string", "description": "The VM; it is gone unless the command runs"},
         "environment": {"type": "string", "description": "As the call named it"},
         "environment_version": {"type": "string", "description": "Such as a tag"},
         "environment_digest": {"type": "string", "description": "What fixes its content"},
@@ -71,7 +91,7 @@ pub(super) fn output_schema() -> JsonObject {
         "exit_code": {"type": "integer", "description": "The guest's; 124 after the time limit, 130 if cancelled"},
         "outcome": {
             "type": "string",
-            "description": "How it ended: exited, signaled, not_started, timed_out, cancelled",
+            "description": "How it ended: exited, signaled, not_started, timed_out, cancelled; or running",
         },
         "oom_killed": {"type": "boolean", "description": "Whether the guest ran out of memory"},
         "timed_out": {"type": "boolean", "description": "Whether its time was up"},

@@ -328,8 +328,14 @@ fn vm_run_names_its_default_environment_and_the_catalog() {
     let properties = &schema["properties"];
     assert_eq!(properties["environment"]["default"], "docker.io/library/rust:1");
     assert_eq!(properties["mem_mib"]["maximum"], 1024);
-    assert_eq!(schema["required"], json!(["command"]));
-    assert_eq!(properties["ttl_seconds"], Value::Null, "taken, and not shown");
+    assert_eq!(schema["required"], Value::Null, "`vm_id` may take its place");
+    for shown in ["command", "vm_id", "wait_seconds"] {
+        assert!(properties[shown].is_object(), "{shown}");
+    }
+    for taken in ["ttl_seconds", "vcpu_count", "max_output_chars"] {
+        assert_eq!(properties[taken], Value::Null, "taken, and not shown");
+        assert!(definition.parameters.iter().any(|known| known.name == taken));
+    }
 }
 
 #[test]

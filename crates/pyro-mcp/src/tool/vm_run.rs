@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use pyro::argument::{DEFAULT_TIMEOUT, DEFAULT_VM_TTL};
-use pyro::{Command, Resources, RunRequest};
+use pyro::object::VmRun as Outcome;
+use pyro::{Command, Diagnosis, ErrorCode, Resources, RunEvent, RunRequest, VmId};
 
 use super::{Answer, Call, Defaults, Definition, Hints, Payload, Tool, Work, common, one_shot};
 use crate::arguments::Arguments;
+use crate::ending::Cancelled;
+use crate::follow::{follow, wait_for};
 use crate::schema::Parameter;
 
 /// The tool `vm_run`.
@@ -29,7 +32,8 @@ impl Tool for VmRun {
         Definition {
             title: "Run a command in a throwaway VM",
             description: format!(
-                "Run a shell command in a fresh Linux VM without network, then deleted: {}, any OCI image.",
+                "Run a shell command in a fresh Linux VM without network, then deleted: {}, any OCI image. Pass vm_id instead \
+                 to wait on for one still running.",
                 environments(&defaults.environment)
             ),
             parameters: parameters(defaults),
@@ -64,32 +68,87 @@ fn environments(default: &str) -> String {
 
 fn parameters(defaults: &Defaults) -> Vec<Parameter> {
     vec![
-        common::command(),
+        Parameter {
+            required: false,
+            ..common::command()
+        },
+        Parameter::text("vm_id", "Run to wait on for"),
+        common::wait_seconds("Call limit", 1, 25),
         common::environment(defaults),
-        common::vcpu_count(),
+        common::vcpu_count().unlisted(),
         common::mem_mib(defaults),
         common::timeout_seconds(DEFAULT_TIMEOUT),
         // Its command is all that the VM is there for, so it is never idle for as long.
         common::ttl_seconds(DEFAULT_VM_TTL).unlisted(),
         Parameter::text("seed_path", "Directory for /workspace"),
         Parameter::flag("return_diff", "Diff"),
-        common::max_output_chars("Per stream", 20_000),
+        // Output that was cut says how to see more of it, without another run.
+        common::max_output_chars("Per stream", 20_000).unlisted(),
     ]
 }
 
+/// Arguments that name no one run.
+#[derive(Debug, thiserror::Error)]
+enum NoOneRun {
+    /// Neither a new one nor one that goes on.
+    #[error("`command` is required")]
+    Neither,
+    /// A new one and one that goes on.
+    #[error("`command` and `vm_id` exclude each other")]
+    Both,
+}
+
+impl Diagnosis for NoOneRun {
+    fn code(&self) -> ErrorCode {
+        ErrorCode::InvalidArgument
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Neither => "pass `command` as a string, or `vm_id` to wait on for a run".to_owned(),
+            Self::Both => {
+                "pass `vm_id` alone to wait on for its run, `command` alone to begin another".to_owned()
+            }
+        })
+    }
+}
+
 async fn run(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
-    let mut request = request(call, &arguments)?;
+    let wait = Duration::from_secs(arguments.integer("wait_seconds"));
+    let outcome = match (
+        arguments.optional_text("command"),
+        arguments.optional_text("vm_id"),
+    ) {
+        (None, None) => return Err(NoOneRun::Neither.into()),
+        (Some(_), Some(_)) => return Err(NoOneRun::Both.into()),
+        (None, Some(vm_id)) => {
+            let vm_id: VmId = vm_id.parse()?;
+            let note = |event: &RunEvent| call.progress.note(event);
+            wait_for(call.runs.follow(&vm_id)?, &call.ending, wait, note).await?
+        }
+        (Some(command), None) => begin(call, &arguments, command, wait).await?,
+    };
+    let max_chars = common::max_chars(&arguments);
+    Ok(match outcome {
+        Outcome::Ended(exec) => one_shot::ended(call, *exec, one_shot::Made::WithIt, max_chars),
+        Outcome::Running(exec) => one_shot::running(call, *exec, max_chars),
+    })
+}
+
+/// Runs a command to its end, or until the call's time is up.
+async fn begin(call: &Call, arguments: &Arguments, command: &str, wait: Duration) -> pyro::Result<Outcome> {
+    let mut request = request(call, arguments, command)?;
     if let Some(given) = arguments.optional_text("seed_path") {
         let source = call.host_paths.source(call.context.as_ref(), given);
         request.seed_path = Some(call.ending.unless_asked(source).await?);
     }
-    let run = || call.pyro.start_run(request);
-    let max_chars = common::max_chars(&arguments);
-    one_shot::answer(call, run, one_shot::Made::WithIt, max_chars).await
+    let run = || call.runs.start(request);
+    let note = |event: &RunEvent| call.progress.note(event);
+    follow(run, &call.ending, Some(wait), note, Cancelled::Run).await
 }
 
-fn request(call: &Call, arguments: &Arguments) -> pyro::Result<RunRequest> {
-    let command = Command::Shell(arguments.text("command").to_owned());
+fn request(call: &Call, arguments: &Arguments, command: &str) -> pyro::Result<RunRequest> {
+    let command = Command::Shell(command.to_owned());
     command.validate()?;
     let mut request = RunRequest::new(command);
     request.environment = Some(arguments.text("environment").to_owned());

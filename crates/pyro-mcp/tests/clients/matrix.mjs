@@ -74,7 +74,10 @@ const CHECKS = {
     const begun = (await call('workspace_exec', { command: 'sleep 3; echo end', wait_seconds: 1 })).content[0].text;
     const sequence = Number(/ #(\d+) /.exec(begun)[1]);
     const ended = (await call('workspace_logs', { sequence, wait_seconds: CALL_MS / 1000 })).content[0].text;
-    return begun.startsWith('still running after ') && ended.includes('\nend\n');
+    const left = (await call('vm_run', { command: 'sleep 9; echo end', wait_seconds: 1 })).content[0].text;
+    const vm_id = /vm_run vm_id=(\w+)/.exec(left)[1];
+    const run = (await call('vm_run', { vm_id, wait_seconds: CALL_MS / 1000 })).content[0].text;
+    return begun.startsWith('still running after ') && ended.includes('\nend\n') && run.includes('\nend\n');
   },
 };
 
@@ -91,7 +94,11 @@ async function row({ name, Client, Stdio, Http, call, revision }, mode, transpor
     await client.connect(new Stdio({ command: program, args, env: process.env, stderr: 'inherit' }));
   }
   const tool = (tool, args, options = {}) =>
-    call(client, { name: tool, arguments: { workspace_id: 'a', ...args } }, { timeout: CALL_MS, ...options });
+    call(
+      client,
+      { name: tool, arguments: tool === 'vm_run' ? args : { workspace_id: 'a', ...args } },
+      { timeout: CALL_MS, ...options },
+    );
   await call(client, { name: 'workspace_create', arguments: { name: 'a' } }, { timeout: CALL_MS });
   const found = { client: `TypeScript \`${name}\` ${versionOf(name)}`, transport, revision: revision(client) };
   for (const [column, holds] of Object.entries(CHECKS)) found[column] = (await holds(tool, client)) ? 'yes' : 'no';

@@ -71,6 +71,10 @@ async def takes_up_long_commands(session):
     left = texts[0].startswith("still running after ")
     arguments = {"workspace_id": "a", "sequence": sequence, "wait_seconds": CALL_SECONDS}
     _, texts, _ = await session.call("workspace_logs", arguments)
+    left = left and "\nend\n" in texts[0]
+    _, texts, _ = await session.call("vm_run", {"command": "sleep 9; echo end", "wait_seconds": 1})
+    vm_id = texts[0].split("vm_run vm_id=")[1].split(" ")[0]
+    _, texts, _ = await session.call("vm_run", {"vm_id": vm_id, "wait_seconds": CALL_SECONDS})
     return left and "\nend\n" in texts[0]
 
 

@@ -17,7 +17,7 @@ async fn every_handshake_revision_is_spoken() {
         assert_eq!(opened["protocolVersion"], revision);
         assert_eq!(opened["serverInfo"]["name"], "pyro");
         assert_eq!(opened["serverInfo"]["version"], env!("CARGO_PKG_VERSION"));
-        assert_eq!(opened["capabilities"], json!({"tools": {}}));
+        assert_eq!(opened["capabilities"], json!({"resources": {}, "tools": {}}));
         assert!(opened["instructions"].as_str().unwrap().contains("vm_run"));
         assert_eq!(client.ask("ping", json!({})).await["result"], json!({}));
         let listed = client.ask("tools/list", json!({})).await;
@@ -73,12 +73,12 @@ async fn a_bad_argument_is_a_result_that_says_what_is_wrong() {
         (
             json!({"command": "true", "memory": 512}),
             "error unknown-argument: `vm_run` has no argument `memory`\nhint: did you mean `mem_mib`? known: command, \
-             environment, vcpu_count, mem_mib, timeout_seconds, ttl_seconds, seed_path, return_diff, \
+             vm_id, wait_seconds, environment, vcpu_count, mem_mib, timeout_seconds, ttl_seconds, seed_path, return_diff, \
              max_output_chars",
         ),
         (
             json!({}),
-            "error invalid-argument: `command` is required\nhint: pass `command` as a string",
+            "error invalid-argument: `command` is required\nhint: pass `command` as a string, or `vm_id` to wait on for a run",
         ),
         (
             json!({"command": "true", "timeout_seconds": 0}),
@@ -122,9 +122,6 @@ async fn what_is_not_offered_is_an_error_of_the_protocol() {
     for (method, params) in [
         ("prompts/list", json!({})),
         ("prompts/get", json!({"name": "x"})),
-        ("resources/list", json!({})),
-        ("resources/templates/list", json!({})),
-        ("resources/read", json!({"uri": "pyro://x"})),
         ("logging/setLevel", json!({"level": "info"})),
         (
             "completion/complete",

@@ -171,6 +171,11 @@ fn commands(client: &mut Client) {
     let code_124: Wanted<'_> = ("its exit code", &["exit 124", "\"exit_code\":124"]);
     seen("a time limit", &late, &[timed_out, before, code_124]);
 
+    let outcome: Wanted<'_> = ("that it runs", &["still ", "\"outcome\":\"running\""]);
+    let left = client.run(json!({"command": "sleep 600", "timeout_seconds": 600, "wait_seconds": 1}));
+    let vm_id: Wanted<'_> = ("how to wait", &["vm_run vm_id=", "\"vm_id\":\""]);
+    seen("a run that outlives its call", &left, &[outcome, vm_id]);
+
     let created = client.done("workspace_create", json!({"name": "a"}));
     let started: Wanted<'_> = ("its state", &["started", "\"state\":\"started\""]);
     let id: Wanted<'_> = ("its id", &[" workspace ", "\"workspace_id\":"]);
@@ -185,10 +190,6 @@ fn commands(client: &mut Client) {
 
     let long = json!({"workspace_id": "a", "command": "echo begun; sleep 3", "wait_seconds": 1});
     let running = client.done("workspace_exec", long);
-    let outcome: Wanted<'_> = (
-        "that it runs",
-        &["still running after ", "\"outcome\":\"running\""],
-    );
     let next: Wanted<'_> = ("how to wait", &["workspace_logs sequence=2", "\"sequence\":2"]);
     seen("a command that runs on", &running, &[outcome, next]);
     let wait = json!({"workspace_id": "a", "sequence": 2, "wait_seconds": PATIENCE.as_secs()});
@@ -276,7 +277,7 @@ fn errors(client: &mut Client) {
             "vm_run",
             json!({"command": "true", "foo": 1}),
             "unknown-argument",
-            "command, environment",
+            "command, vm_id",
         ),
         (
             "vm_run",

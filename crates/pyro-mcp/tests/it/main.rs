@@ -25,6 +25,7 @@ mod flow;
 mod host_views;
 mod hostile;
 mod http;
+mod left_running;
 mod malformed;
 mod matrix;
 mod model;

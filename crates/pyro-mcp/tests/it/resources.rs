@@ -68,6 +68,23 @@ fn what_was_cut_is_behind_a_link() {
     assert_eq!(links(&diff), [changes.as_str()]);
     assert!(content(&mut client, &changes).contains("\n+20000\n"));
 
+    // Of a long file there is the beginning, whole characters of it, and what is missing is said.
+    let long = "head -c 1048575 /dev/zero | tr '\\0' a > long; printf 'ébc' >> long";
+    client.done("workspace_exec", json!({"workspace_id": "a", "command": long}));
+    let answer = read(&mut client, &format!("{at}/files/long"));
+    let [beginning, note] = &answer["result"]["contents"].as_array().unwrap()[..] else {
+        panic!("{answer}");
+    };
+    assert_eq!(beginning["text"].as_str().unwrap(), "a".repeat(1_048_575));
+    assert_eq!(
+        beginning["_meta"],
+        json!({"truncated": true, "size_bytes": 1_048_579, "next_offset": 1_048_575})
+    );
+    assert_eq!(
+        note["text"],
+        "[… 4 bytes omitted; workspace_file_read path=/workspace/long offset=1048575 …]"
+    );
+
     // What was shown whole needs no link.
     let short = client.done("workspace_exec", json!({"workspace_id": "a", "command": "true"}));
     assert_eq!(links(&short), [""; 0]);
@@ -83,6 +100,60 @@ fn what_was_cut_is_behind_a_link() {
 }
 
 #[test]
+fn what_a_run_left_out_is_read_by_its_links() {
+    let dir = tempfile::tempdir().unwrap();
+    let allowed = dir.path().to_str().unwrap();
+    let mut client = Client::open(&["--profile", "vm-run", "--allow-host-path", allowed]);
+    let whole: String = (1..=20000).map(|number| format!("{number}\n")).collect();
+    let run = json!({
+        "command": "seq 20000; echo short >&2; seq 100000 > long", "seed_path": allowed, "return_diff": true,
+    });
+    let cut = client.done("vm_run", run);
+    let [output, diff] = &links(&cut)[..] else {
+        panic!("{cut}");
+    };
+    let id = output.strip_prefix("pyro://runs/").unwrap();
+    let id = id.strip_suffix("/stdout").unwrap();
+    assert!(
+        text(&cut)
+            .lines()
+            .next()
+            .unwrap()
+            .contains(&format!(" · VM {id} deleted")),
+        "{cut}"
+    );
+    assert_eq!(content(&mut client, output), whole);
+    assert_eq!(diff, &format!("pyro://runs/{id}/diff"));
+    assert!(content(&mut client, diff).contains("\n+100000\n"));
+    let stderr = format!("pyro://runs/{id}/stderr");
+    assert_eq!(content(&mut client, &stderr), "short\n");
+
+    let short = client.done("vm_run", json!({"command": "true"}));
+    assert_eq!(links(&short), [""; 0]);
+    let others = [
+        "pyro://runs/000000000000/stdout".to_owned(),
+        format!("pyro://runs/{id}/both"),
+        format!("pyro://workspaces/{id}/diff"),
+    ];
+    for other in others {
+        let answer = read(&mut client, &other);
+        assert!(answer["error"]["code"].is_i64(), "{other}: {answer}");
+    }
+
+    // What goes on has printed something too.
+    let run = json!({"command": "seq 20000; sleep 600", "timeout_seconds": 600, "wait_seconds": 1});
+    let mut left = client.done("vm_run", run);
+    let (_, rest) = text(&left).split_once("vm_run vm_id=").unwrap();
+    let id = rest[..12].to_owned();
+    while links(&left).is_empty() {
+        left = client.done("vm_run", json!({"vm_id": id, "wait_seconds": 1}));
+    }
+    let output = format!("pyro://runs/{id}/stdout");
+    assert_eq!(links(&left), [output.as_str()]);
+    assert!(content(&mut client, &output).starts_with("1\n2\n"));
+}
+
+#[test]
 fn resources_are_those_of_the_tools() {
     let listed = |arguments: &[&str]| {
         let mut client = Client::open(arguments);
@@ -92,7 +163,7 @@ fn resources_are_those_of_the_tools() {
     let core = listed(&["--profile", "workspace-core"]);
     assert_eq!(
         core["result"]["resourceTemplates"].as_array().unwrap().len(),
-        3,
+        5,
         "{core}"
     );
     let some = listed(&[
@@ -103,9 +174,15 @@ fn resources_are_those_of_the_tools() {
     ]);
     assert_eq!(
         some["result"]["resourceTemplates"].as_array().unwrap().len(),
-        2,
+        4,
         "{some}"
     );
-    let none = listed(&["--profile", "vm-run"]);
+    let runs = listed(&["--profile", "vm-run"]);
+    assert_eq!(
+        runs["result"]["resourceTemplates"].as_array().unwrap().len(),
+        2,
+        "{runs}"
+    );
+    let none = listed(&["--tools", "workspace_list"]);
     assert_eq!(none["error"]["code"], -32601, "{none}");
 }

@@ -74,7 +74,8 @@ impl RunControl {
     /// Leaves a command of a workspace running: it finishes for this caller as `running`, with what it printed until now, and
     /// goes on by itself, without standard input. One that is about to end finishes with its end.
     ///
-    /// A command in a VM of its own cannot outlive its run, and does not hear of this.
+    /// A command in a VM of its own cannot outlive its run, and does not hear of this, unless it is one of
+    /// [`BackgroundRuns`](crate::BackgroundRuns).
     pub fn leave(&self) {
         self.leave.send_replace(true);
     }

@@ -14,7 +14,7 @@ use super::talk::{Listener, Talk};
 use super::{Stdin, millis};
 use crate::error::Result;
 use crate::guest::{CallSender, Caller, GuestError, SoleCall};
-use crate::output::{KeptOutput, Stream};
+use crate::output::{SharedOutput, Stream};
 use crate::vm::FollowedVm;
 
 /// From TERM to KILL, for whatever ends a command.
@@ -63,7 +63,7 @@ pub(crate) struct Follower<'a, V, E> {
     vm: &'a mut V,
     events: &'a mpsc::Sender<E>,
     wishes: &'a mut Wishes,
-    kept: KeptOutput,
+    kept: SharedOutput,
     // By which it is followed, if not alone on a byte stream.
     caller: Option<Caller>,
     request_id: String,
@@ -92,7 +92,7 @@ impl<'a, V: FollowedVm, E: From<(Stream, Bytes)> + Send> Follower<'a, V, E> {
         vm: &'a mut V,
         events: &'a mpsc::Sender<E>,
         wishes: &'a mut Wishes,
-        kept: KeptOutput,
+        kept: SharedOutput,
     ) -> Self {
         Self {
             vm,
@@ -146,9 +146,9 @@ impl<'a, V: FollowedVm, E: From<(Stream, Bytes)> + Send> Follower<'a, V, E> {
         self.guest_pid
     }
 
-    /// What was kept of its output, and what its caller has wished so far.
-    pub(crate) fn into_kept(self) -> (KeptOutput, Wish) {
-        (self.kept, self.wish)
+    /// What its caller has wished so far.
+    pub(crate) fn wish(&self) -> Wish {
+        self.wish
     }
 
     /// Follows one connection: to the command's end, or to the connection's (`None`).

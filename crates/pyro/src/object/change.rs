@@ -1,12 +1,14 @@
 //! *Diff* and *patch*.
 
-use serde::Serialize;
+use std::borrow::Cow;
+
+use serde::{Deserialize, Serialize};
 
 use crate::id::WorkspaceId;
 use crate::object::{ArtifactType, GuestUse};
 
 /// What differs between a workspace and its baseline.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct WorkspaceDiff {
     /// The workspace.
@@ -38,7 +40,7 @@ pub struct WorkspaceDiff {
 }
 
 /// How many entries there are of each kind.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DiffSummary {
     /// All entries.
@@ -62,7 +64,7 @@ pub struct DiffSummary {
 }
 
 /// Changes that Git ignores.
-#[derive(Debug, Clone, Default, Serialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct IgnoredChanges {
     /// How many paths.
@@ -72,7 +74,7 @@ pub struct IgnoredChanges {
 }
 
 /// What happened to a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum DiffStatus {
@@ -105,13 +107,13 @@ impl DiffStatus {
 }
 
 /// A changed path.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DiffEntry {
     /// The path, relative to the tree.
     pub path: String,
     /// The path in base64, if it is not UTF-8.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub path_base64: Option<String>,
     /// The path that it had, if that was another.
     pub old_path: Option<String>,
@@ -120,9 +122,9 @@ pub struct DiffEntry {
     /// What it is, or was.
     pub artifact_type: ArtifactType,
     /// Git's mode before, as in `100644`.
-    pub old_mode: Option<&'static str>,
+    pub old_mode: Option<Cow<'static, str>>,
     /// Git's mode now.
-    pub new_mode: Option<&'static str>,
+    pub new_mode: Option<Cow<'static, str>>,
     /// How many lines are new.
     pub insertions: Option<usize>,
     /// How many lines are gone.
@@ -132,7 +134,7 @@ pub struct DiffEntry {
     /// The length of its text in the patch, in bytes.
     pub patch_bytes: usize,
     /// Why the patch does not bring this change about, if it does not.
-    pub patch_omitted: Option<&'static str>,
+    pub patch_omitted: Option<Cow<'static, str>>,
 }
 
 /// A patch that was applied, or would be.

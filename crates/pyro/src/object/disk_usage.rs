@@ -24,7 +24,7 @@ pub struct DiskUsage {
     pub vms: Vec<UsageItem>,
     /// Snapshots of workspaces; this version has none.
     pub snapshots: Vec<UsageItem>,
-    /// Logs of workspaces; this version has none.
+    /// Results of one-shot runs, which are kept for an hour; those of workspaces are in them.
     pub logs: Vec<UsageItem>,
     /// The sum of all of them.
     pub totals: Space,

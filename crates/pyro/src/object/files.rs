@@ -1,12 +1,12 @@
 //! *File list*, *file read* and *file write*.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::id::WorkspaceId;
 use crate::object::{GuestUse, TextEncoding};
 
 /// What is at a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ArtifactType {

@@ -1,12 +1,12 @@
 //! What every result says of the guest that it came from.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::isolation::Isolation;
 use crate::object::{ExecutionMode, VmmKind};
 
 /// The guest that an operation used.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GuestUse {
     /// Whether the workspace was started for it.

@@ -13,6 +13,7 @@ mod prune;
 mod transfer;
 mod vm;
 mod vm_exec;
+mod vm_exec_so_far;
 mod workspace;
 
 pub use crate::space::Space;
@@ -34,10 +35,13 @@ pub use transfer::{
 };
 pub use vm::{Reap, VmDeletion, VmInfo, VmNetwork, VmSummary};
 pub use vm_exec::{Cleanup, CleanupReason, ExecOutcome, StreamInfo, TextEncoding, VmExec};
+pub use vm_exec_so_far::{VmExecSoFar, VmRun};
 pub use workspace::{
     LastCommand, LogEntry, SecretInfo, WorkspaceDeletion, WorkspaceExec, WorkspaceInfo, WorkspaceList,
     WorkspaceLogs, WorkspaceReset, WorkspaceSummary,
 };
+
+pub(crate) use vm_exec_so_far::NotYet;
 
 pub use crate::workspace::{State as WorkspaceState, State as VmState, StopReason};
 

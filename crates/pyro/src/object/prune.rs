@@ -69,4 +69,6 @@ pub enum PruneKind {
     Workspace,
     /// A one-shot VM whose time is over.
     Vm,
+    /// What a one-shot run came to, longer ago than it is kept.
+    Run,
 }

@@ -125,7 +125,7 @@ pub struct SyncReport {
 }
 
 /// What was brought out of a workspace.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct WorkspaceExport {
     /// The workspace.

@@ -9,7 +9,7 @@ use crate::isolation::Isolation;
 use crate::object::{ExecutionMode, SkippedFile, VmmKind, WorkspaceDiff, WorkspaceExport};
 
 /// What a command in a one-shot VM did.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct VmExec {
     /// The VM; it is gone.
@@ -67,7 +67,7 @@ pub struct VmExec {
 }
 
 /// How complete a stream in a result is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct StreamInfo {
     /// All bytes that the command wrote.
@@ -83,7 +83,7 @@ pub struct StreamInfo {
 }
 
 /// How text stands for bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TextEncoding {
     /// The bytes are UTF-8.
     #[serde(rename = "utf-8")]
@@ -118,7 +118,7 @@ pub enum ExecOutcome {
 }
 
 /// What became of a one-shot VM.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Cleanup {
     /// The VM.
@@ -130,7 +130,7 @@ pub struct Cleanup {
 }
 
 /// Why a one-shot VM was deleted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum CleanupReason {

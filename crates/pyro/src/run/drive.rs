@@ -4,27 +4,27 @@ use tokio::sync::mpsc;
 
 use super::error::{CancelledEarly, Unexported};
 use super::harvest::{Harvest, Wanted};
+use super::so_far::{Place, SoFar};
 use super::start::{Ready, start};
 use super::tree::{self, VmTree};
 use super::{Phase, RunEvent, RunRequest, result};
 use crate::Pyro;
 use crate::command::{Follower, Wishes};
 use crate::error::Result;
-use crate::id::VmId;
 use crate::object::VmExec;
-use crate::output::KeptOutput;
 use crate::start::{Clock, StartedVm};
 
 /// Runs a request to its result. Dropping the future at any point leaves nothing behind.
 pub(super) async fn drive(
     pyro: Pyro,
     request: RunRequest,
+    so_far: SoFar,
     events: mpsc::Sender<RunEvent>,
     mut wishes: Wishes,
 ) -> Result<VmExec> {
     request.validate(&pyro)?;
     let wanted = Wanted::plan(&request)?;
-    let vm_id = VmId::random();
+    let vm_id = so_far.vm_id();
     tracing::debug!(%vm_id, command = %request.command, "run");
     let mut clock = Clock::start();
     let started = tokio::select! {
@@ -46,15 +46,13 @@ pub(super) async fn drive(
         warnings,
     } = started;
 
+    so_far.settle(Place::of(&environment, &vm, isolation, warnings.clone()));
     super::tell(&events, RunEvent::Phase(Phase::Running)).await;
-    let limit = request
-        .output_limit
-        .unwrap_or_else(|| pyro.settings().output_limit);
     let command = request.command.clone();
     let capacity = tree::capacity_bytes(&request, seeded.as_ref());
-    let mut follower = Follower::new(&mut vm, &events, &mut wishes, KeptOutput::new(limit));
+    let mut follower = Follower::new(&mut vm, &events, &mut wishes, so_far.output().clone());
     let end = follower.run(exec, call, request.stdin).await?;
-    let (kept, wish) = follower.into_kept();
+    let wish = follower.wish();
     tracing::debug!(%vm_id, ?end, "the command ended");
     clock.lap("command");
 
@@ -90,7 +88,7 @@ pub(super) async fn drive(
         environment,
         command,
         end,
-        kept,
+        kept: so_far.output().take(),
         facts,
         clock,
         diff: harvest.diff,

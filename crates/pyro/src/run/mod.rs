@@ -1,16 +1,24 @@
 //! One command in a one-shot VM: what is asked, what happens meanwhile, what came of it.
 
+mod background;
 mod drive;
 mod error;
 mod harvest;
+mod kept;
 mod request;
 mod result;
+mod so_far;
 mod start;
 mod tree;
 
+pub use background::BackgroundRuns;
 pub use request::RunRequest;
 
+pub(crate) use kept::KeptRuns;
+
 use bytes::Bytes;
+use serde::Serialize;
+use so_far::SoFar;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -48,7 +56,8 @@ impl From<(Stream, Bytes)> for RunEvent {
 }
 
 /// A stretch of a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Phase {
     /// The environment is looked up, and fetched or built if it is not there.
@@ -85,7 +94,13 @@ impl Diagnosis for TaskFailed {
 impl Run {
     /// Starts the work of a run. Must be called within a tokio runtime.
     pub(crate) fn start(pyro: Pyro, request: RunRequest) -> Self {
-        Self::spawn(|events, wishes| drive::drive(pyro, request, events, wishes))
+        let so_far = SoFar::of(&pyro, &request);
+        Self::start_known(pyro, request, so_far)
+    }
+
+    /// The same, where somebody may look at how far it is.
+    fn start_known(pyro: Pyro, request: RunRequest, so_far: SoFar) -> Self {
+        Self::spawn(|events, wishes| drive::drive(pyro, request, so_far, events, wishes))
     }
 }
 

@@ -20,7 +20,7 @@ use super::wire::{self, Frame};
 use crate::command::{self, End, Ending, Follower, RunControl, Stdin, Wishes};
 use crate::error::{Error, ErrorCode, Result};
 use crate::object::ExecOutcome;
-use crate::output::{KeptOutput, Stream};
+use crate::output::{SharedOutput, Stream};
 use crate::vm::SharedVm;
 use crate::workspace::{Began, Ended, KeptStreams, OutputKeeper, State, WorkspaceError};
 
@@ -252,7 +252,7 @@ async fn follow(
     let stdin = std::mem::replace(&mut client.stdin, Stdin::Empty);
     let (end, guest_pid) = {
         // What is kept is kept on disk.
-        let mut follower = Follower::new(&mut vm, &pieces, &mut wishes, KeptOutput::new(0));
+        let mut follower = Follower::new(&mut vm, &pieces, &mut wishes, SharedOutput::new(0));
         let mut run = Box::pin(follower.run(exec, None, stdin));
         let end = loop {
             tokio::select! {

@@ -17,7 +17,7 @@ fn descriptors() -> Vec<String> {
     links
 }
 
-fn children() -> String {
+pub(crate) fn children() -> String {
     // The thread that starts VMMs lives as long as the process, so all threads are asked.
     let tasks = std::fs::read_dir("/proc/self/task").unwrap();
     tasks

@@ -4,6 +4,7 @@
 //! which the runtime lies; `PYRO_TEST_CACHE`, a cache directory with `debian:12` installed; and, if it is there,
 //! `PYRO_TEST_TIER`, what runs the VMs: see the tests of pyro-cli.
 
+mod background;
 mod cut;
 mod flows;
 mod host;

@@ -100,7 +100,7 @@ fn omissions(found: &WorkspaceDiff) -> Vec<String> {
     let mut omitted = found
         .entries
         .iter()
-        .filter_map(|entry| Some((escaped(&entry.path), entry.patch_omitted?)));
+        .filter_map(|entry| Some((escaped(&entry.path), entry.patch_omitted.as_deref()?)));
     let mut told: Vec<String> = omitted
         .by_ref()
         .take(TOLD)

@@ -12,6 +12,7 @@ fn stream(text: &str) -> Stream<'_> {
 fn done() -> Execution<'static> {
     Execution {
         outcome: ExecOutcome::Exited,
+        doing: RUNNING,
         exit_code: Some(0),
         signal: None,
         oom_killed: false,
@@ -19,7 +20,7 @@ fn done() -> Execution<'static> {
         tier: "emulated/qemu".to_owned(),
         place: Place::Vm {
             environment: "debian:12",
-            vm_id: "3f2a91c0d4e5",
+            vm_id: "3f2a91c0d4e5".parse().unwrap(),
             deleted: true,
             is_created: false,
         },
@@ -146,7 +147,7 @@ fn a_vm_that_is_still_there_is_said_to_be() {
     let execution = Execution {
         place: Place::Vm {
             environment: "debian:12",
-            vm_id: "3f2a91c0d4e5",
+            vm_id: "3f2a91c0d4e5".parse().unwrap(),
             deleted: false,
             is_created: false,
         },
@@ -185,7 +186,7 @@ fn output_over_the_limit_keeps_both_ends_and_says_how_to_get_more() {
     let gap_of_some = gap(&execution);
     assert!(
         gap_of_some
-            .ends_with("bytes omitted; raise max_output_chars, or print less with head, tail, grep …]"),
+            .ends_with("bytes omitted; vm_run vm_id=3f2a91c0d4e5 max_output_chars=200000, or print less with head, tail, grep …]"),
         "{gap_of_some}"
     );
     let execution = Execution {
@@ -274,5 +275,33 @@ fn what_a_command_changed_and_left_is_said_after_its_output() {
          \n\
          note: the workspace had stopped, and was started for this command\n\
          note: processes left running: 2\n"
+    );
+}
+
+#[test]
+fn a_run_that_outlives_its_call_says_how_to_wait_for_it() {
+    let running = Execution {
+        outcome: ExecOutcome::Running,
+        exit_code: None,
+        stdout: stream("so far\n"),
+        ..done()
+    };
+    assert_eq!(
+        write_execution(&running, 20_000),
+        "still running after 1.2 s · debian:12 · emulated/qemu · VM 3f2a91c0d4e5 not done\n\
+         \n\
+         stdout:\n\
+         so far\n\
+         \n\
+         hint: it goes on; wait for it by vm_run vm_id=3f2a91c0d4e5 wait_seconds=25, do not run it again\n"
+    );
+    let preparing = Execution {
+        doing: phase_message(Phase::Environment),
+        tier: tier(None, None),
+        ..running
+    };
+    assert_eq!(
+        first_line(&preparing),
+        "still preparing the environment after 1.2 s · debian:12 · no VM · VM 3f2a91c0d4e5 not done"
     );
 }

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use pyro::argument::DEFAULT_TIMEOUT;
-use pyro::{Command, ExecRequest};
+use pyro::{Command, ExecRequest, RunEvent};
 
 use super::vm_id;
 use crate::arguments::Arguments;
+use crate::ending::Cancelled;
+use crate::follow::follow;
 use crate::tool::{Answer, Call, Defaults, Definition, Hints, Payload, Tool, Work, common, one_shot};
 
 /// The tool `vm_exec`.
@@ -47,5 +49,10 @@ async fn exec(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
     let vm = call.vm(&arguments)?;
     let run = || vm.start_exec(request);
     let max_chars = common::max_chars(&arguments);
-    one_shot::answer(call, run, one_shot::Made::Before, max_chars).await
+    let note = |event: &RunEvent| call.progress.note(event);
+    let exec = follow(run, &call.ending, None, note, Cancelled::VmExec).await?;
+    if let Err(error) = call.runs.keep(&exec) {
+        tracing::warn!(%error, "a result is not kept");
+    }
+    Ok(one_shot::ended(call, exec, one_shot::Made::Before, max_chars))
 }

@@ -4,7 +4,7 @@ use pyro::{DiffRequest, TreePath};
 
 use crate::arguments::Arguments;
 use crate::render::write_diff;
-use crate::resource::{Part, link};
+use crate::resource::{Address, Part, link};
 use crate::schema::{Parameter, output_schema};
 use crate::tool::{Answer, Call, Defaults, Definition, Hints, Payload, Tool, Work, common, object};
 
@@ -70,7 +70,7 @@ async fn diff(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
     let workspace = call.workspace(&arguments)?;
     let diff = call.ending.unless_asked(workspace.diff(&request)).await?;
     let links = match diff.truncated {
-        true => vec![link(diff.workspace_id, &Part::Diff)],
+        true => vec![link(&Address::Workspace(diff.workspace_id.into(), Part::Diff))],
         false => Vec::new(),
     };
     let diff = object(&diff);

@@ -12,7 +12,7 @@ use crate::arguments::Arguments;
 use crate::ending::Cancelled;
 use crate::follow::follow;
 use crate::render::{Execution, keep_within, shorten_kept, write_changes, write_execution};
-use crate::resource::links_to_output;
+use crate::resource::{Address, Part, link_to_patch, links_to_output};
 use crate::schema::{Kind, Parameter, output_schema};
 use crate::tool::{Answer, Call, Defaults, Definition, Hints, Payload, Tool, Work, common, object};
 
@@ -111,7 +111,12 @@ async fn exec(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
         (LogStream::Stdout, exec.stdout.as_str(), &exec.stdout_info),
         (LogStream::Stderr, exec.stderr.as_str(), &exec.stderr_info),
     ];
-    let links = links_to_output(exec.workspace_id, exec.sequence, streams, max_chars);
+    let (id, sequence) = (exec.workspace_id, exec.sequence);
+    let mut links = links_to_output(streams, max_chars, |stream| {
+        Address::Workspace(id.into(), Part::Output { sequence, stream })
+    });
+    let changes = Address::Workspace(id.into(), Part::Diff);
+    links.extend(link_to_patch(exec.diff.as_deref(), &changes));
     let structured = call.where_asked_for(|| {
         shorten_kept(&mut exec, max_chars);
         object(&exec)

@@ -4,7 +4,7 @@ use pyro::{FileEncoding, FileRange, ReadFileRequest, TreePath};
 
 use crate::arguments::Arguments;
 use crate::render::write_file_read;
-use crate::resource::{Part, link};
+use crate::resource::{Address, Part, link};
 use crate::schema::{Kind, Parameter, output_schema};
 use crate::tool::{Answer, Call, Defaults, Definition, Hints, Payload, Tool, Work, common, object};
 
@@ -72,11 +72,11 @@ async fn read(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
     };
     let workspace = call.workspace(&arguments)?;
     let read = call.ending.unless_asked(workspace.read_file(&request)).await?;
-    let links = match read.truncated && read.size_bytes <= MOST_BYTES {
-        true => vec![link(
-            read.workspace_id,
-            &Part::File(request.path.as_bytes().to_vec()),
-        )],
+    let links = match read.truncated {
+        true => {
+            let file = Part::File(request.path.as_bytes().to_vec());
+            vec![link(&Address::Workspace(read.workspace_id.into(), file))]
+        }
         false => Vec::new(),
     };
     let read = object(&read);

@@ -7,7 +7,7 @@ use pyro::{LogStream, LogsRequest, Workspace};
 
 use crate::arguments::Arguments;
 use crate::render::{Limit, More, Shown, shorten_stream, write_logs};
-use crate::resource::links_to_output;
+use crate::resource::{Address, Part, links_to_output};
 use crate::schema::{Parameter, output_schema};
 use crate::tool::{Answer, Call, Defaults, Definition, Hints, Payload, Tool, Work, common, object};
 
@@ -107,7 +107,10 @@ fn logs(call: &Call, arguments: &Arguments) -> pyro::Result<Answer> {
             (LogStream::Stdout, entry.stdout.as_str(), &entry.stdout_info),
             (LogStream::Stderr, entry.stderr.as_str(), &entry.stderr_info),
         ];
-        links_to_output(logs.workspace_id, entry.sequence, streams, max_chars)
+        let sequence = entry.sequence;
+        links_to_output(streams, max_chars, |stream| {
+            Address::Workspace(logs.workspace_id.into(), Part::Output { sequence, stream })
+        })
     });
     let links = links.collect();
     let structured = call.where_asked_for(|| {

@@ -63,13 +63,13 @@ fn shown(entry: Entry) -> DiffEntry {
             Some(Mode::Directory) => ArtifactType::Directory,
             Some(Mode::File | Mode::Executable) | None => ArtifactType::File,
         },
-        old_mode: entry.old_mode.map(Mode::octal),
-        new_mode: entry.new_mode.map(Mode::octal),
+        old_mode: entry.old_mode.map(Mode::octal).map(Into::into),
+        new_mode: entry.new_mode.map(Mode::octal).map(Into::into),
         insertions: entry.insertions,
         deletions: entry.deletions,
         patch_offset: entry.patch_offset,
         patch_bytes: entry.patch_bytes,
-        patch_omitted: entry.patch_omitted.map(Omitted::as_str),
+        patch_omitted: entry.patch_omitted.map(Omitted::as_str).map(Into::into),
     }
 }
 
