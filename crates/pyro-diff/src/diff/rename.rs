@@ -52,6 +52,10 @@ pub(super) fn find(
         added: candidates(changes, Side::New, max_file_bytes),
         renames: Renames::new(),
     };
+    // Nothing can have moved; and where everything was added, there is much to look at.
+    if finder.deleted.is_empty() || finder.added.is_empty() {
+        return Ok(finder.renames);
+    }
     finder.pair_equal()?;
     finder.pair_similar()?;
     Ok(finder.renames)
@@ -97,6 +101,21 @@ fn candidates(changes: &[Change], side: Side, max_file_bytes: u64) -> Vec<Candid
         }
     }
     candidates
+}
+
+/// The only candidate of each name, or that there are more; of these names alone.
+fn by_name<'a>(
+    candidates: &[Candidate<'a>],
+    names: &HashSet<&'a [u8]>,
+) -> HashMap<&'a [u8], Option<Candidate<'a>>> {
+    let mut by_name = HashMap::new();
+    for candidate in candidates.iter().filter(|one| names.contains(one.name)) {
+        by_name
+            .entry(candidate.name)
+            .and_modify(|only| *only = None)
+            .or_insert(Some(*candidate));
+    }
+    by_name
 }
 
 struct Finder<'a, C> {
@@ -183,18 +202,13 @@ impl<'a, C: Contents> Finder<'a, C> {
 
     /// The files whose name appears once on each side, at most as many as are compared.
     fn same_names(&self) -> Vec<(Candidate<'a>, Candidate<'a>)> {
-        let by_name = |candidates: &[Candidate<'a>]| {
-            let mut names: HashMap<&'a [u8], Vec<Candidate<'a>>> = HashMap::new();
-            for candidate in candidates {
-                names.entry(candidate.name).or_default().push(*candidate);
-            }
-            names
-        };
-        let (old, new) = (by_name(&self.deleted), by_name(&self.added));
+        let names = self.deleted.iter().map(|candidate| candidate.name).collect();
+        let new = by_name(&self.added, &names);
+        let old = by_name(&self.deleted, &new.keys().copied().collect());
         let mut pairs: Vec<_> = old
             .iter()
-            .filter_map(|(name, old)| match (&old[..], new.get(name).map(Vec::as_slice)) {
-                ([old], Some([new])) if old.may_be_similar(new) => Some((*old, *new)),
+            .filter_map(|(name, old)| match (old, new.get(name)) {
+                (Some(old), Some(Some(new))) if old.may_be_similar(new) => Some((*old, *new)),
                 _ => None,
             })
             .collect();
