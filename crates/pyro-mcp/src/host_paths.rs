@@ -12,7 +12,7 @@ use pyro::{Diagnosis, ErrorCode};
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 
-use crate::server::is_stateless;
+use crate::handler::is_stateless;
 
 /// How long a client may take to name its roots; without them the call goes on.
 const ANNOUNCED_WITHIN: Duration = Duration::from_secs(2);

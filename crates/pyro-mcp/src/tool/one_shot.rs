@@ -6,7 +6,8 @@ use rmcp::model::{ContentBlock, JsonObject};
 use serde_json::{Map, Value, json};
 
 use super::workspace::{FILE_CHARS, TOTAL_CHARS};
-use super::{Answer, Call, object};
+use super::{Answer, object};
+use crate::options::Structured;
 use crate::render::{Execution, keep_within, shorten, shorten_so_far, write_changes_of_run, write_execution};
 use crate::resource::{Address, RunPart, ShownStream, link_to_patch, links_to_output};
 
@@ -20,7 +21,7 @@ pub(super) enum Made {
 }
 
 /// The answer of a command that ended, and whose result is kept.
-pub(super) fn ended(call: &Call, mut exec: VmExec, made: Made, max_chars: usize) -> Answer {
+pub(super) fn ended(structured: Structured, mut exec: VmExec, made: Made, max_chars: usize) -> Answer {
     let changes = exec.diff.as_deref_mut().map(|diff| {
         keep_within(diff, FILE_CHARS, TOTAL_CHARS);
         write_changes_of_run(&object(diff))
@@ -37,7 +38,7 @@ pub(super) fn ended(call: &Call, mut exec: VmExec, made: Made, max_chars: usize)
     let mut links = links_to_run(exec.vm_id, streams, max_chars);
     let changes = Address::Run(exec.vm_id, RunPart::Diff);
     links.extend(link_to_patch(exec.diff.as_deref(), &changes));
-    let structured = call.where_asked_for(|| {
+    let structured = structured.where_asked_for(|| {
         shorten(&mut exec, max_chars);
         object(&exec)
     });
@@ -45,18 +46,19 @@ pub(super) fn ended(call: &Call, mut exec: VmExec, made: Made, max_chars: usize)
         text,
         structured,
         links,
+        goes_on: None,
     }
 }
 
 /// The answer of a command that outlives its call.
-pub(super) fn running(call: &Call, mut exec: VmExecSoFar, max_chars: usize) -> Answer {
+pub(super) fn running(structured: Structured, mut exec: VmExecSoFar, max_chars: usize) -> Answer {
     let text = write_execution(&Execution::from(&exec), max_chars);
     let streams = [
         (LogStream::Stdout, exec.stdout.as_str(), &exec.stdout_info),
         (LogStream::Stderr, exec.stderr.as_str(), &exec.stderr_info),
     ];
     let links = links_to_run(exec.vm_id, streams, max_chars);
-    let structured = call.where_asked_for(|| {
+    let structured = structured.where_asked_for(|| {
         shorten_so_far(&mut exec, max_chars);
         object(&exec)
     });
@@ -64,6 +66,7 @@ pub(super) fn running(call: &Call, mut exec: VmExecSoFar, max_chars: usize) -> A
         text,
         structured,
         links,
+        goes_on: None,
     }
 }
 
