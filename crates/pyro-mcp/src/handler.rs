@@ -65,9 +65,11 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let name = &request.name;
-        let takes_tasks = context
-            .client_capabilities()
-            .is_some_and(|capabilities| capabilities.supports_tasks());
+        // The handshake revisions have no other kind of result: clients that declare tasks there take one for an empty result.
+        let takes_tasks = is_stateless(&context)
+            && context
+                .client_capabilities()
+                .is_some_and(|capabilities| capabilities.supports_tasks());
         let Some(called) = self.begin(name, request.arguments, Some(context)).await else {
             return Err(ErrorData::invalid_params(self.unknown_tool(name), None));
         };
