@@ -63,7 +63,11 @@ async fn leave_after(wait: Option<Duration>, control: &RunControl) -> Infallible
     pending().await
 }
 
-async fn to_its_end<T: Send + 'static>(mut run: Run<T>, mut note: impl FnMut(&RunEvent)) -> pyro::Result<T> {
+/// Follows a command to its end.
+pub(crate) async fn to_its_end<T: Send + 'static>(
+    mut run: Run<T>,
+    mut note: impl FnMut(&RunEvent),
+) -> pyro::Result<T> {
     // Events are taken as they come, with or without anyone to tell: output that is not taken stops the command.
     while let Some(event) = run.next_event().await {
         note(&event);

@@ -1,21 +1,19 @@
 //! Which paths of the host a client may name: those inside the roots that the server was started with, and those that
 //! the client itself announced.
 
-use std::ffi::OsString;
-use std::io::ErrorKind;
-use std::os::unix::ffi::OsStringExt;
+mod announced;
+mod resolve;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use pyro::{Diagnosis, ErrorCode};
 use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 
-use crate::server::is_stateless;
-
-/// How long a client may take to name its roots; without them the call goes on.
-const ANNOUNCED_WITHIN: Duration = Duration::from_secs(2);
+use self::announced::ask;
+use self::resolve::resolved;
+use crate::handler::is_stateless;
 
 /// The roots that paths must be in. Cheap to clone; clones know the same roots.
 #[derive(Debug, Clone)]
@@ -214,30 +212,6 @@ impl HostPaths {
     }
 }
 
-#[expect(
-    deprecated,
-    reason = "sessions of the handshake revisions have no other way to say it"
-)]
-async fn ask(context: &RequestContext<RoleServer>) -> Option<Vec<PathBuf>> {
-    match tokio::time::timeout(ANNOUNCED_WITHIN, context.peer.list_roots()).await {
-        Ok(Ok(listed)) => Some(
-            listed
-                .roots
-                .iter()
-                .filter_map(|root| path_of(&root.uri)?.canonicalize().ok())
-                .collect(),
-        ),
-        Ok(Err(error)) => {
-            tracing::debug!(%error, "the client did not name its roots");
-            None
-        }
-        Err(_) => {
-            tracing::debug!("the client did not name its roots in time");
-            None
-        }
-    }
-}
-
 /// As much of a path as an error repeats.
 fn shown(given: &str) -> String {
     given.chars().take(200).collect()
@@ -252,131 +226,5 @@ fn is_inside(path: &Path, purpose: Use, roots: &[PathBuf]) -> bool {
     anchor.is_some_and(|anchor| roots.iter().any(|root| anchor.starts_with(root)))
 }
 
-/// The absolute path without links and dots, as far as something is there; what follows is as given. `None` if that
-/// cannot be told.
-fn resolved(path: &Path) -> Option<PathBuf> {
-    let absolute = std::env::current_dir().ok()?.join(path);
-    let mut there = absolute.as_path();
-    let mut rest = Vec::new();
-    loop {
-        match there.canonicalize() {
-            Ok(mut found) => {
-                found.extend(rest.into_iter().rev());
-                return Some(found);
-            }
-            // A link that leads nowhere may lead somewhere by the time it is used.
-            Err(error) if is_absent(&error) && there.symlink_metadata().is_err() => {
-                rest.push(there.file_name()?);
-                there = there.parent()?;
-            }
-            Err(_) => return None,
-        }
-    }
-}
-
-fn is_absent(error: &std::io::Error) -> bool {
-    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
-}
-
-/// The path of a `file:` URI of this host (RFC 8089).
-fn path_of(uri: &str) -> Option<PathBuf> {
-    let (scheme, rest) = uri.split_once("://")?;
-    if !scheme.eq_ignore_ascii_case("file") {
-        return None;
-    }
-    let (host, _) = rest.split_at(rest.find('/')?);
-    if !host.is_empty() && !host.eq_ignore_ascii_case("localhost") {
-        return None;
-    }
-    let mut bytes = rest[host.len()..].bytes();
-    let mut path = Vec::new();
-    while let Some(byte) = bytes.next() {
-        path.push(match byte {
-            b'%' => {
-                let digits = [bytes.next()?, bytes.next()?];
-                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
-            }
-            plain => plain,
-        });
-    }
-    Some(PathBuf::from(OsString::from_vec(path)))
-}
-
 #[cfg(test)]
-mod tests {
-    use std::os::unix::fs::symlink;
-
-    use tempfile::TempDir;
-
-    use super::*;
-
-    #[test]
-    fn only_file_uris_of_this_host_are_paths() {
-        for (uri, path) in [
-            ("file:///home/u/project", Some("/home/u/project")),
-            ("file://localhost/a%20b/%C3%A9", Some("/a b/é")),
-            ("FILE:///x", Some("/x")),
-            ("file://other/x", None),
-            ("file:x", None),
-            ("https://example.org/x", None),
-            ("file:///a%2", None),
-            ("file:///a%zz", None),
-            ("/home/u", None),
-        ] {
-            assert_eq!(path_of(uri), path.map(PathBuf::from), "{uri}");
-        }
-    }
-
-    #[test]
-    fn links_and_dots_are_resolved_as_far_as_something_is_there() {
-        let dir = TempDir::new().unwrap();
-        let root = dir.path().canonicalize().unwrap();
-        std::fs::create_dir(root.join("in")).unwrap();
-        std::fs::write(root.join("in/file"), "").unwrap();
-        symlink("/etc", root.join("in/out")).unwrap();
-        symlink("nowhere", root.join("in/dangling")).unwrap();
-        let resolve = |path: &str| resolved(&root.join(path));
-        assert_eq!(resolve("in/file"), Some(root.join("in/file")));
-        assert_eq!(resolve("in/../in/new/x"), Some(root.join("in/new/x")));
-        assert_eq!(resolve("in/out/passwd"), Some("/etc/passwd".into()));
-        assert_eq!(resolve("in/out/new/x"), Some("/etc/new/x".into()));
-        assert_eq!(resolve("in/file/x"), Some(root.join("in/file/x")));
-        assert_eq!(resolve("in/new/../x"), None, "what is not there has no parent");
-        assert_eq!(resolve("in/dangling"), None);
-        assert_eq!(resolve("in/dangling/x"), None);
-    }
-
-    #[test]
-    fn a_root_may_be_read_and_not_replaced() {
-        let roots = [PathBuf::from("/a/b")];
-        for (path, source, output) in [
-            ("/a/b", true, false),
-            ("/a/b/c", true, true),
-            ("/a/bc", false, false),
-            ("/a", false, false),
-            ("/", false, false),
-        ] {
-            assert_eq!(is_inside(Path::new(path), Use::Source, &roots), source, "{path}");
-            assert_eq!(is_inside(Path::new(path), Use::Output, &roots), output, "{path}");
-        }
-    }
-
-    #[test]
-    fn a_denied_path_names_the_roots_and_the_flag() {
-        let denied = |roots| HostPathError::Denied {
-            given: "/etc".to_owned(),
-            roots,
-        };
-        let error = denied(vec!["/a".into(), "/b".into()]);
-        assert_eq!(error.code(), ErrorCode::HostPathDenied);
-        assert_eq!(error.to_string(), "`/etc` is not allowed");
-        let hint = error.hint().unwrap();
-        assert!(hint.starts_with("allowed: /a, /b; start the server with `--allow-host-path DIR`"));
-        assert!(
-            denied(Vec::new())
-                .hint()
-                .unwrap()
-                .contains("--allow-host-path DIR")
-        );
-    }
-}
+mod tests;

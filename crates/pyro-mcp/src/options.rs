@@ -59,6 +59,11 @@ impl Structured {
     /// Every value.
     pub const ALL: &[Self] = &[Self::Auto, Self::All];
 
+    /// The structured form of a result whose payload is text, if it is wanted.
+    pub(crate) fn where_asked_for<T>(self, object: impl FnOnce() -> T) -> Option<T> {
+        (self == Self::All).then(object)
+    }
+
     /// The value as the command line spells it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -58,31 +58,32 @@ pub(crate) fn progress(context: Option<&RequestContext<RoleServer>>) -> (Progres
 impl Progress {
     /// Notes an event of a run.
     pub(crate) fn note(&self, event: &RunEvent) {
-        match event {
-            RunEvent::Phase(phase) => {
-                let message = phase_message(*phase);
-                self.state.send_replace(message.to_owned());
-                // Without a reporter nobody wants to know.
-                self.phases.send(message.to_owned()).ok();
-            }
-            RunEvent::Environment(EnvironmentProgress::Step(step)) => {
-                self.state.send_replace(step.clone());
-                self.phases.send(step.clone()).ok();
-            }
-            RunEvent::Environment(EnvironmentProgress::Bytes { done, total }) => {
-                self.state
-                    .send_replace(format!("{} of {}", mib(*done), mib(*total)));
-            }
-            RunEvent::Stdout(chunk) | RunEvent::Stderr(chunk) => {
-                // Only the newest line is of use, and only to someone who listens.
-                if self.state.receiver_count() > 0
-                    && let Some(line) = last_line(chunk)
-                {
-                    self.state.send_replace(line);
-                }
-            }
-            _ => {}
+        // Without a reporter nobody wants to know.
+        if self.state.receiver_count() == 0 {
+            return;
         }
+        let Some(message) = said(event) else { return };
+        self.state.send_replace(message.clone());
+        let is_step = matches!(
+            event,
+            RunEvent::Phase(_) | RunEvent::Environment(EnvironmentProgress::Step(_))
+        );
+        if is_step {
+            self.phases.send(message).ok();
+        }
+    }
+}
+
+/// What an event says, if anything; of output only its newest line is of use.
+pub(crate) fn said(event: &RunEvent) -> Option<String> {
+    match event {
+        RunEvent::Phase(phase) => Some(phase_message(*phase).to_owned()),
+        RunEvent::Environment(EnvironmentProgress::Step(step)) => Some(step.clone()),
+        RunEvent::Environment(EnvironmentProgress::Bytes { done, total }) => {
+            Some(format!("{} of {}", mib(*done), mib(*total)))
+        }
+        RunEvent::Stdout(chunk) | RunEvent::Stderr(chunk) => last_line(chunk),
+        _ => None,
     }
 }
 

@@ -1,21 +1,18 @@
-//! The protocol handler: what is listed, and how a call finds its tool.
+//! A server: its tools, and how a call finds one.
 
 use std::sync::Arc;
 
 use pyro::{BackgroundRuns, Error, Pyro};
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, CompleteRequestMethod,
-    CompleteRequestParams, CompleteResult, ContentBlock, DiscoverResult, Implementation, JsonObject,
-    ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesRequestMethod,
-    ListResourceTemplatesResult, ListResourcesRequestMethod, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestMethod, ReadResourceRequestParams,
-    ReadResourceResponse, ReadResourceResult, ResourceTemplate, ServerCapabilities, ServerConfig,
+    CallToolResult, ContentBlock, CreateTaskResult, JsonObject, ResourceContents, ResourceTemplate,
     Tool as ToolModel,
 };
-use rmcp::service::{NotificationContext, RequestContext};
-use rmcp::{ErrorData, RoleServer, ServerHandler};
+use rmcp::service::RequestContext;
+use rmcp::task_manager::TaskManager;
+use rmcp::{ErrorData, RoleServer};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use crate::arguments::Arguments;
 use crate::ending::{Ending, SHUTDOWN_GRACE};
@@ -27,11 +24,9 @@ use crate::progress::progress;
 use crate::project::ProjectSource;
 use crate::resource;
 use crate::selection::Selection;
+use crate::task::GoesOn;
 use crate::tool::{Answer, Call, Defaults, Definition, Tool};
 use crate::words::Words;
-
-/// How long a client may keep a list, in milliseconds. Lists never change while a server runs.
-const TTL_MS: u64 = 3_600_000;
 
 /// An MCP server with the tools of one profile. Cheap to clone; clones serve the same tools and end together.
 #[derive(Clone)]
@@ -48,6 +43,15 @@ pub struct Server {
     ended: CancellationToken,
     /// Has one for each call that is under way.
     calls: TaskTracker,
+    /// Calls that became tasks.
+    tasks: TaskManager,
+}
+
+/// What a call came to.
+pub(crate) struct Called {
+    pub(crate) result: CallToolResult,
+    /// The rest of it, if its command goes on.
+    pub(crate) goes_on: Option<GoesOn>,
 }
 
 /// A tool that this server has.
@@ -94,6 +98,7 @@ impl Server {
             defaults: Arc::new(defaults),
             ended: CancellationToken::new(),
             calls: TaskTracker::new(),
+            tasks: TaskManager::new(),
         }
     }
 
@@ -107,6 +112,7 @@ impl Server {
             project: self.project.clone(),
             ended: self.ended.clone(),
             calls: self.calls.clone(),
+            tasks: self.tasks.clone(),
             ..Self::new(self.pyro.clone(), options)
         }
     }
@@ -118,6 +124,11 @@ impl Server {
             host_paths: self.host_paths.without_announced(),
             ..self
         }
+    }
+
+    /// Asks the client anew before its roots are used again.
+    pub(crate) fn forget_announced(&self) {
+        self.host_paths.forget_announced();
     }
 
     /// The tools that it has.
@@ -137,13 +148,20 @@ impl Server {
         format!("unknown tool `{name}`; known: {}", known.join(", "))
     }
 
-    fn has_tool(&self, name: &str) -> bool {
+    /// Whether it has a tool of that name.
+    pub(crate) fn has_tool(&self, name: &str) -> bool {
         self.offers.iter().any(|offer| offer.tool.name() == name)
     }
 
     /// The resources that it has, by their templates.
-    fn templates(&self) -> Vec<ResourceTemplate> {
+    pub(crate) fn templates(&self) -> Vec<ResourceTemplate> {
         resource::templates(|name| self.has_tool(name))
+    }
+
+    /// Reads a resource.
+    pub(crate) async fn read(&self, uri: &str) -> Result<Vec<ResourceContents>, ErrorData> {
+        let has_tool = |name: &str| self.has_tool(name);
+        resource::read((&self.pyro, &self.runs), &self.words, uri, has_tool).await
     }
 
     /// Fires when the server leaves: every call then ends, and its VM with it.
@@ -180,12 +198,48 @@ impl Server {
         given: Option<JsonObject>,
         context: Option<RequestContext<RoleServer>>,
     ) -> Option<CallToolResult> {
+        let called = self.begin(name, given, context).await?;
+        Some(called.result)
+    }
+
+    /// Does the same, and hands over the rest of a call whose command goes on.
+    pub(crate) async fn begin(
+        &self,
+        name: &str,
+        given: Option<JsonObject>,
+        context: Option<RequestContext<RoleServer>>,
+    ) -> Option<Called> {
         let offer = self.offers.iter().find(|offer| offer.model.name == name)?;
         let _under_way = self.calls.token();
-        Some(match self.answer(offer, given, context).await {
+        let mut answer = self.answer(offer, given, context).await;
+        let goes_on = answer.as_mut().ok().and_then(|answer| answer.goes_on.take());
+        let result = self.result(offer, answer);
+        Some(Called { result, goes_on })
+    }
+
+    /// Makes a task of the rest of a call of this tool.
+    pub(crate) fn task(&self, name: &str, goes_on: GoesOn) -> Option<CreateTaskResult> {
+        let index = self.offers.iter().position(|offer| offer.model.name == name)?;
+        let server = self.clone();
+        let result = move |answer| server.result(&server.offers[index], answer);
+        Some(goes_on.into_task(&self.tasks, result))
+    }
+
+    /// The tasks of its clients.
+    pub(crate) fn tasks(&self) -> &TaskManager {
+        &self.tasks
+    }
+
+    /// Keeps the server from leaving before it is dropped.
+    pub(crate) fn under_way(&self) -> TaskTrackerToken {
+        self.calls.token()
+    }
+
+    fn result(&self, offer: &Offer, answer: Result<Answer, Error>) -> CallToolResult {
+        match answer {
             Ok(answer) => success(answer),
             Err(error) => self.failed(offer, &error),
-        })
+        }
     }
 
     /// The result of a call of a tool that failed; `None` if there is no such tool.
@@ -242,159 +296,6 @@ impl std::fmt::Debug for Server {
             .debug_struct("Server")
             .field("options", &self.options)
             .finish_non_exhaustive()
-    }
-}
-
-impl ServerHandler for Server {
-    fn get_info(&self) -> ServerConfig {
-        let capabilities = match self.templates().is_empty() {
-            true => ServerCapabilities::builder().enable_tools().build(),
-            false => ServerCapabilities::builder()
-                .enable_tools()
-                .enable_resources()
-                .build(),
-        };
-        ServerConfig::new(capabilities)
-            .with_server_info(Implementation::new("pyro", env!("CARGO_PKG_VERSION")))
-            .with_instructions(self.instructions())
-    }
-
-    async fn discover(&self, _context: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
-        let versions = self.supported_protocol_versions().into_owned();
-        let mut result = DiscoverResult::from_server_info(versions, self.get_info());
-        result.ttl_ms = TTL_MS;
-        result.cache_scope = CacheScope::Public;
-        Ok(result)
-    }
-
-    async fn list_tools(
-        &self,
-        request: Option<PaginatedRequestParams>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<ListToolsResult, ErrorData> {
-        refuse_cursor(request.as_ref())?;
-        let mut result = ListToolsResult::with_all_items(self.tools().cloned().collect());
-        if is_stateless(&context) {
-            result.ttl_ms = Some(TTL_MS);
-            result.cache_scope = Some(CacheScope::Public);
-        }
-        Ok(result)
-    }
-
-    fn get_tool(&self, name: &str) -> Option<ToolModel> {
-        self.tools().find(|tool| tool.name == name).cloned()
-    }
-
-    async fn call_tool(
-        &self,
-        request: CallToolRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResponse, ErrorData> {
-        let called = self.call(&request.name, request.arguments, Some(context)).await;
-        match called {
-            Some(result) => Ok(result.into()),
-            None => Err(ErrorData::invalid_params(self.unknown_tool(&request.name), None)),
-        }
-    }
-
-    async fn on_roots_list_changed(&self, _context: NotificationContext<RoleServer>) {
-        self.host_paths.forget_announced();
-    }
-
-    // rmcp answers these with empty lists unless told otherwise, although they are not declared.
-
-    async fn complete(
-        &self,
-        _request: CompleteRequestParams,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<CompleteResult, ErrorData> {
-        Err(ErrorData::method_not_found::<CompleteRequestMethod>())
-    }
-
-    async fn list_prompts(
-        &self,
-        _request: Option<PaginatedRequestParams>,
-        _context: RequestContext<RoleServer>,
-    ) -> Result<ListPromptsResult, ErrorData> {
-        Err(ErrorData::method_not_found::<ListPromptsRequestMethod>())
-    }
-
-    async fn list_resources(
-        &self,
-        request: Option<PaginatedRequestParams>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<ListResourcesResult, ErrorData> {
-        if self.templates().is_empty() {
-            return Err(ErrorData::method_not_found::<ListResourcesRequestMethod>());
-        }
-        refuse_cursor(request.as_ref())?;
-        let mut result = ListResourcesResult::with_all_items(Vec::new());
-        if is_stateless(&context) {
-            result.ttl_ms = Some(TTL_MS);
-            result.cache_scope = Some(CacheScope::Public);
-        }
-        Ok(result)
-    }
-
-    async fn list_resource_templates(
-        &self,
-        request: Option<PaginatedRequestParams>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<ListResourceTemplatesResult, ErrorData> {
-        let templates = self.templates();
-        if templates.is_empty() {
-            return Err(ErrorData::method_not_found::<ListResourceTemplatesRequestMethod>());
-        }
-        refuse_cursor(request.as_ref())?;
-        let mut result = ListResourceTemplatesResult::with_all_items(templates);
-        if is_stateless(&context) {
-            result.ttl_ms = Some(TTL_MS);
-            result.cache_scope = Some(CacheScope::Public);
-        }
-        Ok(result)
-    }
-
-    async fn read_resource(
-        &self,
-        request: ReadResourceRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<ReadResourceResponse, ErrorData> {
-        if self.templates().is_empty() {
-            return Err(ErrorData::method_not_found::<ReadResourceRequestMethod>());
-        }
-        let _under_way = self.calls.token();
-        let has_tool = |name: &str| self.has_tool(name);
-        let reading = resource::read((&self.pyro, &self.runs), &self.words, &request.uri, has_tool);
-        let contents = tokio::select! {
-            contents = reading => contents?,
-            () = context.ct.cancelled() => return Err(ErrorData::internal_error("cancelled", None)),
-            () = self.ended.cancelled() => return Err(ErrorData::internal_error("the server leaves", None)),
-        };
-        let mut result = ReadResourceResult::new(contents);
-        if is_stateless(&context) {
-            // What a workspace holds may be another the next moment.
-            result.ttl_ms = Some(0);
-            result.cache_scope = Some(CacheScope::Private);
-        }
-        Ok(result.into())
-    }
-}
-
-/// Whether the request belongs to the era that has caching hints, and nothing that a server asks a client.
-pub(crate) fn is_stateless(context: &RequestContext<RoleServer>) -> bool {
-    context
-        .protocol_version()
-        .is_some_and(|version| version.as_str() >= ProtocolVersion::V_2026_07_28.as_str())
-}
-
-/// Lists have one page, so no cursor can be one of ours.
-fn refuse_cursor(request: Option<&PaginatedRequestParams>) -> Result<(), ErrorData> {
-    match request.and_then(|params| params.cursor.as_ref()) {
-        Some(_) => Err(ErrorData::invalid_params(
-            "unknown cursor: the list has one page",
-            None,
-        )),
-        None => Ok(()),
     }
 }
 

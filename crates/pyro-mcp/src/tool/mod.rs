@@ -36,6 +36,7 @@ use crate::profile::Profile;
 use crate::progress::Progress;
 use crate::project::ProjectSource;
 use crate::schema::{Parameter, input_schema};
+use crate::task::GoesOn;
 use crate::words::Words;
 
 /// One tool.
@@ -98,7 +99,7 @@ impl Call {
 
     /// The structured form of a result whose payload is text, if the server was asked for it.
     pub(crate) fn where_asked_for(&self, object: impl FnOnce() -> Value) -> Option<Value> {
-        (self.options.structured == Structured::All).then(object)
+        self.options.structured.where_asked_for(object)
     }
 }
 
@@ -111,6 +112,8 @@ pub(crate) struct Answer {
     pub(crate) structured: Option<Value>,
     /// Links to what the text had to leave out.
     pub(crate) links: Vec<ContentBlock>,
+    /// The rest of the call, if its command goes on.
+    pub(crate) goes_on: Option<GoesOn>,
 }
 
 impl Answer {
@@ -120,6 +123,7 @@ impl Answer {
             text: text(&object),
             structured: Some(object),
             links: Vec::new(),
+            goes_on: None,
         }
     }
 }

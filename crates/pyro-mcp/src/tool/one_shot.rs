@@ -6,7 +6,8 @@ use rmcp::model::{ContentBlock, JsonObject};
 use serde_json::{Map, Value, json};
 
 use super::workspace::{FILE_CHARS, TOTAL_CHARS};
-use super::{Answer, Call, object};
+use super::{Answer, object};
+use crate::options::Structured;
 use crate::render::{Execution, keep_within, shorten, shorten_so_far, write_changes_of_run, write_execution};
 use crate::resource::{Address, RunPart, ShownStream, link_to_patch, links_to_output};
 
@@ -20,7 +21,7 @@ pub(super) enum Made {
 }
 
 /// The answer of a command that ended, and whose result is kept.
-pub(super) fn ended(call: &Call, mut exec: VmExec, made: Made, max_chars: usize) -> Answer {
+pub(super) fn ended(structured: Structured, mut exec: VmExec, made: Made, max_chars: usize) -> Answer {
     let changes = exec.diff.as_deref_mut().map(|diff| {
         keep_within(diff, FILE_CHARS, TOTAL_CHARS);
         write_changes_of_run(&object(diff))
@@ -37,7 +38,7 @@ pub(super) fn ended(call: &Call, mut exec: VmExec, made: Made, max_chars: usize)
     let mut links = links_to_run(exec.vm_id, streams, max_chars);
     let changes = Address::Run(exec.vm_id, RunPart::Diff);
     links.extend(link_to_patch(exec.diff.as_deref(), &changes));
-    let structured = call.where_asked_for(|| {
+    let structured = structured.where_asked_for(|| {
         shorten(&mut exec, max_chars);
         object(&exec)
     });
@@ -45,18 +46,19 @@ pub(super) fn ended(call: &Call, mut exec: VmExec, made: Made, max_chars: usize)
         text,
         structured,
         links,
+        goes_on: None,
     }
 }
 
 /// The answer of a command that outlives its call.
-pub(super) fn running(call: &Call, mut exec: VmExecSoFar, max_chars: usize) -> Answer {
+pub(super) fn running(structured: Structured, mut exec: VmExecSoFar, max_chars: usize) -> Answer {
     let text = write_execution(&Execution::from(&exec), max_chars);
     let streams = [
         (LogStream::Stdout, exec.stdout.as_str(), &exec.stdout_info),
         (LogStream::Stderr, exec.stderr.as_str(), &exec.stderr_info),
     ];
     let links = links_to_run(exec.vm_id, streams, max_chars);
-    let structured = call.where_asked_for(|| {
+    let structured = structured.where_asked_for(|| {
         shorten_so_far(&mut exec, max_chars);
         object(&exec)
     });
@@ -64,6 +66,7 @@ pub(super) fn running(call: &Call, mut exec: VmExecSoFar, max_chars: usize) -> A
         text,
         structured,
         links,
+        goes_on: None,
     }
 }
 
@@ -81,14 +84,11 @@ pub(super) fn output_schema() -> JsonObject {
     let properties = json!({
         "vm_id": {"type": "string", "description": "The VM; it is gone unless the command runs"},
         "environment": {"type": "string", "description": "As the call named it"},
-        "environment_version": {"type": "string", "description": "Such as a tag"},
-        "environment_digest": {"type": "string", "description": "What fixes its content"},
         "command": {"type": "string", "description": "What ran"},
         "stdout": {"type": "string", "description": "Standard output, cut to max_output_chars"},
         "stderr": {"type": "string", "description": "Standard error, cut to max_output_chars"},
         "stdout_info": stream_info,
         "stderr_info": stream_info,
-        "exit_code": {"type": "integer", "description": "The guest's; 124 after the time limit, 130 if cancelled"},
         "outcome": {
             "type": "string",
             "description": "How it ended: exited, signaled, not_started, timed_out, cancelled; or running",
@@ -97,10 +97,6 @@ pub(super) fn output_schema() -> JsonObject {
         "timed_out": {"type": "boolean", "description": "Whether its time was up"},
         "cancelled": {"type": "boolean", "description": "Whether the caller ended it"},
         "duration_ms": {"type": "integer", "description": "How long it took"},
-        "boot_ms": {"type": "integer", "description": "How long the VM took to start"},
-        "cleanup": {"type": "object", "description": "vm_id, deleted, reason"},
-        "isolation": {"type": "string", "description": "hardware or emulated"},
-        "vmm": {"type": "string", "description": "firecracker or qemu"},
         "execution_mode": {"type": "string", "description": "How host and guest talked"},
         "warnings": {"type": "array", "items": {"type": "string"}, "description": "What was skipped or guessed"},
         "metadata": {"type": "object", "description": "Further facts"},

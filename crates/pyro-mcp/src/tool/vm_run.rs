@@ -1,16 +1,19 @@
 //! `vm_run`: one command in a VM that ends with it.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use pyro::argument::{DEFAULT_TIMEOUT, DEFAULT_VM_TTL};
 use pyro::object::VmRun as Outcome;
-use pyro::{Command, Diagnosis, ErrorCode, Resources, RunEvent, RunRequest, VmId};
+use pyro::{BackgroundRuns, Command, Diagnosis, ErrorCode, Resources, RunEvent, RunRequest, VmId};
 
 use super::{Answer, Call, Defaults, Definition, Hints, Payload, Tool, Work, common, one_shot};
 use crate::arguments::Arguments;
 use crate::ending::Cancelled;
-use crate::follow::{follow, wait_for};
+use crate::follow::{follow, to_its_end, wait_for};
+use crate::options::Structured;
 use crate::schema::Parameter;
+use crate::task::{GoesOn, Watcher};
 
 /// The tool `vm_run`.
 #[derive(Debug)]
@@ -128,11 +131,55 @@ async fn run(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
         }
         (Some(command), None) => begin(call, &arguments, command, wait).await?,
     };
-    let max_chars = common::max_chars(&arguments);
-    Ok(match outcome {
-        Outcome::Ended(exec) => one_shot::ended(call, *exec, one_shot::Made::WithIt, max_chars),
-        Outcome::Running(exec) => one_shot::running(call, *exec, max_chars),
-    })
+    let show = Show {
+        structured: call.options.structured,
+        max_chars: common::max_chars(&arguments),
+    };
+    let Outcome::Running(exec) = &outcome else {
+        return Ok(show.answer(outcome));
+    };
+    // Of a run that was begun by another call, the limit is not known.
+    let limit = Duration::from_secs(arguments.integer("timeout_seconds"));
+    let limit = arguments.optional_text("command").map(|_| limit);
+    let (runs, vm_id) = (call.runs.clone(), exec.vm_id);
+    let mut answer = show.answer(outcome);
+    answer.goes_on = Some(GoesOn::new(limit, move |watcher| {
+        rest(runs, vm_id, show, watcher)
+    }));
+    Ok(answer)
+}
+
+/// How an answer is shown.
+#[derive(Debug, Clone, Copy)]
+struct Show {
+    structured: Structured,
+    max_chars: usize,
+}
+
+impl Show {
+    fn answer(self, outcome: Outcome) -> Answer {
+        let Self {
+            structured,
+            max_chars,
+        } = self;
+        match outcome {
+            Outcome::Ended(exec) => one_shot::ended(structured, *exec, one_shot::Made::WithIt, max_chars),
+            Outcome::Running(exec) => one_shot::running(structured, *exec, max_chars),
+        }
+    }
+}
+
+/// Waits for the end of a run that outlived its call.
+async fn rest(runs: BackgroundRuns, vm_id: VmId, show: Show, watcher: Watcher) -> pyro::Result<Answer> {
+    let run = runs.follow(&vm_id)?;
+    let control = run.control();
+    let mut work = pin!(to_its_end(run, |event: &RunEvent| watcher.note(event)));
+    tokio::select! {
+        outcome = &mut work => return Ok(show.answer(outcome?)),
+        () = watcher.cancelled() => control.cancel(),
+    }
+    work.await?;
+    Err(Cancelled::Run.into())
 }
 
 /// Runs a command to its end, or until the call's time is up.

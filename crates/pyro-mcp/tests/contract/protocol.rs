@@ -17,7 +17,10 @@ async fn every_handshake_revision_is_spoken() {
         assert_eq!(opened["protocolVersion"], revision);
         assert_eq!(opened["serverInfo"]["name"], "pyro");
         assert_eq!(opened["serverInfo"]["version"], env!("CARGO_PKG_VERSION"));
-        assert_eq!(opened["capabilities"], json!({"resources": {}, "tools": {}}));
+        assert_eq!(
+            opened["capabilities"],
+            json!({"extensions": {"io.modelcontextprotocol/tasks": {}}, "resources": {}, "tools": {}})
+        );
         assert!(opened["instructions"].as_str().unwrap().contains("vm_run"));
         assert_eq!(client.ask("ping", json!({})).await["result"], json!({}));
         let listed = client.ask("tools/list", json!({})).await;

@@ -178,6 +178,18 @@ fn the_inspector_runs_a_command_in_both_eras() {
         assert_eq!(result["structuredContent"]["exit_code"], 3, "{result}");
         assert_eq!(result["structuredContent"]["cleanup"]["deleted"], true);
 
+        // It takes tasks in both eras, and waits for them by itself in the modern one.
+        let long = r#"{"command":"sleep 9; exit 4","timeout_seconds":600,"wait_seconds":1}"#;
+        let output = inspect(&[&call[..], &[long]].concat(), &["--structured", "all"]);
+        assert!(output.status.success(), "{output:?}");
+        assert!(
+            match era {
+                "modern" => self::result(&output)["structuredContent"]["exit_code"] == 4,
+                _ => self::result(&output)["structuredContent"]["outcome"] == "running",
+            },
+            "{output:?}"
+        );
+
         let output = inspect(&[&call[..], &[r#"{"command":"true","foo":1}"#]].concat(), &[]);
         assert_eq!(output.status.code(), Some(5), "a tool error: {output:?}");
     }

@@ -89,6 +89,27 @@ fn a_run_that_is_left_ends_by_its_time_limit() {
 }
 
 #[test]
+fn a_run_that_is_left_is_deleted_and_what_it_printed_stays() {
+    let mut client = Client::open(&[]);
+    let id = leave(&mut client, "echo begun; sleep 600", 600);
+    let processes = client.vm_processes();
+    let deleted = client.done("vm_delete", json!({"vm_id": id}));
+    assert_eq!(
+        deleted["structuredContent"]["reason"], "explicit_delete",
+        "{deleted}"
+    );
+    assert!(survivors(&processes, Duration::from_secs(5)).is_empty());
+    let result = client.run(json!({"vm_id": id}));
+    let said = text(&result);
+    assert!(
+        said.starts_with("cancelled after ") && said.contains("\nstdout:\nbegun\n"),
+        "{said}"
+    );
+    let again = client.refused("vm_delete", json!({"vm_id": id}));
+    assert!(again.starts_with("error vm-not-found: "), "{again}");
+}
+
+#[test]
 fn giving_up_the_wait_leaves_the_run_alone_and_a_failure_is_told_to_who_comes_back() {
     let mut client = Client::open(&[]);
     let id = leave(&mut client, "echo begun; sleep 600", 600);

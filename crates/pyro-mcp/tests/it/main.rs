@@ -34,5 +34,6 @@ mod project;
 mod protocol;
 mod resources;
 mod run;
+mod tasks;
 mod vm;
 mod workspace;

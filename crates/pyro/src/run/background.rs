@@ -17,7 +17,7 @@ use crate::Pyro;
 use crate::command::{RunControl, Wish, Wishes};
 use crate::error::{Diagnosis, Error, ErrorCode, Result};
 use crate::id::VmId;
-use crate::object::{VmExec, VmRun};
+use crate::object::{CleanupReason, VmDeletion, VmExec, VmRun};
 
 /// How many events wait for a follower that is busy. It loses the oldest of more, for nobody holds up a run that others
 /// may follow too.
@@ -178,6 +178,24 @@ impl BackgroundRuns {
             Some((Some(end), _)) => outcome(end),
             None => Ok(VmRun::Ended(Box::new(self.0.kept.read(*vm_id)?))),
         }
+    }
+
+    /// Ends a run that goes on, and returns once its VM is gone; `None` if there is no such run of this process, or it has
+    /// ended. What it printed until then is kept.
+    pub async fn delete(&self, vm_id: &VmId) -> Option<VmDeletion> {
+        let (control, mut end) = {
+            let going = self.0.going();
+            let run = going.get(vm_id).filter(|run| run.ended_at.is_none())?;
+            (run.control.clone(), run.end.clone())
+        };
+        control.cancel();
+        // However it ends, and if it does not tell: it has ended.
+        let _told = end_of(&mut end).await;
+        Some(VmDeletion {
+            vm_id: *vm_id,
+            deleted: true,
+            reason: CleanupReason::ExplicitDelete,
+        })
     }
 
     /// Keeps what the command of a VM that was made ahead of it came to, like that of a run.

@@ -479,6 +479,21 @@ impl Workspace {
         Ok(())
     }
 
+    /// Ends a command that runs: TERM to all of its processes, KILL after 2 s. It is then `cancelled`. One that has ended is
+    /// left as it is.
+    ///
+    /// # Errors
+    /// `workspace-not-found`. A workspace that is stopped runs nothing, which is no error.
+    pub async fn cancel_command(&self, sequence: u64) -> Result<()> {
+        self.store.find(self.id)?;
+        let grace_ms = None;
+        match call::call(&self.dir(), Call::End { sequence, grace_ms }).await {
+            // Without a supervisor nothing runs.
+            Err(error) if error.code() != ErrorCode::GuestLost => Err(error),
+            _ => Ok(()),
+        }
+    }
+
     /// Sends a signal to every process of a command that runs, and shows the command as it then is.
     ///
     /// # Errors

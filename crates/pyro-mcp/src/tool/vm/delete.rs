@@ -1,4 +1,6 @@
-//! `vm_delete`: the end of a one-shot VM.
+//! `vm_delete`: the end of a one-shot VM, or of a run that outlived its call.
+
+use pyro::VmId;
 
 use super::vm_id;
 use crate::arguments::Arguments;
@@ -33,7 +35,11 @@ impl Tool for VmDelete {
     fn call<'a>(&'a self, call: &'a Call, arguments: Arguments) -> Work<'a> {
         Box::pin(async move {
             // Not dropped with its call: half a deletion is of use to nobody.
-            let deletion = call.vm(&arguments)?.delete().await?;
+            let vm_id: VmId = arguments.text("vm_id").parse()?;
+            let deletion = match call.runs.delete(&vm_id).await {
+                Some(deletion) => deletion,
+                None => call.vm(&arguments)?.delete().await?,
+            };
             Ok(Answer::record(object(&deletion), write_vm_deletion))
         })
     }

@@ -54,5 +54,10 @@ async fn exec(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
     if let Err(error) = call.runs.keep(&exec) {
         tracing::warn!(%error, "a result is not kept");
     }
-    Ok(one_shot::ended(call, exec, one_shot::Made::Before, max_chars))
+    Ok(one_shot::ended(
+        call.options.structured,
+        exec,
+        one_shot::Made::Before,
+        max_chars,
+    ))
 }

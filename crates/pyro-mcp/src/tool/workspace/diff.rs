@@ -80,5 +80,6 @@ async fn diff(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
         text,
         structured,
         links,
+        goes_on: None,
     })
 }

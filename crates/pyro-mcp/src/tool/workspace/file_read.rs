@@ -86,6 +86,7 @@ async fn read(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
         text,
         structured,
         links,
+        goes_on: None,
     })
 }
 

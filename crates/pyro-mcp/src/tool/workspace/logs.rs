@@ -123,6 +123,7 @@ fn logs(call: &Call, arguments: &Arguments) -> pyro::Result<Answer> {
         text,
         structured,
         links,
+        goes_on: None,
     })
 }
 
