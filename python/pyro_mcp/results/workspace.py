@@ -175,6 +175,12 @@ class WorkspaceSummary(Result):
     """Services that run."""
     last_error: str | None
     """What is wrong with a damaged one."""
+    isolation: str | None
+    """The strength of the wall around its guest, while it has one."""
+    vmm: str | None
+    """The program that runs its guest."""
+    execution_mode: str
+    """How the host talks to its guest."""
 
 
 class WorkspaceList(Result):
@@ -188,6 +194,8 @@ class WorkspaceList(Result):
     """Where the next page begins."""
     workspaces: list[WorkspaceSummary]
     """The workspaces."""
+    warnings: list[str]
+    """What was skipped, degraded or guessed."""
 
 
 class WorkspaceExec(Result):
@@ -305,6 +313,14 @@ class WorkspaceLogs(Result):
     """How many are listed."""
     entries: list[LogEntry]
     """The commands, oldest first."""
+    isolation: str | None
+    """The strength of the wall around its guest, while it has one."""
+    vmm: str | None
+    """The program that runs its guest."""
+    execution_mode: str
+    """How the host talks to its guest."""
+    warnings: list[str]
+    """What was skipped, degraded or guessed."""
 
 
 class WorkspaceDeletion(Result):
@@ -318,3 +334,11 @@ class WorkspaceDeletion(Result):
     """Whether it is gone."""
     reason: str
     """Why."""
+    isolation: str | None
+    """The strength of the wall around its guest, which it has no more."""
+    vmm: str | None
+    """The program that runs its guest."""
+    execution_mode: str
+    """How the host talks to its guest."""
+    warnings: list[str]
+    """What was skipped, degraded or guessed."""

@@ -49,11 +49,12 @@ pub(crate) fn join_disks(disks: &Disks) -> Result<(), SetupError> {
     mount_image(&disks.image).during(|| format!("mount the image on {}", disks.image.display()))?;
     make_directory(DISK)?;
     match &disks.own {
-        // The journal commits often: what a command wrote must survive the VMM's end after a short while. The inode
+        // The journal commits often: what a command wrote must survive the VMM's end after a short while, and the blocks
+        // of it that are written back after half of that are committed within the other. The inode
         // tables are made of zeroes: the thread that would zero them wakes up in every restored machine, to end. The same
         // thread would read all bitmaps ahead of need.
         Some(node) => {
-            let options = c"commit=2,noinit_itable,no_prefetch_block_bitmaps";
+            let options = c"commit=1,noinit_itable,no_prefetch_block_bitmaps";
             rustix::mount::mount(node, DISK, "ext4", MountFlags::NOATIME, options)
                 .during(|| format!("mount the machine's disk on {}", node.display()))?;
         }

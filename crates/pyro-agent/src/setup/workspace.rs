@@ -58,6 +58,7 @@ pub(crate) fn mount(seed: Option<&Path>, owner: Owner) -> Result<Mounted, SetupE
     for directory in [UPPER, WORK, OVERLAY] {
         make_directory(directory)?;
     }
+    write_back_early()?;
     // A directory of the seed can be renamed only by a redirect. A file is always copied up whole: what compares the tree
     // with its baseline looks for contents in the upper layer.
     let options = format!(
@@ -95,6 +96,19 @@ pub(crate) fn show(mount: &OwnedFd) -> io::Result<()> {
     }
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     rustix::mount::move_mount(mount, "", CWD, WORKSPACE, flags).map_err(Into::into)
+}
+
+/// Has the kernel write to the disk what has been in memory alone for half a second.
+///
+/// What a command wrote must survive the VMM's end two seconds later. The kernel's own figure is half a minute, and a
+/// journal that commits often is no help: blocks are allocated when they are written, and until then a file that is
+/// committed is empty. A machine that is thrown away with its one command is spared this.
+fn write_back_early() -> Result<(), SetupError> {
+    for (name, centiseconds) in [("expire", "50"), ("writeback", "25")] {
+        let file = format!("/proc/sys/vm/dirty_{name}_centisecs");
+        fs::write(&file, centiseconds).during(|| format!("set {file}"))?;
+    }
+    Ok(())
 }
 
 fn mount_seed(device: &Path) -> Result<(), SetupError> {

@@ -1,5 +1,6 @@
 //! The content of workspaces through the built `pyro`: the flows of the contract, and each command at its edges.
 
+mod archives;
 mod bulk;
 mod copy;
 mod corpus;

@@ -28,11 +28,12 @@ const BAD: [&str; 12] = [
 ];
 
 /// Every command that takes an id, with `ID` in its place.
-const COMMANDS: [&[&str]; 15] = [
+const COMMANDS: [&[&str]; 16] = [
     &["status", "ID"],
     &["update", "ID", "--name", "other"],
     &["exec", "ID", "--", "true"],
     &["logs", "ID"],
+    &["kill", "ID", "1"],
     &["stop", "ID"],
     &["start", "ID"],
     &["reset", "ID"],
@@ -64,12 +65,41 @@ fn tools(home: &Path) -> Vec<(&'static str, Value)> {
         ("workspace_delete", json!({})),
         ("workspace_sync_push", json!({"source_path": path("source")})),
         ("workspace_diff", json!({})),
-        ("workspace_patch_apply", json!({"patch": COMMANDS[10][4]})),
+        ("workspace_patch_apply", json!({"patch": COMMANDS[11][4]})),
         ("workspace_export", json!({"output_path": path("out")})),
         ("workspace_file_list", json!({})),
         ("workspace_file_read", json!({"path": "f"})),
         ("workspace_file_write", json!({"path": "f", "text": "x"})),
+        ("workspace_stop", json!({})),
+        ("workspace_start", json!({})),
     ]
+}
+
+/// Every tool that takes the id of a one-shot VM, which has no name.
+const VM_TOOLS: [&str; 6] = [
+    "vm_start",
+    "vm_stop",
+    "vm_delete",
+    "vm_status",
+    "vm_network_info",
+    "vm_exec",
+];
+
+/// Fails unless a tool refuses what is no id, before anything else.
+fn assert_refused(server: &mut Server, tool: &str, mut arguments: Value, parameter: &str, bad: &str) {
+    if tool != "vm_exec" && parameter == "vm_id" {
+        arguments = json!({});
+    }
+    arguments[parameter] = bad.into();
+    let error = server.call(tool, &arguments).unwrap_err();
+    // That nothing is given is found before it is taken for an id.
+    let code = if bad.is_empty() {
+        "invalid-argument"
+    } else {
+        "invalid-id"
+    };
+    assert_eq!(error["code"], code, "{tool} {bad:?}: {error:#}");
+    assert!(error["hint"].is_string(), "{tool} {bad:?}: {error:#}");
 }
 
 /// A path with what tells whether it was touched.
@@ -155,19 +185,19 @@ fn what_is_no_id_is_refused_by_every_tool_and_touches_nothing() {
     let home = Workspaces::new();
     with_victims(&home);
     let before = tree(home.home().path());
-    let mut server = Server::start(home.home());
+    let mut server = Server::start_with_profile(home.home(), "workspace-full");
     for bad in BAD {
-        for (tool, mut arguments) in tools(home.home().path()) {
-            arguments["workspace_id"] = bad.into();
-            let error = server.call(tool, &arguments).unwrap_err();
-            // That nothing is given is found before it is taken for an id.
-            let code = if bad.is_empty() {
-                "invalid-argument"
-            } else {
-                "invalid-id"
-            };
-            assert_eq!(error["code"], code, "{tool} {bad:?}: {error:#}");
-            assert!(error["hint"].is_string(), "{tool} {bad:?}: {error:#}");
+        for tool in VM_TOOLS {
+            assert_refused(&mut server, tool, json!({"command": "true"}), "vm_id", bad);
+        }
+        for (tool, arguments) in tools(home.home().path()) {
+            assert_refused(&mut server, tool, arguments, "workspace_id", bad);
+        }
+    }
+    // A workspace may be called so, and a VM may not.
+    for tool in VM_TOOLS {
+        for bad in ["alpha", "3F2A91C0D4E5", "3f2a91c0d4e5f"] {
+            assert_refused(&mut server, tool, json!({"command": "true"}), "vm_id", bad);
         }
     }
     server.end();

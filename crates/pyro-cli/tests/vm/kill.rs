@@ -74,7 +74,7 @@ fn interrupt(home: &Workspaces, id: &str, operation: &Operation, victim: Victim,
         (_, true) => victim.kill_among(&client.descendants()),
         (_, false) => victim.kill(home, id),
     }
-    if victim == Victim::Client && !has_ended {
+    if victim.has_client() && !has_ended {
         client.kill();
         return false;
     }

@@ -19,6 +19,7 @@ mod confine;
 mod content;
 mod crowd;
 mod demo;
+mod durable;
 mod end;
 mod exit;
 mod fields;

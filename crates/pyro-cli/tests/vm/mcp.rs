@@ -21,15 +21,13 @@ pub(crate) struct Server {
 impl Server {
     /// Starts it; clients may bring in what is in the home.
     pub(crate) fn start(home: &Home) -> Self {
+        Self::start_with_profile(home, "workspace-core")
+    }
+
+    /// The same with the tools of that profile.
+    pub(crate) fn start_with_profile(home: &Home, profile: &str) -> Self {
         let path = home.path().to_string_lossy().into_owned();
-        let words = [
-            "mcp",
-            "serve",
-            "--profile",
-            "workspace-core",
-            "--structured",
-            "all",
-        ];
+        let words = ["mcp", "serve", "--profile", profile, "--structured", "all"];
         let words = [&words[..], &["--allow-host-path", &path]].concat();
         let mut running = Running::of(home.pyro(words).stdin(Stdio::piped()));
         let input = Some(running.stdin());

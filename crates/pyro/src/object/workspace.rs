@@ -154,6 +154,8 @@ pub struct WorkspaceList {
     pub next_page: Option<String>,
     /// The workspaces.
     pub workspaces: Vec<WorkspaceSummary>,
+    /// What was skipped, degraded or guessed.
+    pub warnings: Vec<String>,
 }
 
 impl WorkspaceList {
@@ -163,6 +165,7 @@ impl WorkspaceList {
             count: workspaces.len(),
             next_page: None,
             workspaces,
+            warnings: Vec::new(),
         }
     }
 }
@@ -195,6 +198,12 @@ pub struct WorkspaceSummary {
     pub running_service_count: u64,
     /// What is wrong with a damaged one.
     pub last_error: Option<String>,
+    /// The strength of the wall around its guest, while it has one.
+    pub isolation: Option<Isolation>,
+    /// The program that runs its guest.
+    pub vmm: Option<VmmKind>,
+    /// How the host talks to its guest.
+    pub execution_mode: ExecutionMode,
 }
 
 /// A command in a workspace.
@@ -270,6 +279,14 @@ pub struct WorkspaceLogs {
     pub count: usize,
     /// The commands, oldest first.
     pub entries: Vec<LogEntry>,
+    /// The strength of the wall around its guest, while it has one.
+    pub isolation: Option<Isolation>,
+    /// The program that runs its guest.
+    pub vmm: Option<VmmKind>,
+    /// How the host talks to its guest.
+    pub execution_mode: ExecutionMode,
+    /// What was skipped, degraded or guessed.
+    pub warnings: Vec<String>,
 }
 
 /// A command of the history, with its output.
@@ -322,4 +339,12 @@ pub struct WorkspaceDeletion {
     pub deleted: bool,
     /// Why.
     pub reason: String,
+    /// The strength of the wall around its guest, which it has no more.
+    pub isolation: Option<Isolation>,
+    /// The program that runs its guest.
+    pub vmm: Option<VmmKind>,
+    /// How the host talks to its guest.
+    pub execution_mode: ExecutionMode,
+    /// What was skipped, degraded or guessed.
+    pub warnings: Vec<String>,
 }

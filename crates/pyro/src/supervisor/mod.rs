@@ -298,6 +298,8 @@ impl Supervisor {
         let dir = File::open(&self.dir).map_err(io("open"))?;
         let path = crate::workspace::socket_path(&dir);
         let listener = std::os::unix::net::UnixListener::bind(path).map_err(io("listen in"))?;
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(self.dir.join(SOCKET), private).map_err(io("make private in"))?;
         listener.set_nonblocking(true).map_err(io("listen in"))?;
         Ok(UnixListener::from_std(listener).map_err(io("listen in"))?)
     }

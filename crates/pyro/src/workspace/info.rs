@@ -69,6 +69,12 @@ pub(super) fn outcome(entry: &Entry, is_live: bool) -> ExecOutcome {
     }
 }
 
+/// The VM that a workspace has now.
+pub(super) fn vm_of<'a>(record: &Record, live: Option<&'a Live>) -> Option<&'a VmFacts> {
+    let runs = record.state != State::Stopped;
+    live.filter(|_| runs).and_then(|live| live.vm.as_ref())
+}
+
 /// Describes a workspace in full.
 pub(super) fn describe(store: &Store, found: Found) -> Result<WorkspaceInfo> {
     let Found { id, record, live } = found;
@@ -84,8 +90,7 @@ pub(super) fn describe(store: &Store, found: Found) -> Result<WorkspaceInfo> {
         duration_ms: entry.ended.as_ref().map(|ended| ended.duration_ms),
     });
     let disk_used = std::fs::metadata(store.dir(id).join(DISK)).map_or(0, |disk| disk.blocks() * 512);
-    let runs = record.state != State::Stopped;
-    let vm = live.as_ref().filter(|_| runs).and_then(|live| live.vm.as_ref());
+    let vm = vm_of(&record, live.as_ref());
     Ok(WorkspaceInfo {
         workspace_id: id,
         name: record.name.clone(),
@@ -139,6 +144,7 @@ pub(super) fn summary(store: &Store, found: &Found) -> WorkspaceSummary {
     };
     let live = found.live.as_ref();
     let latest = Latest::read(&store.dir(found.id), record.generation);
+    let vm = vm_of(record, live);
     WorkspaceSummary {
         workspace_id: found.id,
         name: record.name.clone(),
@@ -152,6 +158,9 @@ pub(super) fn summary(store: &Store, found: &Found) -> WorkspaceSummary {
         service_count: 0,
         running_service_count: 0,
         last_error: last_error(store, record, live),
+        isolation: vm.map(|vm| vm.isolation),
+        vmm: vm.map(|vm| vm.vmm),
+        execution_mode: vm.map_or(ExecutionMode::Pending, |vm| vm.execution_mode),
     }
 }
 
@@ -169,6 +178,9 @@ fn damaged(id: WorkspaceId, problem: String) -> WorkspaceSummary {
         service_count: 0,
         running_service_count: 0,
         last_error: Some(problem),
+        isolation: None,
+        vmm: None,
+        execution_mode: ExecutionMode::Pending,
     }
 }
 
@@ -190,5 +202,9 @@ pub(super) fn deletion(id: WorkspaceId) -> WorkspaceDeletion {
         workspace_id: id,
         deleted: true,
         reason: "explicit_delete".to_owned(),
+        isolation: None,
+        vmm: None,
+        execution_mode: ExecutionMode::Pending,
+        warnings: Vec::new(),
     }
 }

@@ -12,7 +12,7 @@ use super::info;
 use super::kept::{self, KeptStream, KeptStreams};
 use super::store::{Found, Store};
 use crate::error::Result;
-use crate::object::{LogEntry, StreamInfo, TextEncoding, WorkspaceLogs};
+use crate::object::{ExecutionMode, LogEntry, StreamInfo, TextEncoding, WorkspaceLogs};
 use crate::output::Stream;
 
 /// How many commands are listed unless it is said otherwise.
@@ -94,10 +94,16 @@ pub(super) fn read(store: &Store, found: &Found, request: &LogsRequest) -> Resul
         .into_iter()
         .map(|entry| describe(&dir, entry, found.live.is_some(), request))
         .collect::<Result<Vec<_>>>()?;
+    let record = found.record.as_ref().ok();
+    let vm = record.and_then(|record| info::vm_of(record, found.live.as_ref()));
     Ok(WorkspaceLogs {
         workspace_id: found.id,
         count: entries.len(),
         entries,
+        isolation: vm.map(|vm| vm.isolation),
+        vmm: vm.map(|vm| vm.vmm),
+        execution_mode: vm.map_or(ExecutionMode::Pending, |vm| vm.execution_mode),
+        warnings: Vec::new(),
     })
 }
 

@@ -13,15 +13,23 @@ pub(super) enum Victim {
     Client,
     Supervisor,
     Vmm,
+    /// All of them at once.
+    Everybody,
 }
 
 impl Victim {
     pub(super) fn any(random: &mut Random) -> Self {
-        match random.below(3) {
+        match random.below(4) {
             0 => Self::Client,
             1 => Self::Supervisor,
-            _ => Self::Vmm,
+            2 => Self::Vmm,
+            _ => Self::Everybody,
         }
+    }
+
+    /// Whether the client is one of them.
+    pub(super) fn has_client(self) -> bool {
+        matches!(self, Self::Client | Self::Everybody)
     }
 
     /// Kills the one of a workspace, if it has one.
@@ -29,23 +37,26 @@ impl Victim {
         let Some((supervisor, vm)) = home.try_processes(id) else {
             return;
         };
-        match self {
-            Self::Client => {}
-            Self::Supervisor => kill(i32::try_from(supervisor).expect("it fits a pid")),
-            Self::Vmm => vm.iter().take(1).for_each(|vmm| kill(vmm.pid())),
+        if matches!(self, Self::Supervisor | Self::Everybody) {
+            kill(i32::try_from(supervisor).expect("it fits a pid"));
+        }
+        if matches!(self, Self::Vmm | Self::Everybody) {
+            vm.iter().take(1).for_each(|vmm| kill(vmm.pid()));
         }
     }
 
-    /// Kills the one among the descendants of a client that makes a workspace, if it is there yet.
+    /// Kills those among the descendants of a client that makes a workspace, if they are there yet.
     pub(super) fn kill_among(self, descendants: &[Watched]) {
-        let found = descendants.iter().find(|process| match self {
+        let is_victim = |process: &&Watched| match self {
             Self::Client => false,
             Self::Supervisor => process.is_program("pyro"),
             Self::Vmm => process.is_program(Tier::wanted().program()),
-        });
-        if let Some(found) = found {
-            kill(found.pid());
-        }
+            Self::Everybody => process.is_program("pyro") || process.is_program(Tier::wanted().program()),
+        };
+        descendants
+            .iter()
+            .filter(is_victim)
+            .for_each(|found| kill(found.pid()));
     }
 }
 
