@@ -51,6 +51,7 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ("host::a_host_without_qemu", "nothing is started"),
     ("workspace::names_ids_and_labels", "refused by pyro itself"),
     ("ids::", "refused by pyro itself"),
+    ("prune::", "what goes is decided without a VMM"),
     ("content::archives", "refused by pyro itself"),
     ("complete::", "the shell asks for what is on disk"),
     (
