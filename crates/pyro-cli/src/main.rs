@@ -23,6 +23,7 @@ mod tool_choice;
 mod ui;
 mod usage;
 mod wait;
+mod when;
 
 use std::process::ExitCode;
 

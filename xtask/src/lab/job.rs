@@ -51,6 +51,8 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ("host::a_host_without_qemu", "nothing is started"),
     ("workspace::names_ids_and_labels", "refused by pyro itself"),
     ("ids::", "refused by pyro itself"),
+    ("prune::", "what goes is decided without a VMM"),
+    ("content::archives", "refused by pyro itself"),
     ("complete::", "the shell asks for what is on disk"),
     (
         "workspace::the_example_runs",
@@ -105,6 +107,7 @@ pub(super) const LONG: &[(&str, &str)] = &[
     ("content::run::git", "the same through Git"),
     ("content::run::what", "refused by pyro itself"),
     ("demo::", "a run like others"),
+    ("durable::", "a boot after each kill"),
     ("fields::", "told by pyro itself"),
     ("follow::", "read outside of the guest"),
     ("flows::flow_parallel", "several workspaces"),

@@ -12,6 +12,7 @@ use crate::option::TierOptions;
 use crate::table::one_line;
 use crate::ui::Ui;
 use crate::wait;
+use crate::when;
 
 /// Make an environment's template ahead of its first use, and prove it
 ///
@@ -62,7 +63,7 @@ pub(crate) fn execute(prepare: Prepare, pyro: &Pyro, ui: Ui) -> Result<Exit> {
 fn text(report: &PrepareReport) -> String {
     let name = one_line(&report.environment);
     if report.reused {
-        let at = report.prepared_at.as_deref().unwrap_or_default();
+        let at = when::relative(report.prepared_at.as_deref().unwrap_or_default());
         return format!("{name} is prepared ({}, proved {at})\n", report.isolation);
     }
     let mut text = String::new();

@@ -182,6 +182,28 @@ fn what_is_done_to_a_workspace_is_told_by_all_fields() {
 }
 
 #[test]
+fn people_are_told_how_long_ago_something_was() {
+    let home = Workspaces::new();
+    let id = home.create(&["--name", "alpha"]);
+    home.sh(&id, "touch -d '3 days ago' old; touch -d '+1 hour' new");
+    let shown = [
+        (&["list"][..], vec![" ago\n"]),
+        (&["status", "alpha"], vec![" ago\n", " in "]),
+        (&["logs", "alpha"], vec![" ago $ touch"]),
+        (&["file", "list", "alpha"], vec!["  3 days ago  ", "  in "]),
+    ];
+    let year = &home.ok(&["status", &id])["created_at"].as_str().unwrap()[..5].to_owned();
+    for (words, parts) in shown {
+        let ended = home.pyro(words);
+        let text = ended.text();
+        for part in parts {
+            assert!(text.contains(part), "{words:?}: `{part}` in {text}");
+        }
+        assert!(!text.contains(year), "{words:?}: {text}");
+    }
+}
+
+#[test]
 fn what_a_workspace_is_made_of_is_its_owners_alone() {
     let home = Workspaces::new();
     let id = home.create(&[]);

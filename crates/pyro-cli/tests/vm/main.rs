@@ -41,6 +41,7 @@ mod model;
 mod parallel;
 mod prepare;
 mod process;
+mod prune;
 mod races;
 mod refuse;
 mod reset;

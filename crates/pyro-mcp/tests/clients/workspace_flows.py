@@ -74,6 +74,15 @@ def write(path, text, mode=0o644):
     path.chmod(mode)
 
 
+def tree(root):
+    """What is in a directory: modes, and contents or targets, by their paths."""
+    found = {}
+    for path in root.rglob("*"):
+        content = os.readlink(path) if path.is_symlink() else None if path.is_dir() else path.read_bytes()
+        found[str(path.relative_to(root))] = (path.lstat().st_mode, content)
+    return found
+
+
 def git(*words, cwd):
     identity = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
     return subprocess.run(["git", *identity, *words], cwd=cwd, check=True, capture_output=True).stdout
@@ -95,6 +104,10 @@ async def repro_fix_loop(flow):
     check(made["workspace_seed"]["seed_path"] == str(seed), "which is the one supplied", made)
     listed, _ = await flow.call("workspace_file_list", workspace_id="repro", path="node_modules/.bin")
     check(listed["entries"][0]["link_target"] == "../tool/cli.js", "the link is verbatim", listed)
+
+    begun = flow.root / "begun"
+    await flow.call("workspace_export", workspace_id="repro", output_path=str(begun))
+    check(tree(begun) == tree(seed), "the tree is that of the seed", tree(begun))
 
     read, text = await flow.call("workspace_file_read", workspace_id="repro", path="message.txt")
     check(read["content"] == "broken\n" and text.endswith("\n\nbroken\n"), "message.txt is broken", text)

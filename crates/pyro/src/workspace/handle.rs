@@ -268,6 +268,7 @@ fn new_record(pyro: &Pyro, id: WorkspaceId, request: &CreateRequest) -> Result<R
         state: State::Creating,
         mover: Some(Mover::own(State::Creating)?),
         stop_reason: None,
+        stopped_at: None,
         last_error: None,
         generation: 0,
         last_reset_at: None,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::error::WorkspaceError;
 use super::info::shown;
@@ -55,7 +55,7 @@ pub(crate) fn prune(
         let Some(reason) = reason_to_go(&record, request, Timestamp::now()) else {
             continue;
         };
-        if !request.dry_run && !remove(store, &record)? {
+        if !request.dry_run && !remove(store, &record, request)? {
             continue;
         }
         report.freed_bytes += bytes;
@@ -72,8 +72,8 @@ pub(crate) fn prune(
 
 /// Why a workspace goes, if it does.
 fn reason_to_go(record: &Record, request: &PruneRequest, now: Timestamp) -> Option<&'static str> {
-    let idle = Duration::try_from(now.duration_since(record.last_activity_at)).unwrap_or_default();
-    if record.state != State::Stopped || idle < request.older_than {
+    let stopped = Duration::try_from(now.duration_since(stopped_at(record))).unwrap_or_default();
+    if record.state != State::Stopped || stopped < request.older_than {
         return None;
     }
     match record.stop_reason {
@@ -83,13 +83,24 @@ fn reason_to_go(record: &Record, request: &PruneRequest, now: Timestamp) -> Opti
     }
 }
 
+/// Since when it has no VM. One that nobody used had one until its time was over, which may be days.
+fn stopped_at(record: &Record) -> Timestamp {
+    record.stopped_at.unwrap_or_else(|| {
+        let ttl = i64::try_from(record.ttl_seconds).map(SignedDuration::from_secs);
+        let expired_at = ttl
+            .ok()
+            .and_then(|ttl| record.last_activity_at.checked_add(ttl).ok());
+        expired_at.unwrap_or(Timestamp::MAX)
+    })
+}
+
 /// Removes it, unless somebody began to use it meanwhile.
-fn remove(store: &Store, record: &Record) -> Result<bool, WorkspaceError> {
+fn remove(store: &Store, record: &Record, request: &PruneRequest) -> Result<bool, WorkspaceError> {
     let id = record.workspace_id;
     let Some(_life) = store.try_lock_life(id)? else {
         return Ok(false);
     };
-    if store.read(id)?.state != State::Stopped {
+    if reason_to_go(&store.read(id)?, request, Timestamp::now()).is_none() {
         return Ok(false);
     }
     store.remove(id)?;
@@ -124,6 +135,18 @@ mod tests {
         let requested = record(State::Stopped, StopReason::Requested);
         assert!(!goes(&requested, false, 2 * hour));
         assert!(goes(&requested, true, 2 * hour));
+        // It was there, unused, for days, and stopped just now.
+        let lived = |stopped_at| Record {
+            ttl_seconds: 7 * 24 * 3600,
+            stopped_at,
+            ..expired.clone()
+        };
+        let week = 7 * 24 * hour;
+        let at = expired.last_activity_at + week;
+        for stopped_at in [Some(at), None] {
+            assert!(!goes(&lived(stopped_at), false, week + hour / 2));
+            assert!(goes(&lived(stopped_at), false, week + 2 * hour));
+        }
         assert!(!goes(
             &record(State::Stopped, StopReason::SupervisorLost),
             true,

@@ -42,6 +42,9 @@ pub(crate) struct Record {
     /// Who is doing the work of a passing state.
     pub(crate) mover: Option<Mover>,
     pub(crate) stop_reason: Option<StopReason>,
+    /// Since when it has no VM; absent in records of builds that did not note it.
+    #[serde(default)]
+    pub(crate) stopped_at: Option<Timestamp>,
     pub(crate) last_error: Option<String>,
     /// Resets so far.
     pub(crate) generation: u64,
@@ -161,6 +164,7 @@ pub(super) mod tests {
             state: State::Stopped,
             mover: None,
             stop_reason: Some(StopReason::Requested),
+            stopped_at: None,
             last_error: None,
             generation: 0,
             last_reset_at: None,

@@ -254,9 +254,7 @@ impl Store {
                 write(&dir, &record)?;
             }
             Settling::Stopped(reason) => {
-                record.state = State::Stopped;
-                record.stop_reason = Some(reason);
-                record.mover = None;
+                stopped(&mut record, reason);
                 if let Err(error) = write(&dir, &record) {
                     // It is stopped all the same, and whoever looks next comes to the same end.
                     tracing::warn!(%error, "that a workspace stopped was not recorded");
@@ -547,5 +545,6 @@ fn open_lock(path: &Path) -> Result<File, WorkspaceError> {
 pub(crate) fn stopped(record: &mut Record, reason: StopReason) {
     record.state = State::Stopped;
     record.stop_reason = Some(reason);
+    record.stopped_at = Some(Timestamp::now());
     record.mover = None;
 }

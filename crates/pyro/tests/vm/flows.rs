@@ -2,12 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper that fails must fail the test")]
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::{Command as Program, Stdio};
 use std::time::Duration;
 
-use pyro::object::{ArtifactType, DiffStatus, OriginKind, SeedMode};
+use pyro::object::{ArtifactType, DiffStatus, ExecOutcome, OriginKind, SeedMode, WorkspaceState};
 use pyro::{
     Command, CreateRequest, DiffRequest, ErrorCode, ExecRequest, ExportRequest, ListFilesRequest,
     LogsRequest, PushRequest, Pyro, ReadFileRequest, TreePath, UpdateRequest, Workspace, WorkspaceFilter,
@@ -50,6 +53,63 @@ fn write(file: &Path, content: &str, mode: u32) {
     fs::set_permissions(file, PermissionsExt::from_mode(mode)).unwrap();
 }
 
+/// Whether the last command of every workspace runs; to be told takes no guest.
+fn both_run(pyro: &Pyro) -> bool {
+    let listed = pyro.workspaces(&WorkspaceFilter::default()).unwrap();
+    listed.iter().all(|summary| {
+        let id = summary.workspace_id.to_string();
+        let workspace = pyro.workspace(&id.parse().unwrap()).unwrap();
+        let last = workspace.status().unwrap().last_command;
+        last.is_some_and(|last| last.outcome == ExecOutcome::Running)
+    })
+}
+
+/// What is in a directory: paths with modes, and content or targets.
+fn tree(dir: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+    let mut found = BTreeMap::new();
+    let mut left = vec![PathBuf::new()];
+    while let Some(below) = left.pop() {
+        for entry in fs::read_dir(dir.join(&below)).unwrap() {
+            let name = below.join(entry.unwrap().file_name());
+            let path = dir.join(&name);
+            let metadata = fs::symlink_metadata(&path).unwrap();
+            let content = if metadata.is_symlink() {
+                fs::read_link(&path)
+                    .unwrap()
+                    .into_os_string()
+                    .into_encoded_bytes()
+            } else if metadata.is_dir() {
+                left.push(name.clone());
+                Vec::new()
+            } else {
+                fs::read(&path).unwrap()
+            };
+            found.insert(name, (metadata.permissions().mode(), content));
+        }
+    }
+    found
+}
+
+/// The same with what Git tells of modes: the type, and whether the owner may execute it.
+fn as_git_sees(dir: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
+    let mut found = tree(dir);
+    found.values_mut().for_each(|(mode, _)| *mode &= 0o170_100);
+    found
+}
+
+/// Applies a patch as Git does.
+fn git_apply(dir: &Path, patch: &str) {
+    let mut git = Program::new("git")
+        .args(["apply", "-"])
+        .current_dir(dir)
+        .env("GIT_CEILING_DIRECTORIES", dir.parent().unwrap())
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    git.stdin.take().unwrap().write_all(patch.as_bytes()).unwrap();
+    assert!(git.wait().unwrap().success());
+}
+
 #[test]
 fn flow_repro_fix_loop() {
     let host = Host::new();
@@ -69,6 +129,12 @@ fn flow_repro_fix_loop() {
         assert_eq!(info.workspace_seed.origin_kind, OriginKind::Path);
         let mut all = ListFilesRequest::default();
         all.recursive = true;
+        let begun = files.path().join("begun");
+        workspace
+            .export(&ExportRequest::new(path("."), &begun))
+            .await
+            .unwrap();
+        assert_eq!(tree(&begun), tree(&seed));
         let listed = workspace.list_files(&all).await.unwrap();
         let link = listed.entries.iter().find(|entry| entry.path.ends_with("/tool"));
         assert_eq!(link.unwrap().link_target.as_deref(), Some("../tool/cli.js"));
@@ -105,6 +171,13 @@ fn flow_repro_fix_loop() {
 
         let diff = workspace.diff(&DiffRequest::default()).await.unwrap();
         assert_eq!((diff.summary.total, diff.summary.modified), (3, 1));
+        let after = files.path().join("after");
+        workspace
+            .export(&ExportRequest::new(path("."), &after))
+            .await
+            .unwrap();
+        git_apply(&begun, &diff.patch);
+        assert_eq!(as_git_sees(&begun), as_git_sees(&after));
         let output = files.path().join("message");
         let request = ExportRequest::new(path("message.txt"), &output);
         let exported = workspace.export(&request).await.unwrap();
@@ -140,6 +213,10 @@ fn flow_parallel_workspaces() {
             create(&pyro, "parallel-beta", flow, files.path())
         );
         assert_ne!(alpha.id(), beta.id());
+        for workspace in [&alpha, &beta] {
+            let info = workspace.status().unwrap();
+            assert_eq!(info.state, WorkspaceState::Started);
+        }
         for (name, workspace) in [("parallel-alpha", &alpha), ("parallel-beta", &beta)] {
             let by_name = pyro.workspace(&name.parse().unwrap()).unwrap();
             assert_eq!(by_name.id(), workspace.id());
@@ -149,6 +226,21 @@ fn flow_parallel_workspaces() {
         assert_eq!(read(&alpha, "branch.txt").await, "parallel-alpha");
         assert_eq!(read(&beta, "branch.txt").await, "parallel-beta");
 
+        // Each goes on when both run, so that they end only if they run beside each other.
+        let wait = "until test -e go; do sleep 0.1; done; echo gone";
+        let (one, two, ()) = tokio::join!(alpha.exec(exec(wait)), beta.exec(exec(wait)), async {
+            while !both_run(&pyro) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+            for workspace in [&alpha, &beta] {
+                let go = WriteFileRequest::new(path("go"), "");
+                workspace.write_file(&go).await.unwrap();
+            }
+        });
+        for ended in [one, two] {
+            assert_eq!(ended.unwrap().stdout, "gone\n");
+        }
+
         // A push of the same tree again changes what is there back, and removes the rest.
         let mut push = PushRequest::new(files.path());
         push.delete = true;
@@ -156,7 +248,7 @@ fn flow_parallel_workspaces() {
         let told = alpha.push(&push, &|_| {}).await.unwrap().workspace_sync;
         assert_eq!(
             (told.deleted_count, told.deleted_paths),
-            (1, vec!["branch.txt".to_owned()])
+            (2, vec!["branch.txt".to_owned(), "go".to_owned()])
         );
         push.dry_run = false;
         alpha.push(&push, &|_| {}).await.unwrap();
@@ -178,6 +270,10 @@ fn flow_parallel_workspaces() {
             let listed = pyro.workspaces(&WorkspaceFilter::default()).unwrap();
             assert_eq!(listed[0].workspace_id, last.id());
         }
+        let mut taken = CreateRequest::default();
+        taken.name = Some("parallel-alpha".parse().unwrap());
+        let error = pyro.create_workspace(&taken, &mut |_| {}).await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::NameTaken);
         for workspace in [alpha, beta] {
             workspace.delete().await.unwrap();
         }
@@ -226,6 +322,8 @@ fn flow_untrusted_inspection() {
         assert_eq!(workspace.exec(exec(grep)).await.unwrap().exit_code, Some(0));
         let devices = workspace.exec(exec("ls /sys/class/net")).await.unwrap();
         assert!(matches!(devices.stdout.as_str(), "" | "lo\n"), "{}", devices.stdout);
+        let connect = workspace.exec(exec("exec bash -c 'echo >/dev/tcp/192.0.2.1/80'")).await.unwrap();
+        assert_ne!(connect.exit_code, Some(0));
         let output = files.path().join("report");
         let request = ExportRequest::new(path("inspection-report.txt"), &output);
         workspace.export(&request).await.unwrap();

@@ -8,6 +8,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::table::Table;
 use crate::ui::Ui;
+use crate::when;
 
 /// List the workspaces, the one last used first
 #[derive(Debug, Args)]
@@ -78,6 +79,6 @@ fn row(workspace: &WorkspaceSummary) -> [String; 6] {
         workspace.state.as_str().to_owned(),
         workspace.environment.clone(),
         workspace.command_count.to_string(),
-        or_dash(workspace.last_activity_at.clone()),
+        or_dash(workspace.last_activity_at.as_deref().map(when::relative)),
     ]
 }

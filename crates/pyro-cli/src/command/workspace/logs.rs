@@ -10,6 +10,7 @@ use crate::format;
 use crate::option::whole_number;
 use crate::ui::Ui;
 use crate::wait;
+use crate::when;
 
 /// Show the commands of a workspace and what is kept of their output
 #[derive(Debug, Args)]
@@ -105,5 +106,6 @@ pub(super) fn heading(entry: &LogEntry) -> String {
         _ => format::name(entry.outcome),
     };
     let command: String = entry.command.lines().next().unwrap_or_default().to_owned();
-    format!("#{} {} $ {command} ({end})\n", entry.sequence, entry.recorded_at)
+    let when = when::relative(&entry.recorded_at);
+    format!("#{} {when} $ {command} ({end})\n", entry.sequence)
 }

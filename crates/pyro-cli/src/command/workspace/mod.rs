@@ -33,6 +33,7 @@ use crate::failure::Failure;
 use crate::format;
 use crate::table::{Table, escaped};
 use crate::ui::Ui;
+use crate::when;
 
 /// Make, use and remove workspaces: machines that stay
 #[derive(Debug, Args)]
@@ -181,10 +182,10 @@ fn describe(info: &WorkspaceInfo) -> String {
     if let Some(seed) = seed(&info.workspace_seed) {
         row("seed", seed);
     }
-    row("created", info.created_at.clone());
-    row("last used", info.last_activity_at.clone());
+    row("created", when::relative(&info.created_at));
+    row("last used", when::relative(&info.last_activity_at));
     if let Some(expires_at) = &info.expires_at {
-        row("expires", expires_at.clone());
+        row("expires", when::relative(expires_at));
     }
     row(
         "commands",

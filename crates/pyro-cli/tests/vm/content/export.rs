@@ -67,7 +67,8 @@ fn a_file_a_directory_and_a_link_come_out_as_they_are() {
     assert_eq!(link["artifact_type"], "symlink");
     assert_eq!(fs::read_link(out("link")).unwrap(), Path::new("/etc/shadow"));
 
-    home.refused(&["export", &id, "d/pipe", "--output", "pipe"], "wrong-file-type");
+    let pipe = home.refused(&["export", &id, "d/pipe", "--output", "pipe"], "wrong-file-type");
+    assert_eq!(pipe["message"], "`/workspace/d/pipe` is a fifo");
     home.refused(
         &["export", &id, "missing", "--output", "missing"],
         "path-not-found",

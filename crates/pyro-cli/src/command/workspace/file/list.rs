@@ -14,6 +14,7 @@ use crate::option::whole_number;
 use crate::table::{Table, escaped};
 use crate::ui::{Form, Ui};
 use crate::wait;
+use crate::when;
 
 /// List a directory of a workspace
 ///
@@ -86,7 +87,10 @@ fn row(entry: &FileInfo) -> [String; 4] {
     [
         mode(entry.artifact_type, &entry.mode),
         size,
-        entry.modified_at.clone().unwrap_or_else(|| "-".to_owned()),
+        entry
+            .modified_at
+            .as_deref()
+            .map_or_else(|| "-".to_owned(), when::relative),
         path,
     ]
 }

@@ -142,8 +142,9 @@ async fn export_whole(tree: &impl LiveTree, request: &ExportRequest, output: Out
     let budget = Budget::of_disk(tree.capacity_bytes()?);
     let mut call = ExportCall::start(call, Export { path }).await?;
     let mut unpacking = Unpacking::start(output, budget);
-    match pass_on(&mut call, &mut unpacking).await {
-        Ok(()) => Ok((used, unpacking.finish().await?, Vec::new())),
+    let about = |error: UnpackError| error.about(&request.path);
+    match pass_on(&mut call, &mut unpacking, about).await {
+        Ok(()) => Ok((used, unpacking.finish().await.map_err(about)?, Vec::new())),
         Err(error) => {
             unpacking.abandon().await;
             Err(error)
@@ -170,12 +171,16 @@ async fn export_patch(tree: &impl LiveTree, request: &ExportRequest, output: Out
 }
 
 /// Has everything that the guest sends unpacked.
-async fn pass_on(call: &mut ExportCall, unpacking: &mut Unpacking) -> Result<()> {
+async fn pass_on(
+    call: &mut ExportCall,
+    unpacking: &mut Unpacking,
+    about: impl Fn(UnpackError) -> UnpackError,
+) -> Result<()> {
     while let Some(entry) = call.next_entry().await? {
         let is_file = entry.kind == i32::from(FileKind::File);
-        unpacking.entry(entry).await?;
+        unpacking.entry(entry).await.map_err(&about)?;
         while is_file && let Some(data) = call.next_data().await? {
-            unpacking.data(data).await?;
+            unpacking.data(data).await.map_err(&about)?;
         }
     }
     Ok(())

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::dirs::quoted;
 use crate::error::{Diagnosis, ErrorCode};
 use crate::object::ArtifactType;
+use crate::tree_path::TreePath;
 
 /// An output that cannot be made; nothing of it remains, and what was there before is whole.
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +83,17 @@ pub(in crate::workspace) enum UnpackError {
 }
 
 impl UnpackError {
+    /// Names what was asked for, of which the guest sends the parts alone.
+    pub(in crate::workspace) fn about(self, asked: &TreePath) -> Self {
+        match self {
+            Self::SpecialFile { kind, .. } => Self::SpecialFile {
+                path: asked.to_string(),
+                kind,
+            },
+            other => other,
+        }
+    }
+
     /// Tools of the host would run what is exported.
     pub(super) fn autorun(path: &Path, name: &'static str) -> Self {
         let path = path.to_path_buf();
