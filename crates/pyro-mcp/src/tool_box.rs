@@ -11,7 +11,8 @@ use crate::server::Server;
 
 /// The tools of a profile, to be handed to a model as functions and called in its name. Cheap to clone.
 ///
-/// Paths of the host are taken only inside the options' `allow_host_paths`.
+/// Paths of the host are taken only inside the options' `allow_host_paths`. A command of `vm_run` that outlives its call goes
+/// on until the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct ToolBox {
     server: Server,

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::task::AbortOnDropHandle;
@@ -339,17 +340,27 @@ impl Follower {
         } = wishes;
         let mut known = Wish::GoOn;
         let mut is_heard = true;
+        // A phase that is still to be told.
+        let mut owed = None;
         loop {
             tokio::select! {
                 // What happened before the end is told before it.
                 biased;
                 heard = self.heard.recv(), if is_heard => match heard {
+                    // Other events that are not taken in time are lost.
                     Ok(event) => {
-                        let _not_taken_in_time = events.try_send(event);
+                        if let Err(TrySendError::Full(event @ RunEvent::Phase(_))) = events.try_send(event) {
+                            owed = Some(event);
+                        }
                     }
                     Err(RecvError::Lagged(_)) => {}
                     Err(RecvError::Closed) => is_heard = false,
                 },
+                permit = events.reserve(), if owed.is_some() => {
+                    if let (Ok(permit), Some(event)) = (permit, owed.take()) {
+                        permit.send(event);
+                    }
+                }
                 end = end_of(&mut self.ended) => return outcome(end?),
                 wished = wish.more_urgent_than(known) => {
                     known = wished;
