@@ -64,6 +64,14 @@ fn both_run(pyro: &Pyro) -> bool {
     })
 }
 
+/// Exports the whole tree to a directory of that name.
+async fn bring_out(workspace: &Workspace, dir: &Path, name: &str) -> PathBuf {
+    let output = dir.join(name);
+    let request = ExportRequest::new(path("."), &output);
+    workspace.export(&request).await.unwrap();
+    output
+}
+
 /// What is in a directory: paths with modes, and content or targets.
 fn tree(dir: &Path) -> BTreeMap<PathBuf, (u32, Vec<u8>)> {
     let mut found = BTreeMap::new();
@@ -129,11 +137,7 @@ fn flow_repro_fix_loop() {
         assert_eq!(info.workspace_seed.origin_kind, OriginKind::Path);
         let mut all = ListFilesRequest::default();
         all.recursive = true;
-        let begun = files.path().join("begun");
-        workspace
-            .export(&ExportRequest::new(path("."), &begun))
-            .await
-            .unwrap();
+        let begun = bring_out(&workspace, files.path(), "begun").await;
         assert_eq!(tree(&begun), tree(&seed));
         let listed = workspace.list_files(&all).await.unwrap();
         let link = listed.entries.iter().find(|entry| entry.path.ends_with("/tool"));
@@ -171,11 +175,7 @@ fn flow_repro_fix_loop() {
 
         let diff = workspace.diff(&DiffRequest::default()).await.unwrap();
         assert_eq!((diff.summary.total, diff.summary.modified), (3, 1));
-        let after = files.path().join("after");
-        workspace
-            .export(&ExportRequest::new(path("."), &after))
-            .await
-            .unwrap();
+        let after = bring_out(&workspace, files.path(), "after").await;
         git_apply(&begun, &diff.patch);
         assert_eq!(as_git_sees(&begun), as_git_sees(&after));
         let output = files.path().join("message");
