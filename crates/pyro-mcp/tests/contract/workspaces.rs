@@ -193,6 +193,6 @@ async fn a_list_of_nothing_has_both_forms() {
     assert_eq!(text(&result), "0 workspaces\n");
     assert_eq!(
         result["structuredContent"],
-        json!({"count": 0, "next_page": null, "workspaces": []})
+        json!({"count": 0, "next_page": null, "workspaces": [], "warnings": []})
     );
 }
