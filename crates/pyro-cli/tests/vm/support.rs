@@ -26,8 +26,9 @@ pub(crate) fn gone_within() -> Duration {
     Duration::from_secs(figure("PYRO_TEST_GONE_S", 5))
 }
 
-/// What may stay in a home: the register of reservations and its lock, and where workspaces were.
-const REGISTER: [&str; 3] = ["admission.json", "admission.lock", "workspaces"];
+/// What may stay in a home: the register of reservations and its lock, where workspaces were, and for an hour what a run
+/// came to that a model asked for.
+const MAY_STAY: [&str; 4] = ["admission.json", "admission.lock", "runs", "workspaces"];
 
 /// How long a command may run where the test does not say: long enough for any host.
 const TIMEOUT: [&str; 2] = ["--timeout-seconds", "600"];
@@ -167,7 +168,7 @@ impl Home {
         );
         let left = names(&self.state());
         assert!(
-            left.iter().all(|name| REGISTER.contains(&name.as_str())),
+            left.iter().all(|name| MAY_STAY.contains(&name.as_str())),
             "the home has {left:?}"
         );
         let left = names(&self.state().join("workspaces"));
