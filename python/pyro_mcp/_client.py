@@ -34,6 +34,23 @@ def _passed_on(on_progress):
     return None if on_progress is None else lambda content: on_progress(results.Progress(content))
 
 
+def _offer(
+    profile, tools, exclude_tools, read_only, allow_host_paths, allow_autorun_paths, project_path, environment
+):
+    """What a server or a tool box offers, as the native module takes it."""
+    return {
+        "profile": profile,
+        "tools": tools,
+        "exclude_tools": exclude_tools,
+        "read_only": read_only,
+        "allow_host_paths": allow_host_paths,
+        "allow_autorun_paths": allow_autorun_paths,
+        "project_path": project_path,
+        "environment": environment,
+        "structured": "auto",
+    }
+
+
 class _Client(Operations):
     """What both have."""
 
@@ -81,17 +98,10 @@ class _Client(Operations):
         run by themselves, as ``.git``, only with ``allow_autorun_paths``. Workspaces start from the directory
         ``project_path`` where a client names no other.
         """
-        choice = {
-            "profile": profile,
-            "tools": tools,
-            "exclude_tools": exclude_tools,
-            "read_only": read_only,
-            "allow_host_paths": allow_host_paths,
-            "allow_autorun_paths": allow_autorun_paths,
-            "project_path": project_path,
-            "environment": environment,
-            "structured": structured,
-        }
+        choice = _offer(
+            profile, tools, exclude_tools, read_only, allow_host_paths, allow_autorun_paths, project_path, environment
+        )
+        choice["structured"] = structured
         return Server(self._core, choice)
 
     def create_tool_box(
@@ -107,17 +117,9 @@ class _Client(Operations):
         environment=None,
     ):
         """The tools of that server for a program's own loop of function calls, with the same parameters."""
-        choice = {
-            "profile": profile,
-            "tools": tools,
-            "exclude_tools": exclude_tools,
-            "read_only": read_only,
-            "allow_host_paths": allow_host_paths,
-            "allow_autorun_paths": allow_autorun_paths,
-            "project_path": project_path,
-            "environment": environment,
-            "structured": "auto",
-        }
+        choice = _offer(
+            profile, tools, exclude_tools, read_only, allow_host_paths, allow_autorun_paths, project_path, environment
+        )
         return ToolBox(self._core, choice)
 
 

@@ -1,6 +1,6 @@
 //! Removes what was left behind and what no longer serves, over everything that pyro keeps.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::Pyro;
@@ -90,45 +90,46 @@ fn prune_files(settings: &Settings, dry_run: bool, report: &mut Pruning) -> Resu
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        let bytes = Space::of(&path).used_bytes;
-        if !dry_run {
-            let removed = std::fs::remove_file(&path);
-            removed.map_err(|source| NotRemoved {
-                path: path.clone(),
-                source,
-            })?;
-        }
-        report.freed_bytes += bytes;
-        report.removed.push(PrunedItem {
-            kind: PruneKind::File,
-            name,
-            path,
-            bytes,
-            reason: "nobody put it in place".to_owned(),
-        });
+        let item = item(PruneKind::File, name, path, "nobody put it in place");
+        remove(item, dry_run, report, |path| std::fs::remove_file(path))?;
     }
     Ok(())
 }
 
 fn prune_runs(settings: &Settings, dry_run: bool, report: &mut Pruning) -> Result<(), NotRemoved> {
     for (name, path) in KeptRuns::new(&settings.home).outdated() {
-        let bytes = Space::of(&path).used_bytes;
-        if !dry_run {
-            let removed = std::fs::remove_dir_all(&path);
-            removed.map_err(|source| NotRemoved {
-                path: path.clone(),
-                source,
-            })?;
-        }
-        report.freed_bytes += bytes;
-        report.removed.push(PrunedItem {
-            kind: PruneKind::Run,
-            name,
-            path,
-            bytes,
-            reason: "results are kept for an hour".to_owned(),
-        });
+        let item = item(PruneKind::Run, name, path, "results are kept for an hour");
+        remove(item, dry_run, report, |path| std::fs::remove_dir_all(path))?;
     }
+    Ok(())
+}
+
+fn item(kind: PruneKind, name: String, path: PathBuf, reason: &str) -> PrunedItem {
+    let bytes = Space::of(&path).used_bytes;
+    PrunedItem {
+        kind,
+        name,
+        path,
+        bytes,
+        reason: reason.to_owned(),
+    }
+}
+
+/// Removes an item, unless it is only to be told of, and reports it.
+fn remove(
+    item: PrunedItem,
+    dry_run: bool,
+    report: &mut Pruning,
+    remove: impl FnOnce(&Path) -> std::io::Result<()>,
+) -> Result<(), NotRemoved> {
+    if !dry_run {
+        remove(&item.path).map_err(|source| NotRemoved {
+            path: item.path.clone(),
+            source,
+        })?;
+    }
+    report.freed_bytes += item.bytes;
+    report.removed.push(item);
     Ok(())
 }
 
@@ -160,7 +161,7 @@ mod tests {
     use super::*;
 
     /// A pyro with a runtime that says what it is, in directories of its own.
-    fn pyro(base: &std::path::Path) -> Pyro {
+    fn pyro(base: &Path) -> Pyro {
         let mut settings = Settings::new(base.join("home"), base.join("cache"));
         let entry = serde_json::json!({"sha256": "00", "size": 0});
         let manifest = serde_json::json!({
