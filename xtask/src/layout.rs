@@ -74,7 +74,7 @@ impl Layout {
         self.dist().join("bin/pyro")
     }
 
-    /// Kernel, initramfs and manifest, in the dist tree.
+    /// Kernel, initramfs, agent and manifest, in the dist tree.
     pub(crate) fn runtime(&self) -> PathBuf {
         self.dist().join("lib/pyro")
     }

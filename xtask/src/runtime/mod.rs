@@ -1,4 +1,5 @@
-//! The guest's side of pyro: kernel, modules and agent, as `lib/pyro/{vmlinux,initramfs.cpio,manifest.json}`.
+//! The guest's side of pyro: kernel, modules and agent, as `lib/pyro/{vmlinux,initramfs.cpio,manifest.json}`; and the
+//! agent once more beside them, for commands that run without a guest.
 
 mod agent;
 mod bzimage;
@@ -9,6 +10,8 @@ pub(crate) mod kernel;
 pub(crate) mod modules;
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use anyhow::Result;
@@ -19,10 +22,11 @@ use crate::digest::{self, FileDigest};
 use crate::{Context, say};
 
 /// Raised when the same inputs shall give other files.
-const FORMAT: &str = "2";
+const FORMAT: &str = "3";
 
 const VMLINUX: &str = "vmlinux";
 const INITRAMFS: &str = "initramfs.cpio";
+const AGENT: &str = "pyro-agent";
 const MANIFEST: &str = "manifest.json";
 
 /// What pyro checks the files against when it first uses them.
@@ -31,7 +35,10 @@ struct Manifest {
     format: u32,
     pyro_version: String,
     kernel_release: String,
+    /// What every guest needs.
     files: BTreeMap<String, FileDigest>,
+    /// The program of commands without a guest: not among the files, as no guest waits for its digest.
+    agent: FileDigest,
 }
 
 /// Brings the runtime directory of the dist tree up to date.
@@ -51,8 +58,9 @@ pub(crate) fn build(context: &Context) -> Result<()> {
     }
     say::step("guest initramfs", || {
         fs::create_dir_all(&dir)?;
-        publish(&dir, VMLINUX, &fs::read(kernel.vmlinux())?)?;
-        publish(&dir, INITRAMFS, &initramfs::build(&kernel, &agent.path)?)?;
+        publish(&dir, VMLINUX, 0o644, &fs::read(kernel.vmlinux())?)?;
+        publish(&dir, INITRAMFS, 0o644, &initramfs::build(&kernel, &agent.path)?)?;
+        publish(&dir, AGENT, 0o755, &fs::read(&agent.path)?)?;
         let files = [VMLINUX, INITRAMFS].map(|name| {
             let digest = FileDigest::of(&dir.join(name))?;
             say::note(&format!("{name}: {:.1} MiB", mebibytes(digest.size)));
@@ -63,10 +71,11 @@ pub(crate) fn build(context: &Context) -> Result<()> {
             pyro_version: env!("CARGO_PKG_VERSION").to_owned(),
             kernel_release: kernel.release.clone(),
             files: files.into_iter().collect::<Result<_>>()?,
+            agent: agent.digest,
         };
         let mut json = serde_json::to_vec_pretty(&manifest)?;
         json.push(b'\n');
-        publish(&dir, MANIFEST, &json)?;
+        publish(&dir, MANIFEST, 0o644, &json)?;
         fs::write(&stamp, inputs)?;
         Ok(())
     })
@@ -78,16 +87,21 @@ fn is_whole(dir: &Path) -> bool {
         return false;
     };
     serde_json::from_slice::<Manifest>(&bytes).is_ok_and(|manifest| {
-        manifest.files.iter().all(|(name, digest)| {
-            fs::metadata(dir.join(name)).is_ok_and(|metadata| metadata.len() == digest.size)
-        })
+        let files = manifest
+            .files
+            .iter()
+            .map(|(name, digest)| (name.as_str(), digest));
+        files
+            .chain([(AGENT, &manifest.agent)])
+            .all(|(name, digest)| fs::metadata(dir.join(name)).is_ok_and(|file| file.len() == digest.size))
     })
 }
 
 /// Puts a file in place at once: a VM may be about to start from the old one.
-fn publish(dir: &Path, name: &str, content: &[u8]) -> Result<()> {
+fn publish(dir: &Path, name: &str, mode: u32, content: &[u8]) -> Result<()> {
     let new = dir.join(format!(".{name}.new"));
     fs::write(&new, content)?;
+    fs::set_permissions(&new, Permissions::from_mode(mode))?;
     fs::rename(new, dir.join(name))?;
     Ok(())
 }
