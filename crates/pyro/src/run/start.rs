@@ -11,7 +11,7 @@ use crate::dirs::{CacheDir, StateDir};
 use crate::environment::{BootableEnvironment, EnvironmentProgress};
 use crate::error::Result;
 use crate::id::VmId;
-use crate::isolation;
+use crate::isolation::{self, Way};
 use crate::runtime::Runtime;
 use crate::start::{Clock, OwnDisk, StartedVm, Starter, VM_OVERHEAD_BYTES};
 
@@ -44,7 +44,10 @@ pub(super) async fn start(
     let cache = CacheDir::open(&settings.cache_dir)?;
     let home = StateDir::open(&settings.home)?;
     runtime.verify(cache.path())?;
-    let choice = isolation::choose(settings, floor)?;
+    let allow_host_compat = request.allow_host_compat || settings.allow_host_compat;
+    let Way::Vm(choice) = isolation::choose(settings, floor, allow_host_compat)? else {
+        return Err(crate::start::NoHostYet.into());
+    };
     clock.lap("checks");
 
     super::tell(events, RunEvent::Phase(Phase::Environment)).await;

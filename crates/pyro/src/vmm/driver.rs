@@ -33,6 +33,11 @@ impl Driver {
         match self.kind {
             VmmKind::Firecracker => Firecracker::new(program).start(spec).await,
             VmmKind::Qemu => Qemu::new(program).start(spec).await,
+            // No program is of this kind, so nothing asks for it.
+            VmmKind::None => Err(VmmError::Spawn {
+                program,
+                source: std::io::ErrorKind::Unsupported.into(),
+            }),
         }
     }
 }

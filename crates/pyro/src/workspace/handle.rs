@@ -58,6 +58,8 @@ pub struct CreateRequest {
     pub resources: Resources,
     /// The isolation demanded; the settings' default if absent.
     pub isolation: Option<IsolationFloor>,
+    /// Whether it may run on this host itself, isolated by nothing, where no VM can. The settings may allow it too.
+    pub allow_host_compat: bool,
     /// How long it may be idle.
     pub ttl: Duration,
     /// Its name.
@@ -91,6 +93,7 @@ impl Default for CreateRequest {
             environment: None,
             resources: Resources::default(),
             isolation: None,
+            allow_host_compat: false,
             ttl: argument::DEFAULT_WORKSPACE_TTL,
             name: None,
             labels: BTreeMap::new(),

@@ -28,6 +28,8 @@ pub struct CreateVmRequest {
     pub resources: Resources,
     /// The isolation demanded; the settings' default if absent.
     pub isolation: Option<IsolationFloor>,
+    /// Whether it may run on this host itself, isolated by nothing, where no VM can. The settings may allow it too.
+    pub allow_host_compat: bool,
     /// How long it may be idle until it is deleted.
     pub ttl: Duration,
 }
@@ -38,6 +40,7 @@ impl Default for CreateVmRequest {
             environment: None,
             resources: Resources::default(),
             isolation: None,
+            allow_host_compat: false,
             ttl: argument::DEFAULT_VM_TTL,
         }
     }
