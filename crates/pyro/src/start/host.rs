@@ -4,12 +4,14 @@ use std::path::Path;
 
 use pyro_proto::message::Exec;
 
-use super::{Clock, StartedVm};
+use super::{Clock, StartKind, StartedVm, new_boot_nonce, record_timing};
 use crate::Pyro;
-use crate::error::{Diagnosis, ErrorCode, Result};
+use crate::error::Result;
 use crate::id::VmId;
+use crate::isolation::Isolation;
 use crate::runtime::Runtime;
-use crate::vm::Tenant;
+use crate::vm::{LiveVm, Tenant};
+use crate::vmm::HostSpec;
 
 /// Where commands without a VM have their files.
 #[derive(Debug, Clone, Copy)]
@@ -20,29 +22,33 @@ pub(crate) struct HostPlace<'a> {
     pub(crate) seed: Option<&'a Path>,
 }
 
-/// What is not part of this build.
-#[derive(Debug, thiserror::Error)]
-#[error("running without a VM is not part of this build")]
-pub(crate) struct NoHostYet;
-
-impl Diagnosis for NoHostYet {
-    fn code(&self) -> ErrorCode {
-        ErrorCode::Unsupported
-    }
-}
-
 /// Starts the agent on this host, for a command if there is one, as [`super::Starter::start`] does in a VM.
 ///
 /// # Errors
 /// Whatever kept the agent from answering; nothing is left running.
 pub(crate) async fn start_on_host(
-    _pyro: &Pyro,
-    _runtime: &Runtime,
-    _vm_id: VmId,
-    _place: HostPlace<'_>,
-    _exec: Option<&Exec>,
-    _tenant: Option<&Tenant>,
-    _clock: &mut Clock,
+    pyro: &Pyro,
+    runtime: &Runtime,
+    vm_id: VmId,
+    place: HostPlace<'_>,
+    exec: Option<&Exec>,
+    tenant: Option<&Tenant>,
+    clock: &mut Clock,
 ) -> Result<StartedVm> {
-    Err(NoHostYet.into())
+    let spec = HostSpec {
+        vm_id,
+        agent: runtime.agent(&pyro.settings().cache_dir)?,
+        dir: place.dir.to_owned(),
+        seed: place.seed.map(Path::to_owned),
+        boot_nonce: new_boot_nonce(),
+    };
+    let (vm, call) = LiveVm::start_on_host(spec, exec, tenant).await?;
+    record_timing(&vm, StartKind::Cold, clock);
+    Ok(StartedVm {
+        vm,
+        call,
+        isolation: Isolation::Host,
+        kind: StartKind::Cold,
+        warnings: Vec::new(),
+    })
 }

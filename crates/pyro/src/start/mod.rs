@@ -29,7 +29,7 @@ use crate::vm::{LiveVm, Tenant, VmError};
 use crate::vmm::{Disk, DiskAccess, Driver, MachineSpec, Origin, SavedMachine, VmmError};
 
 pub(crate) use self::clock::Clock;
-pub(crate) use self::host::{HostPlace, NoHostYet, start_on_host};
+pub(crate) use self::host::{HostPlace, start_on_host};
 
 /// What VMs are started from.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use crate::environment::BootableEnvironment;
 use crate::error::Result;
 use crate::guest;
 use crate::id::VmId;
-use crate::isolation::{self, Way};
+use crate::isolation;
 use crate::object::SeedMode;
 use crate::resources::Resources;
 use crate::runtime::Runtime;
@@ -74,9 +74,7 @@ pub(super) async fn start(
     let runtime = Runtime::open(settings)?;
     let cache = CacheDir::open(&settings.cache_dir)?;
     runtime.verify(cache.path())?;
-    let Way::Vm(choice) = isolation::choose(settings, record.isolation, false)? else {
-        return Err(crate::start::NoHostYet.into());
-    };
+    let choice = isolation::choose_vm(settings, record.isolation)?;
     let vm_id = match record.kind {
         // Each start is a VM of its own: two of them may run for a moment while one takes the place of the other.
         Kind::Workspace => VmId::random(),

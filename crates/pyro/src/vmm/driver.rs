@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::firecracker::Firecracker;
+use super::host::{self, HostSpec};
 use super::qemu::Qemu;
 use super::{Machine, MachineSpec, VmmError};
 use crate::isolation::VmmBinary;
@@ -22,6 +23,14 @@ impl Driver {
             kind: vmm.kind,
             program: vmm.path.clone(),
         }
+    }
+
+    /// Starts the agent on this host, where no VMM is to be had. Returns as soon as it runs; it answers later.
+    ///
+    /// # Errors
+    /// [`VmmError`] if it cannot be started. Nothing is left running.
+    pub(crate) async fn start_on_host(spec: HostSpec) -> Result<Machine, VmmError> {
+        host::start(spec).await
     }
 
     /// Starts a machine. Returns as soon as its VMM runs; the agent answers later.
