@@ -320,6 +320,64 @@ mod tests {
         assert_eq!(tier(IsolationFloor::Emulated, &KvmVerdict::Absent), emulated);
     }
 
+    fn way(
+        floor: IsolationFloor,
+        kvm: &KvmVerdict,
+        vmms: Vmms,
+        allowed: bool,
+    ) -> Result<Way, IsolationError> {
+        or_host(select(floor, kvm, vmms), floor, allowed)
+    }
+
+    #[test]
+    fn this_host_is_taken_only_where_it_is_allowed_and_no_tier_works() {
+        let firecracker_alone = Vmms { qemu: None, ..both() };
+        for kvm in broken() {
+            for vmms in [Vmms::default(), firecracker_alone.clone()] {
+                let taken = way(IsolationFloor::Auto, &kvm, vmms.clone(), true);
+                assert_eq!(taken, Ok(Way::Host), "{kvm}");
+                way(IsolationFloor::Auto, &kvm, vmms, false).unwrap_err();
+            }
+        }
+        let works = KvmVerdict::Works(SPEED);
+        let without_vmm = way(IsolationFloor::Auto, &works, Vmms::default(), true);
+        assert_eq!(without_vmm, Ok(Way::Host));
+    }
+
+    #[test]
+    fn where_a_vm_can_be_had_the_leave_to_do_without_changes_nothing() {
+        let hosts = broken().into_iter().map(|kvm| (kvm, qemu())).chain([
+            (KvmVerdict::Works(SPEED), qemu()),
+            (KvmVerdict::Works(SPEED), both()),
+            (KvmVerdict::Works(SPEED), Vmms { qemu: None, ..both() }),
+        ]);
+        for (kvm, vmms) in hosts {
+            let [allowed, denied] =
+                [true, false].map(|allowed| way(IsolationFloor::Auto, &kvm, vmms.clone(), allowed));
+            assert_eq!(allowed, denied, "{kvm}");
+            assert!(matches!(allowed, Ok(Way::Vm(_))), "{kvm}");
+        }
+    }
+
+    #[test]
+    fn what_is_demanded_is_never_lowered_to_this_host() {
+        let verdicts = broken().into_iter().chain([KvmVerdict::Works(SPEED)]);
+        for kvm in verdicts {
+            for floor in [IsolationFloor::Hardware, IsolationFloor::Emulated] {
+                let error = way(floor, &kvm, Vmms::default(), true).unwrap_err();
+                assert!(!error.hint().unwrap().contains("--allow-host-compat"), "{kvm}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_hint_names_this_host_after_the_better_advice() {
+        let error = way(IsolationFloor::Auto, &KvmVerdict::Absent, Vmms::default(), false);
+        let hint = error.unwrap_err().hint().unwrap();
+        let (install, host) = (hint.find("apt-get install"), hint.find("--allow-host-compat"));
+        assert!(install.is_some() && install < host, "{hint}");
+    }
+
     #[test]
     fn a_missing_vmm_is_named() {
         let floors = [
