@@ -87,7 +87,11 @@ impl<'a> Comparison<'a> {
     pub(super) fn new(tree: &Tree, within: &'a [u8]) -> Result<Self, Stop> {
         let descent = |base: BorrowedFd<'_>| Descent::new(base).map_err(|error| failure("read", b"", error));
         let mut comparison = Self {
-            upper: tree.upper.as_ref().map(|upper| descent(upper.as_fd())).transpose()?,
+            upper: tree
+                .upper
+                .as_ref()
+                .map(|upper| descent(upper.as_fd()))
+                .transpose()?,
             old: descent(tree.old.as_fd())?,
             live: descent(tree.root.as_fd())?,
             within,
