@@ -15,7 +15,7 @@ pub(crate) use binary::{FIRECRACKER, FileIdentity, QEMU, VmmBinary, Vmms};
 #[cfg(test)]
 pub(crate) use kvm::Speed;
 pub(crate) use kvm::{DEVICE, KvmProbe, KvmVerdict};
-pub(crate) use select::{Choice, Way, choose, choose_vm};
+pub(crate) use select::{Choice, IsolationError, Way, choose, choose_vm};
 
 /// The strength of the wall around a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -7,6 +7,7 @@ mod call;
 mod content;
 mod error;
 mod exec;
+mod ground;
 mod guest;
 mod handle;
 mod history;
@@ -24,6 +25,7 @@ mod record;
 mod remove;
 mod retention;
 pub(crate) mod seed;
+mod seed_directory;
 mod state;
 mod store;
 
@@ -38,6 +40,7 @@ pub use self::content::{
 pub(crate) use self::content::{LiveTree, PlannedExport, diff_of};
 pub(crate) use self::error::WorkspaceError;
 pub use self::exec::ExecRequest;
+pub(crate) use self::ground::{Ground, HOST, SEED_TREE};
 pub use self::handle::{CreateRequest, SeedOrigin, UpdateRequest, Workspace, WorkspaceFilter};
 pub(crate) use self::history::{Began, Ended, History, Recorder};
 pub(crate) use self::kept::{KeptStreams, OutputKeeper};
