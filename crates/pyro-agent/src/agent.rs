@@ -5,6 +5,7 @@ use std::io;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use pyro_proto::handshake::NONCE_BYTES;
@@ -37,10 +38,26 @@ pub(crate) struct Agent {
     pub(crate) tree: RefCell<Option<Arc<Tree>>>,
     /// Turns true when everything is on disk and the machine may end.
     pub(crate) is_off: watch::Sender<bool>,
+    /// What [`ready_after_us`](Self::ready_after_us) counts from, on the clock that the kernel started.
+    began: Duration,
     ready_after_us: OnceCell<u64>,
 }
 
 impl Agent {
+    /// One that has not conversed yet. `began` is the time from the kernel's start to where its own counts from.
+    pub(crate) fn new(machine: Result<Rc<Machine>, String>, nonce: Option<Vec<u8>>, began: Duration) -> Self {
+        Self {
+            machine,
+            commands: Registry::default(),
+            nonce: RefCell::new(nonce.unwrap_or_default().into()),
+            opened: Opened::default(),
+            tree: RefCell::default(),
+            is_off: watch::Sender::new(false),
+            began,
+            ready_after_us: OnceCell::new(),
+        }
+    }
+
     /// The machine, for a request that needs it.
     ///
     /// # Errors
@@ -60,14 +77,20 @@ impl Agent {
         tree.ok_or_else(|| fault(FaultKind::Unconfigured, "this machine has no workspace"))
     }
 
-    /// Time from the kernel's start to the first call of this, in microseconds.
+    /// Time from the kernel's start, or on the host the agent's, to the first call of this, in microseconds.
     pub(crate) fn ready_after_us(&self) -> u64 {
         *self.ready_after_us.get_or_init(|| {
-            let now = rustix::time::clock_gettime(ClockId::Boottime);
-            let (seconds, nanos) = (u64::try_from(now.tv_sec), u64::try_from(now.tv_nsec));
-            seconds.unwrap_or(0) * 1_000_000 + nanos.unwrap_or(0) / 1_000
+            let time = since_boot().saturating_sub(self.began);
+            u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
         })
     }
+}
+
+/// Time since the kernel's start.
+pub(crate) fn since_boot() -> Duration {
+    let now = rustix::time::clock_gettime(ClockId::Boottime);
+    let (seconds, nanos) = (u64::try_from(now.tv_sec), u32::try_from(now.tv_nsec));
+    Duration::new(seconds.unwrap_or(0), nanos.unwrap_or(0))
 }
 
 /// Serves until the machine is to end; process 1 ends it when this process does.
@@ -92,15 +115,8 @@ fn serve(uevents: &Uevents, machine: Result<Rc<Machine>, String>) -> io::Result<
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let agent = Rc::new(Agent {
-        machine,
-        commands: Registry::default(),
-        nonce: RefCell::new(nonce_of_boot().into()),
-        opened: Opened::default(),
-        tree: RefCell::default(),
-        is_off: watch::Sender::new(false),
-        ready_after_us: OnceCell::new(),
-    });
+    let nonce = setup::kernel_parameter("pyro.nonce").and_then(|hex| nonce(&hex));
+    let agent = Rc::new(Agent::new(machine, nonce, Duration::ZERO));
     let entered = runtime.enter();
     let channel = Channel::find(uevents)?;
     drop(entered);
@@ -122,13 +138,8 @@ async fn converse(mut channel: Channel, agent: &Rc<Agent>) -> io::Result<()> {
     }
 }
 
-fn nonce_of_boot() -> Vec<u8> {
-    setup::kernel_parameter("pyro.nonce")
-        .and_then(|hex| nonce(&hex))
-        .unwrap_or_default()
-}
-
-fn nonce(hex: &str) -> Option<Vec<u8>> {
+/// Reads a nonce.
+pub(crate) fn nonce(hex: &str) -> Option<Vec<u8>> {
     let digits = hex.as_bytes();
     if digits.len() != 2 * NONCE_BYTES {
         return None;

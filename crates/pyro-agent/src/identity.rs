@@ -18,9 +18,10 @@ use crate::agent::Agent;
 use crate::call::fault;
 use crate::exec::user::{User, UserSpec};
 use crate::files::{self, Owner};
+use crate::host::configure;
 use crate::log;
-use crate::setup::Machine;
 use crate::setup::workspace::{self, Mounted};
+use crate::setup::{Machine, Place};
 use crate::sys;
 
 /// Written anew for each boot and restore; never on the machine's disk.
@@ -94,6 +95,19 @@ pub(crate) async fn apply(configure: Configure, agent: &Agent) -> Result<(), Fau
             format!("a nonce has {NONCE_BYTES} bytes"),
         ));
     }
+    let seed = match &machine.place {
+        Place::Guest { seed } => seed.as_deref(),
+        Place::Host(directory) => {
+            // Name, identity, time and randomness are the host's.
+            if let Some(workspace) = workspace {
+                configure::set_up_workspace(directory, &workspace, agent).await?;
+            }
+            if !nonce.is_empty() {
+                *agent.nonce.borrow_mut() = nonce;
+            }
+            return Ok(());
+        }
+    };
     if !entropy.is_empty() {
         let seeded = agent.opened.add_entropy(&entropy);
         seeded.map_err(|error| failed("seed the random generator", &error))?;
@@ -114,7 +128,7 @@ pub(crate) async fn apply(configure: Configure, agent: &Agent) -> Result<(), Fau
         written.map_err(|error| failed("write the machine id", &error))?;
     }
     if let Some(workspace) = workspace {
-        set_up_workspace(&workspace, agent, machine).await?;
+        set_up_workspace(&workspace, agent, machine, seed).await?;
     }
     if !nonce.is_empty() {
         *agent.nonce.borrow_mut() = nonce;
@@ -123,7 +137,12 @@ pub(crate) async fn apply(configure: Configure, agent: &Agent) -> Result<(), Fau
 }
 
 /// Gives the machine its tree, once.
-async fn set_up_workspace(wanted: &WorkspaceTree, agent: &Agent, machine: &Machine) -> Result<(), Fault> {
+async fn set_up_workspace(
+    wanted: &WorkspaceTree,
+    agent: &Agent,
+    machine: &Machine,
+    seed: Option<&Path>,
+) -> Result<(), Fault> {
     let spec: UserSpec = wanted.user.parse()?;
     let found = machine.workload.run(move |_| User::find(&spec)).await;
     let user = found.map_err(|error| failed("find the user", &error))??;
@@ -131,8 +150,8 @@ async fn set_up_workspace(wanted: &WorkspaceTree, agent: &Agent, machine: &Machi
         // The host did not hear that it is done.
         return Ok(());
     }
-    let seed = match (wanted.seeded, &machine.seed) {
-        (true, Some(seed)) => Some(seed.as_path()),
+    let seed = match (wanted.seeded, seed) {
+        (true, Some(seed)) => Some(seed),
         (true, None) => return Err(fault(FaultKind::Internal, "the machine has no disk with a seed")),
         (false, _) => None,
     };
@@ -157,7 +176,8 @@ async fn set_up_workspace(wanted: &WorkspaceTree, agent: &Agent, machine: &Machi
         .map_err(|error| failed("mount the workspace", &error))
 }
 
-fn failed(what: &str, error: &io::Error) -> Fault {
+/// Makes the refusal of what could not be done.
+pub(crate) fn failed(what: &str, error: &io::Error) -> Fault {
     fault(FaultKind::Internal, format!("cannot {what}: {error}"))
 }
 

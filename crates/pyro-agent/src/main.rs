@@ -1,4 +1,4 @@
-//! Process 1 of every pyro guest.
+//! Process 1 of every pyro guest; and on a host without guests, what runs commands there (`host/`).
 //!
 //! ```text
 //!  process 1 (init)        forks before anything else, reaps orphans, ends the machine when the server ends
@@ -16,6 +16,7 @@ mod call;
 mod channel;
 mod exec;
 mod files;
+mod host;
 mod identity;
 mod init;
 mod log;
@@ -30,6 +31,9 @@ mod workload;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    if std::process::id() != 1 {
+        return host::main(std::env::args_os().skip(1));
+    }
     match init::become_init() {
         Ok(()) => agent::run(),
         Err(error) => {

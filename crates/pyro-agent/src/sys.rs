@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "fork and a few kernel interfaces have no safe wrapper")]
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use rustix::process::Pid;
@@ -57,11 +57,17 @@ pub(crate) fn watch(descriptor: OwnedFd, interest: Interest) -> io::Result<Async
     unsafe { AsyncFd::register_with_interest(descriptor, interest) }.map_err(Into::into)
 }
 
-/// Closes every descriptor of this process.
-pub(crate) fn close_all_descriptors() {
-    // SAFETY: the only caller is a process that uses no descriptor afterwards. A failure leaves them open until exec
+/// Closes every descriptor of this process from the number `first` on.
+pub(crate) fn close_descriptors(first: u32) {
+    // SAFETY: the callers own none of these descriptors, or use none afterwards. A failure leaves them open until exec
     // or exit, which costs only memory.
-    unsafe { libc::close_range(0, libc::c_uint::MAX, 0) };
+    unsafe { libc::close_range(first, libc::c_uint::MAX, 0) };
+}
+
+/// Closes one descriptor, whatever it is.
+pub(crate) fn close_descriptor(number: i32) {
+    // SAFETY: the caller owns it, and does not use it afterwards. A failure leaves nothing to be done.
+    unsafe { libc::close(number) };
 }
 
 /// Gives the calling thread its own mount table, root and working directory, and its children their own pid namespace.
@@ -75,6 +81,17 @@ pub(crate) fn unshare_workload() -> io::Result<()> {
 pub(crate) fn send_signal(pid: Pid, signal: i32) -> io::Result<()> {
     // SAFETY: `kill` has no memory requirements.
     match unsafe { libc::kill(pid.as_raw_nonzero().get(), signal) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// As [`send_signal`], to the process behind a descriptor.
+pub(crate) fn send_signal_by_descriptor(process: impl AsFd, signal: i32) -> io::Result<()> {
+    let process = process.as_fd().as_raw_fd();
+    let no_information = std::ptr::null::<libc::siginfo_t>();
+    // SAFETY: the kernel takes a null pointer for the information that `kill` would give.
+    match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process, signal, no_information, 0) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
     }

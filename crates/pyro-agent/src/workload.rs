@@ -37,6 +37,8 @@ pub(crate) enum Root {
     Machine,
     /// Another of the same image, which is gone when the workload [ends](Workload::end).
     Rehearsal,
+    /// That of the agent: commands have no namespaces of their own.
+    Host,
 }
 
 /// A handle on the workload's namespaces.
@@ -44,7 +46,8 @@ pub(crate) enum Root {
 pub(crate) struct Workload {
     jobs: Sender<Job>,
     thread: JoinHandle<()>,
-    init: OwnedFd,
+    /// Process 1 of their pid namespace.
+    init: Option<OwnedFd>,
     outside: Arc<Outside>,
 }
 
@@ -95,22 +98,23 @@ impl Workload {
     /// # Errors
     /// When its processes cannot be killed or waited for.
     pub(crate) async fn end(self) -> io::Result<()> {
-        self.kill()?;
-        let init = sys::watch(self.init, Interest::READABLE)?;
-        init.readable().await?.retain_ready();
-        rustix::process::waitid(WaitId::PidFd(init.get_ref().as_fd()), WaitIdOptions::EXITED)?;
+        if let Some(init) = self.kill()? {
+            let init = sys::watch(init, Interest::READABLE)?;
+            init.readable().await?.retain_ready();
+            rustix::process::waitid(WaitId::PidFd(init.get_ref().as_fd()), WaitIdOptions::EXITED)?;
+        }
         drop(self.jobs);
         self.thread.join().map_err(|_| gone())
     }
 
-    /// Kills every process of the workload, wherever it hides: the kernel ends a pid namespace with its init.
-    pub(crate) fn kill(&self) -> io::Result<()> {
-        rustix::process::pidfd_send_signal(&self.init, Signal::KILL).map_err(Into::into)
-    }
-
-    /// The descriptor of the workload's init; it becomes readable when all processes are gone.
-    pub(crate) fn init(&self) -> io::Result<OwnedFd> {
-        self.init.try_clone()
+    /// Kills every process of the workload, wherever it hides: the kernel ends a pid namespace with its init. Gives that
+    /// one's descriptor, which becomes readable when all are gone.
+    pub(crate) fn kill(&self) -> io::Result<Option<OwnedFd>> {
+        let Some(init) = &self.init else {
+            return Ok(None);
+        };
+        rustix::process::pidfd_send_signal(init, Signal::KILL)?;
+        init.try_clone().map(Some)
     }
 }
 
@@ -128,7 +132,7 @@ fn gone() -> io::Error {
     io::Error::other("the workload's thread is gone")
 }
 
-fn serve(root: Root, ready: &Sender<Result<OwnedFd, SetupError>>, queue: &Receiver<Job>) {
+fn serve(root: Root, ready: &Sender<Result<Option<OwnedFd>, SetupError>>, queue: &Receiver<Job>) {
     let init = become_workload(root);
     let has_failed = init.is_err();
     if ready.send(init).is_err() || has_failed {
@@ -139,7 +143,10 @@ fn serve(root: Root, ready: &Sender<Result<OwnedFd, SetupError>>, queue: &Receiv
     }
 }
 
-fn become_workload(root: Root) -> Result<OwnedFd, SetupError> {
+fn become_workload(root: Root) -> Result<Option<OwnedFd>, SetupError> {
+    if root == Root::Host {
+        return Ok(None);
+    }
     sys::unshare_workload().during(|| "make the workload's namespaces".to_owned())?;
     mounts::separate()?;
     if root == Root::Rehearsal {
@@ -147,7 +154,9 @@ fn become_workload(root: Root) -> Result<OwnedFd, SetupError> {
     }
     mounts::enter_sysroot()?;
     mounts::furnish()?;
-    start_init().during(|| "start the workload's init".to_owned())
+    start_init()
+        .map(Some)
+        .during(|| "start the workload's init".to_owned())
 }
 
 /// Forks the first process of the pid namespace and waits until it has mounted `/proc`.
@@ -179,6 +188,6 @@ fn be_workload_init(ready: &OwnedFd) -> ! {
     if !is_ready || rustix::io::write(ready, &[MOUNTED]).is_err() {
         sys::exit_now(1);
     }
-    sys::close_all_descriptors();
+    sys::close_descriptors(0);
     sys::sleep_for_ever()
 }

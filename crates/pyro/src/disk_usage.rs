@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::Pyro;
 use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::object::{DiskUsage, UsageItem};
-use crate::run::KeptRuns;
+use crate::run::{HostDirs, KeptRuns};
 use crate::space::{self, Space};
 use crate::template::{self, TemplateStore};
 use crate::workspace::{Kind, Store};
@@ -37,15 +37,17 @@ pub(crate) fn measure(pyro: &Pyro) -> Result<DiskUsage> {
     let roots = pyro.environments().roots()?;
     let templates = template::list(&TemplateStore::new(cache), &roots)?;
     let downloads = Some(cache.join("downloads")).filter(|dir| dir.exists());
+    let home = &pyro.settings().home;
+    let vms = Store::of(Kind::Vm, home).places().into_iter();
     let mut usage = DiskUsage {
         environments: items(pyro.environments().installs()?),
         templates: items(templates),
         disks: items(named_by_file(&cache.join("disks"))),
         downloads: items(downloads.map(|dir| ("downloads".to_owned(), dir))),
-        workspaces: items(Store::new(&pyro.settings().home).places()),
-        vms: items(Store::of(Kind::Vm, &pyro.settings().home).places()),
+        workspaces: items(Store::new(home).places()),
+        vms: items(vms.chain(HostDirs::new(home).places())),
         snapshots: Vec::new(),
-        logs: items(KeptRuns::new(&pyro.settings().home).places()),
+        logs: items(KeptRuns::new(home).places()),
         totals: Space::default(),
         free_bytes: space::free_bytes(cache).map_err(|source| Unmeasured {
             path: cache.clone(),

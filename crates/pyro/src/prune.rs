@@ -7,7 +7,7 @@ use crate::Pyro;
 use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::leftover;
 use crate::object::{PruneKind, PrunedItem, Pruning};
-use crate::run::KeptRuns;
+use crate::run::{HostDirs, KeptRuns};
 use crate::runtime::Runtime;
 use crate::settings::Settings;
 use crate::space::Space;
@@ -77,6 +77,7 @@ pub(crate) fn prune(pyro: &Pyro, request: &PruneRequest) -> Result<Pruning> {
     prune_files(settings, request.dry_run, &mut report)?;
     prune_cgroups(request.dry_run, &mut report);
     prune_runs(settings, request.dry_run, &mut report)?;
+    prune_host_dirs(settings, request.dry_run, &mut report)?;
     workspace::prune(&Store::new(&settings.home), request, &mut report)?;
     workspace::prune_vms(&Store::of(Kind::Vm, &settings.home), request.dry_run, &mut report)?;
     report.dry_run = request.dry_run;
@@ -100,6 +101,15 @@ fn prune_runs(settings: &Settings, dry_run: bool, report: &mut Pruning) -> Resul
     for (name, path) in KeptRuns::new(&settings.home).outdated() {
         let item = item(PruneKind::Run, name, path, "results are kept for an hour");
         remove(item, dry_run, report, |path| std::fs::remove_dir_all(path))?;
+    }
+    Ok(())
+}
+
+fn prune_host_dirs(settings: &Settings, dry_run: bool, report: &mut Pruning) -> Result<(), NotRemoved> {
+    let dirs = HostDirs::new(&settings.home);
+    for (name, path) in dirs.abandoned() {
+        let item = item(PruneKind::Vm, name, path, "its owner is gone");
+        remove(item, dry_run, report, HostDirs::remove)?;
     }
     Ok(())
 }

@@ -17,6 +17,9 @@ pub(crate) const KERNEL: &str = "vmlinux";
 /// The name of the initramfs in a runtime directory.
 pub(crate) const INITRAMFS: &str = "initramfs.cpio";
 
+/// The name of the agent in a runtime directory.
+const AGENT: &str = "pyro-agent";
+
 const MANIFEST: &str = "manifest.json";
 const MANIFEST_FORMAT: u32 = 1;
 
@@ -39,6 +42,8 @@ pub(crate) struct Manifest {
     /// The kernel's release, as `uname -r` prints it in a guest.
     pub(crate) kernel_release: String,
     files: BTreeMap<String, FileEntry>,
+    /// The agent as a program of this host, for commands without a guest.
+    agent: Option<FileEntry>,
 }
 
 /// What a file of the runtime must be.
@@ -185,13 +190,35 @@ impl Runtime {
     /// # Errors
     /// [`RuntimeError`] naming the first file that is missing or changed.
     pub(crate) fn verify(&self, cache_dir: &Path) -> Result<(), RuntimeError> {
+        let files = self.manifest.files.iter();
+        self.verify_once(files.map(|(name, entry)| (name.as_str(), entry)), cache_dir)
+    }
+
+    /// The agent as a program of this host, compared with its digest as [`Self::verify`] does with the other files.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] if the runtime has none, or it is missing or changed.
+    pub(crate) fn agent(&self, cache_dir: &Path) -> Result<PathBuf, RuntimeError> {
+        let entry = self.manifest.agent.as_ref();
+        let entry = entry.ok_or_else(|| RuntimeError::Foreign {
+            path: self.dir.join(MANIFEST),
+        })?;
+        self.verify_once([(AGENT, entry)], cache_dir)?;
+        Ok(self.dir.join(AGENT))
+    }
+
+    fn verify_once<'a>(
+        &self,
+        files: impl IntoIterator<Item = (&'a str, &'a FileEntry)>,
+        cache_dir: &Path,
+    ) -> Result<(), RuntimeError> {
         let record = cache_dir.join(VERIFIED);
         let mut verified: Verified = fs::read(&record)
             .ok()
             .and_then(|bytes| serde_json::from_slice(&bytes).ok())
             .unwrap_or_default();
         let mut learned = false;
-        for (name, entry) in &self.manifest.files {
+        for (name, entry) in files {
             let path = self.dir.join(name);
             let now = identity(&path)?;
             if verified.get(&path) != Some(&(entry.sha256.clone(), now)) {

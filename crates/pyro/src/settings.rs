@@ -29,6 +29,8 @@ pub struct Settings {
     pub search_path: Vec<PathBuf>,
     /// The isolation demanded where a request demands none.
     pub isolation: IsolationFloor,
+    /// Whether commands may run on this host itself, isolated by nothing, where no VM can; a request may allow it too.
+    pub allow_host_compat: bool,
     /// The environment where a request names none.
     pub environment: String,
     /// The most output kept per command over both streams, in bytes.
@@ -114,6 +116,7 @@ impl Settings {
             .map(PathBuf::from)
             .to_vec(),
             isolation: IsolationFloor::Auto,
+            allow_host_compat: false,
             environment: DEFAULT_ENVIRONMENT.to_owned(),
             output_limit: DEFAULT_OUTPUT_LIMIT_MIB << 20,
             templates: true,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pyro_proto::message::{Ended, Fault};
 use tokio::sync::{Notify, watch};
 
-use super::cgroup::Cgroup;
+use super::group::Group;
 use super::output::Output;
 use super::stdin::Stdin;
 
@@ -47,7 +47,7 @@ pub(crate) struct Command {
     pub(crate) stdin: Stdin,
     /// Told when there is output or the end.
     pub(crate) news: Rc<Notify>,
-    cgroup: RefCell<Option<Rc<Cgroup>>>,
+    group: RefCell<Option<Rc<Group>>>,
     followers: watch::Sender<u64>,
     cancel: Cell<Option<Duration>>,
     cancelled: Notify,
@@ -64,7 +64,7 @@ impl Command {
             stderr: Output::new(Rc::clone(&news)),
             stdin: Stdin::default(),
             news,
-            cgroup: RefCell::default(),
+            group: RefCell::default(),
             followers: watch::Sender::new(0),
             cancel: Cell::new(None),
             cancelled: Notify::new(),
@@ -101,21 +101,21 @@ impl Command {
     }
 
     /// Makes signals reach its processes.
-    pub(crate) fn hold(&self, cgroup: Rc<Cgroup>) {
-        *self.cgroup.borrow_mut() = Some(cgroup);
+    pub(crate) fn hold(&self, group: Rc<Group>) {
+        *self.group.borrow_mut() = Some(group);
     }
 
     /// Ends the reach of signals: nothing is left to reach.
     pub(crate) fn let_go(&self) {
-        self.cgroup.take();
+        self.group.take();
     }
 
     /// Sends a signal to all its processes, if any are left.
     pub(crate) fn signal(&self, signal: i32) {
-        let cgroup = self.cgroup.borrow().clone();
-        if let Some(cgroup) = cgroup {
+        let group = self.group.borrow().clone();
+        if let Some(group) = group {
             // A number that the kernel does not know reaches no process; the caller checked it.
-            drop(cgroup.signal(signal));
+            drop(group.signal(signal));
         }
     }
 

@@ -50,9 +50,14 @@ impl Environment {
             ("TERM", "dumb".as_ref()),
         ];
         for (name, value) in defaults {
-            if !self.entries.iter().any(|(present, _)| present == name) {
-                self.entries.push((name.into(), value.to_owned()));
-            }
+            self.add(name, value);
+        }
+    }
+
+    /// Adds a variable, unless it is given.
+    pub(crate) fn add(&mut self, name: &str, value: impl Into<OsString>) {
+        if !self.entries.iter().any(|(present, _)| present == name) {
+            self.entries.push((name.into(), value.into()));
         }
     }
 
@@ -65,7 +70,8 @@ impl Environment {
         })
     }
 
-    fn set(&mut self, name: OsString, value: OsString) {
+    /// Sets a variable, whether it is given or not.
+    pub(crate) fn set(&mut self, name: OsString, value: OsString) {
         match self.entries.iter_mut().find(|(present, _)| *present == name) {
             Some((_, present)) => *present = value,
             None => self.entries.push((name, value)),

@@ -1,17 +1,18 @@
 //! Commands: started at most once each, followed by at most one call at a time, found again after a broken connection.
 //!
 //! ```text
-//!  call (follow) ──▶ Command ◀── supervise ── child process, pipes, cgroup
+//!  call (follow) ──▶ Command ◀── supervise ── child process, pipes, group
 //!   dies with its     shared       lives as long as
 //!   connection        state        the command
 //! ```
 
 pub(crate) mod cgroup;
 mod command;
-mod environment;
+pub(crate) mod environment;
 mod follow;
+pub(crate) mod group;
 mod output;
-mod plan;
+pub(crate) mod plan;
 pub(crate) mod registry;
 mod spawn;
 mod stdin;

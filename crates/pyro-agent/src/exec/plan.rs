@@ -34,8 +34,8 @@ pub(crate) struct Plan {
     pub(crate) program: Program,
     /// The variables that were asked for.
     pub(crate) environment: Environment,
-    /// The working directory; absolute.
-    pub(crate) cwd: PathBuf,
+    /// The working directory, absolute; none is the root, or the workspace where commands share the host's root.
+    pub(crate) cwd: Option<PathBuf>,
     /// Whether to make it if it is missing.
     pub(crate) create_cwd: bool,
     /// Who runs it.
@@ -67,12 +67,11 @@ impl TryFrom<Exec> for Plan {
             None if argv.is_empty() => return Err(invalid("there is nothing to execute")),
             None => Program::Argv(argv),
         };
-        let cwd = PathBuf::from(text(if exec.cwd.is_empty() {
-            b"/".as_slice()
-        } else {
-            &exec.cwd
-        })?);
-        if !cwd.is_absolute() {
+        let cwd = match exec.cwd.is_empty() {
+            true => None,
+            false => Some(PathBuf::from(text(&exec.cwd)?)),
+        };
+        if cwd.as_ref().is_some_and(|cwd| !cwd.is_absolute()) {
             return Err(invalid("the working directory is not absolute"));
         }
         Ok(Self {
@@ -129,7 +128,7 @@ mod tests {
             plan.program,
             Program::Argv(vec!["git".into(), "--version".into()])
         );
-        assert_eq!(plan.cwd, PathBuf::from("/"));
+        assert_eq!(plan.cwd, None);
         assert_eq!(plan.timeout, None);
     }
 

@@ -4,20 +4,22 @@ use std::convert::Infallible;
 use std::ffi::{CString, OsString};
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use pyro_proto::message::{Fault, FaultKind};
 use rustix::fs::{CWD, Gid, Mode, OFlags, Uid};
 use rustix::pipe::PipeFlags;
 use rustix::process::{Resource, Rlimit, Signal, WaitId, WaitIdOptions};
 
+use super::environment::Environment;
 use super::plan::{Plan, Program};
 use super::sys::{self, Fork, Strings};
-use super::user::User;
+use super::user::{User, UserSpec};
 use crate::call::fault;
+use crate::host::processes::Nest;
 use crate::workload::Outside;
 
 const SHELL: &str = "/bin/sh";
@@ -64,15 +66,27 @@ impl From<Fault> for SpawnError {
     }
 }
 
-/// Starts the process, in the cgroup behind its directory.
+/// Where the process is born, and as whom.
+#[derive(Debug)]
+pub(crate) enum Birth {
+    /// In a cgroup of a guest, named by its directory, as any user of the image.
+    Guest(OwnedFd),
+    /// On the host, as the agent's own user.
+    Host(Nest),
+}
+
+/// Starts the process.
 ///
 /// Everything that can be refused is checked before, so that a failure cannot leave a process behind.
-pub(crate) fn spawn(plan: Plan, cgroup: &OwnedFd, outside: &Outside) -> Result<Spawned, SpawnError> {
-    let user = User::find(&plan.user)?;
+pub(crate) fn spawn(plan: Plan, birth: &Birth, outside: &Outside) -> Result<Spawned, SpawnError> {
+    let user = birth.user(&plan.user)?;
     let argv = argv(plan.program)?;
-    let cwd = open_cwd(&plan.cwd, plan.create_cwd, &user)?;
+    let user_ids = birth.user_ids(&user);
+    let cwd = birth.cwd(plan.cwd);
+    let cwd = open_cwd(&cwd, plan.create_cwd, user_ids.as_ref())?;
     let mut environment = plan.environment;
     environment.complete(&user);
+    birth.complete(&mut environment, &user)?;
     let program = argv.first().cloned().unwrap_or_default();
     let image = Image {
         arguments: Strings::new(argv.into_iter().map(c_string).collect::<Result<_, _>>()?),
@@ -83,12 +97,10 @@ pub(crate) fn spawn(plan: Plan, cgroup: &OwnedFd, outside: &Outside) -> Result<S
                 .collect::<Result<_, _>>()?,
         ),
         cwd,
-        uid: Uid::from_raw(user.uid),
-        gid: Gid::from_raw(user.gid),
-        groups: user.groups.iter().copied().map(Gid::from_raw).collect(),
+        user: user_ids,
     };
     let (child, parent) = Pipes::open(plan.has_stdin).map_err(|error| internal(&error))?;
-    let process = match sys::fork_into(cgroup.as_fd()).map_err(|error| internal(&error))? {
+    let process = match sys::fork_into(birth.cgroup()).map_err(|error| internal(&error))? {
         Fork::Child => be_command(&image, &child, outside),
         Fork::Parent(process) => process,
     };
@@ -100,18 +112,70 @@ pub(crate) fn spawn(plan: Plan, cgroup: &OwnedFd, outside: &Outside) -> Result<S
         let _status = rustix::process::waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED);
     }
     match told.map_err(|error| internal(&error))? {
-        Told::Executed { pid } => Ok(Spawned {
-            pid,
-            process,
-            stdin: parent.stdin,
-            stdout: parent.stdout,
-            stderr: parent.stderr,
-        }),
+        Told::Executed { pid } => {
+            birth.note(pid);
+            Ok(Spawned {
+                pid,
+                process,
+                stdin: parent.stdin,
+                stdout: parent.stdout,
+                stderr: parent.stderr,
+            })
+        }
         Told::Failed(error) => {
             // It ends by itself; its status says nothing more.
             let waited = rustix::process::waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED);
             waited.map_err(|error| internal(&error.into()))?;
             Err(not_started(&program.to_string_lossy(), &error))
+        }
+    }
+}
+
+impl Birth {
+    fn user(&self, spec: &UserSpec) -> Result<User, Fault> {
+        match self {
+            Self::Guest(_) => User::find(spec),
+            Self::Host(nest) => nest.directory.user(spec),
+        }
+    }
+
+    /// What the process is to become, if that is not what the agent is.
+    fn user_ids(&self, user: &User) -> Option<UserIds> {
+        match self {
+            Self::Guest(_) => Some(UserIds {
+                uid: Uid::from_raw(user.uid),
+                gid: Gid::from_raw(user.gid),
+                groups: user.groups.iter().copied().map(Gid::from_raw).collect(),
+            }),
+            Self::Host(_) => None,
+        }
+    }
+
+    fn cwd(&self, asked_for: Option<PathBuf>) -> PathBuf {
+        match self {
+            Self::Guest(_) => asked_for.unwrap_or_else(|| "/".into()),
+            Self::Host(nest) => nest.directory.place(asked_for),
+        }
+    }
+
+    fn complete(&self, environment: &mut Environment, user: &User) -> Result<(), Fault> {
+        match self {
+            Self::Guest(_) => Ok(()),
+            Self::Host(nest) => nest.complete(environment, user),
+        }
+    }
+
+    fn cgroup(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Self::Guest(cgroup) => Some(cgroup.as_fd()),
+            Self::Host(_) => None,
+        }
+    }
+
+    fn note(&self, pid: u32) {
+        match self {
+            Self::Guest(_) => {}
+            Self::Host(nest) => nest.note(pid),
         }
     }
 }
@@ -227,7 +291,7 @@ fn is_executable(path: &Path) -> bool {
 }
 
 /// Opens the working directory, and makes it for `user` if that is asked for.
-fn open_cwd(path: &Path, create: bool, user: &User) -> Result<OwnedFd, Fault> {
+fn open_cwd(path: &Path, create: bool, user: Option<&UserIds>) -> Result<OwnedFd, Fault> {
     let refuse = |why: &dyn std::fmt::Display| {
         fault(
             FaultKind::InvalidArgument,
@@ -236,7 +300,9 @@ fn open_cwd(path: &Path, create: bool, user: &User) -> Result<OwnedFd, Fault> {
     };
     if create && !path.exists() {
         fs::create_dir_all(path).map_err(|error| refuse(&error))?;
-        std::os::unix::fs::chown(path, Some(user.uid), Some(user.gid)).map_err(|error| refuse(&error))?;
+        if let Some(UserIds { uid, gid, .. }) = user {
+            rustix::fs::chown(path, Some(*uid), Some(*gid)).map_err(|error| refuse(&error))?;
+        }
     }
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
     rustix::fs::openat(CWD, path, flags, Mode::empty()).map_err(|error| match error.kind() {
@@ -251,6 +317,11 @@ struct Image {
     arguments: Strings,
     environment: Strings,
     cwd: OwnedFd,
+    user: Option<UserIds>,
+}
+
+/// Whom a process of a guest belongs to.
+struct UserIds {
     uid: Uid,
     gid: Gid,
     groups: Vec<Gid>,
@@ -275,6 +346,18 @@ fn become_command(image: &Image, ends: &ChildEnds, outside: &Outside) -> io::Res
     }
     rustix::stdio::dup2_stdout(&ends.stdout)?;
     rustix::stdio::dup2_stderr(&ends.stderr)?;
+    rustix::process::fchdir(&image.cwd)?;
+    match &image.user {
+        Some(user) => leave_agent(user, outside)?,
+        // It must not outlive an agent that is killed.
+        None => rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?,
+    }
+    sys::end_by_broken_pipe();
+    sys::execute(&image.arguments, &image.environment)
+}
+
+/// Gives up what the agent has in a guest and its commands have not.
+fn leave_agent(user: &UserIds, outside: &Outside) -> io::Result<()> {
     let flags = OFlags::WRONLY | OFlags::CLOEXEC;
     let score = rustix::fs::openat(&outside.proc, c"self/oom_score_adj", flags, Mode::empty())?;
     rustix::io::write(&score, b"0")?;
@@ -283,10 +366,7 @@ fn become_command(image: &Image, ends: &ChildEnds, outside: &Outside) -> io::Res
         maximum: rustix::process::getrlimit(Resource::Nofile).maximum,
     };
     rustix::process::setrlimit(Resource::Nofile, limit)?;
-    rustix::process::fchdir(&image.cwd)?;
-    rustix::thread::set_thread_groups(&image.groups)?;
-    rustix::thread::set_thread_res_gid(image.gid, image.gid, image.gid)?;
-    rustix::thread::set_thread_res_uid(image.uid, image.uid, image.uid)?;
-    sys::end_by_broken_pipe();
-    sys::execute(&image.arguments, &image.environment)
+    rustix::thread::set_thread_groups(&user.groups)?;
+    rustix::thread::set_thread_res_gid(user.gid, user.gid, user.gid)?;
+    rustix::thread::set_thread_res_uid(user.uid, user.uid, user.uid).map_err(Into::into)
 }

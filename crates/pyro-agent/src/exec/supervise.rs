@@ -13,15 +13,15 @@ use tokio::io::unix::AsyncFd;
 use tokio::net::unix::pipe::Receiver;
 use tokio::time::{Instant, sleep, timeout};
 
-use super::cgroup::{Cgroup, Cgroups};
 use super::command::{Command, Phase};
+use super::group::{Group, Groups};
 use super::output;
 use super::plan::Plan;
 use super::registry::End;
 use super::spawn::{self, SpawnError, Spawned};
 use crate::call::fault;
 use crate::log;
-use crate::setup::Machine;
+use crate::setup::{Machine, Place};
 use crate::sys;
 use crate::workload::{Root, Workload};
 
@@ -56,16 +56,13 @@ pub(crate) async fn supervise(command: &Command, plan: Plan, machine: &Machine, 
         grace: plan.grace,
     };
     // It holds everything else up for as long as it takes; nobody asks for it in a machine that is in use.
-    let stage = plan
-        .is_rehearsal
-        .then(|| Workload::enter(Root::Rehearsal))
-        .transpose();
+    let stage = plan.is_rehearsal.then(|| rehearse(machine)).transpose();
     let stage = match stage {
         Ok(stage) => stage,
-        Err(error) => return not_started(command, internal(error), note),
+        Err(error) => return not_started(command, error, note),
     };
     let workload = stage.as_ref().unwrap_or(&machine.workload);
-    let (running, cgroup) = match begin(command, plan, workload, &machine.cgroups).await {
+    let (running, group) = match begin(command, plan, workload, &machine.groups).await {
         Ok(begun) => begun,
         Err(error) => {
             let was_rehearsed = stage.is_some();
@@ -77,9 +74,9 @@ pub(crate) async fn supervise(command: &Command, plan: Plan, machine: &Machine, 
         }
     };
     let pid = running.pid;
-    command.hold(Rc::clone(&cgroup));
+    command.hold(Rc::clone(&group));
     command.enter(Phase::Running { pid });
-    let ended = running.run(command, limit, &cgroup).await;
+    let ended = running.run(command, limit, &group).await;
     let tell = || {
         command.stdin.close();
         command.enter(Phase::Ended { pid, ended });
@@ -88,7 +85,7 @@ pub(crate) async fn supervise(command: &Command, plan: Plan, machine: &Machine, 
     if stage.is_some() {
         // Whoever learns of its end may save the machine at once.
         leave(stage).await;
-        clean_up(command, &cgroup, machine).await;
+        clean_up(command, &group, machine).await;
         settle();
         return tell();
     }
@@ -98,7 +95,7 @@ pub(crate) async fn supervise(command: &Command, plan: Plan, machine: &Machine, 
     tokio::join!(
         output::discard(&running.stdout),
         output::discard(&running.stderr),
-        clean_up(command, &cgroup, machine)
+        clean_up(command, &group, machine)
     );
 }
 
@@ -107,32 +104,44 @@ async fn begin(
     command: &Command,
     plan: Plan,
     workload: &Workload,
-    cgroups: &Cgroups,
-) -> Result<(Running, Rc<Cgroup>), SpawnError> {
-    let cgroup = Rc::new(cgroups.take().map_err(internal)?);
-    let spawned = match start(plan, &cgroup, workload).await {
+    groups: &Groups,
+) -> Result<(Running, Rc<Group>), SpawnError> {
+    let group = Rc::new(groups.take(&command.id).map_err(internal)?);
+    let spawned = match start(plan, &group, workload).await {
         Ok(spawned) => spawned,
         Err(error) => {
-            cgroup.remove();
+            group.remove();
             return Err(error);
         }
     };
     match Running::new(spawned, command) {
-        Ok(running) => Ok((running, cgroup)),
+        Ok(running) => Ok((running, group)),
         Err(error) => {
             // It must not run unsupervised.
-            drop(cgroup.kill());
+            drop(group.kill().await);
             Err(internal(error))
         }
     }
 }
 
-async fn start(plan: Plan, cgroup: &Cgroup, workload: &Workload) -> Result<Spawned, SpawnError> {
-    let entrance = cgroup.entrance().map_err(internal)?;
+async fn start(plan: Plan, group: &Group, workload: &Workload) -> Result<Spawned, SpawnError> {
+    let birth = group.birth().map_err(internal)?;
     workload
-        .run(move |outside| spawn::spawn(plan, &entrance, outside))
+        .run(move |outside| spawn::spawn(plan, &birth, outside))
         .await
         .map_err(internal)?
+}
+
+/// A stage of its own, of which nothing remains.
+fn rehearse(machine: &Machine) -> Result<Workload, SpawnError> {
+    match machine.place {
+        Place::Guest { .. } => Workload::enter(Root::Rehearsal).map_err(internal),
+        Place::Host(_) => Err(fault(
+            FaultKind::Unsupported,
+            "a command on the host leaves what it leaves",
+        )
+        .into()),
+    }
 }
 
 fn internal(error: impl std::fmt::Display) -> SpawnError {
@@ -173,13 +182,13 @@ fn not_started(command: &Command, error: SpawnError, note: impl FnOnce(End)) {
     }
 }
 
-async fn clean_up(command: &Command, cgroup: &Cgroup, machine: &Machine) {
-    machine.cgroups.keep_spare();
-    if let Err(error) = cgroup.emptied().await {
-        log::error(&format!("cannot watch the cgroup of a command: {error}"));
+async fn clean_up(command: &Command, group: &Group, machine: &Machine) {
+    machine.groups.keep_spare();
+    if let Err(error) = group.emptied().await {
+        log::error(&format!("cannot watch the processes of a command: {error}"));
     }
     command.let_go();
-    cgroup.remove();
+    group.remove();
 }
 
 impl Running {
@@ -197,7 +206,7 @@ impl Running {
     }
 
     /// Waits for the end of the command and of its output.
-    async fn run(&self, command: &Command, limit: Limit, cgroup: &Cgroup) -> Ended {
+    async fn run(&self, command: &Command, limit: Limit, group: &Group) -> Ended {
         let both = async {
             tokio::join!(
                 command.stdout.read(&self.stdout),
@@ -206,7 +215,7 @@ impl Running {
             std::future::pending::<Infallible>().await
         };
         let (status, forced) = tokio::select! {
-            end = self.end(command, limit, cgroup) => end,
+            end = self.end(command, limit, group) => end,
             never = both => match never {},
         };
         let duration = self.started.elapsed();
@@ -224,9 +233,9 @@ impl Running {
             outcome: outcome.into(),
             status: status.and_then(|status| status.exit_status()).unwrap_or(0),
             signal,
-            oom_killed: cgroup.has_oom_kill(),
+            oom_killed: group.has_oom_kill(),
             duration_us: u64::try_from(duration.as_micros()).unwrap_or(u64::MAX),
-            left_running: cgroup.population().try_into().unwrap_or(u32::MAX),
+            left_running: group.population().try_into().unwrap_or(u32::MAX),
             message: String::new(),
             stdout_bytes: command.stdout.end(),
             stderr_bytes: command.stderr.end(),
@@ -238,7 +247,7 @@ impl Running {
         &self,
         command: &Command,
         limit: Limit,
-        cgroup: &Cgroup,
+        group: &Group,
     ) -> (Option<WaitIdStatus>, Option<Outcome>) {
         let time_is_up = async {
             match limit.timeout {
@@ -252,13 +261,13 @@ impl Running {
             grace = command.cancelled() => (Outcome::Cancelled, grace),
             () = time_is_up => (Outcome::TimedOut, limit.grace),
         };
-        terminate(command, grace, cgroup).await;
+        terminate(command, grace, group).await;
         // The guest's root user may have taken it out of its cgroup.
         let first = self.process.get_ref();
         let _gone_already = rustix::process::pidfd_send_signal(first, rustix::process::Signal::KILL);
         let status = self.exited().await;
         // Killed processes vanish a moment later. What cannot be killed is counted as left running.
-        drop(timeout(REAPING, cgroup.emptied()).await);
+        drop(timeout(REAPING, group.emptied()).await);
         (status, Some(forced))
     }
 
@@ -278,12 +287,12 @@ impl Running {
 }
 
 /// TERM to every process, and KILL to what is left after the grace.
-async fn terminate(command: &Command, grace: Duration, cgroup: &Cgroup) {
-    if let Err(error) = cgroup.signal(libc::SIGTERM) {
+async fn terminate(command: &Command, grace: Duration, group: &Group) {
+    if let Err(error) = group.signal(libc::SIGTERM) {
         log::error(&format!("cannot signal a command: {error}"));
     }
     let mut deadline = Instant::now() + grace;
-    let all_gone = cgroup.emptied();
+    let all_gone = group.emptied();
     tokio::pin!(all_gone);
     loop {
         tokio::select! {
@@ -293,7 +302,7 @@ async fn terminate(command: &Command, grace: Duration, cgroup: &Cgroup) {
             () = tokio::time::sleep_until(deadline) => break,
         }
     }
-    if let Err(error) = cgroup.kill() {
+    if let Err(error) = group.kill().await {
         log::error(&format!("cannot kill a command: {error}"));
     }
 }

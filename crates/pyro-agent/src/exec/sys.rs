@@ -34,19 +34,23 @@ struct CloneArguments {
 /// `linux/sched.h`; the C library's headers have it as a number that does not fit.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-/// Forks into the cgroup behind its directory.
+/// Forks, into the cgroup behind its directory if one is given.
 ///
 /// A process that joins a cgroup later holds up all forks and exits of the machine until the kernel is sure that none is
 /// under way; to be born in it costs nothing.
 ///
 /// The child must do nothing but system calls until it ends or executes: the process may have several threads.
-pub(super) fn fork_into(cgroup: BorrowedFd<'_>) -> io::Result<Fork> {
+pub(super) fn fork_into(cgroup: Option<BorrowedFd<'_>>) -> io::Result<Fork> {
     let mut process = -1_i32;
+    let (into_cgroup, cgroup) = match cgroup {
+        Some(cgroup) => (CLONE_INTO_CGROUP, cgroup.as_raw_fd()),
+        None => (0, 0),
+    };
     let arguments = CloneArguments {
-        flags: flag(libc::CLONE_PIDFD) | CLONE_INTO_CGROUP,
+        flags: flag(libc::CLONE_PIDFD) | into_cgroup,
         pidfd: (&raw mut process).expose_provenance() as u64,
         exit_signal: flag(libc::SIGCHLD),
-        cgroup: u64::try_from(cgroup.as_raw_fd()).map_err(io::Error::other)?,
+        cgroup: u64::try_from(cgroup).map_err(io::Error::other)?,
         ..CloneArguments::default()
     };
     let size = size_of_val(&arguments);

@@ -17,8 +17,10 @@ const MAX_FILE_BYTES: u64 = 1024 * 1024;
 /// A user as asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UserSpec {
-    user: String,
-    group: Option<String>,
+    /// A name or number; none is whoever runs commands by default.
+    pub(crate) user: Option<String>,
+    /// A name or number.
+    pub(crate) group: Option<String>,
 }
 
 impl FromStr for UserSpec {
@@ -35,11 +37,10 @@ impl FromStr for UserSpec {
                 format!("`{text}` is not of the form user:group"),
             ));
         }
-        let user = if user.is_empty() { "0" } else { user };
-        let group = group.filter(|group| !group.is_empty());
+        let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         Ok(Self {
-            user: user.to_owned(),
-            group: group.map(str::to_owned),
+            user: given(user),
+            group: group.and_then(given),
         })
     }
 }
@@ -69,9 +70,10 @@ impl User {
     }
 
     fn find_in(spec: &UserSpec, passwd: &str, groups: &str) -> Result<Self, Fault> {
-        let number = spec.user.parse::<u32>().ok();
+        let wanted = spec.user.as_deref().unwrap_or("0");
+        let number = wanted.parse::<u32>().ok();
         let entry = entries(passwd, parse_user)
-            .find(|user| user.name == spec.user)
+            .find(|user| user.name == wanted)
             .or_else(|| entries(passwd, parse_user).find(|user| Some(user.uid) == number));
         let mut user = match (entry, number) {
             (Some(entry), _) => entry,
@@ -79,7 +81,7 @@ impl User {
             (None, None) => {
                 return Err(fault(
                     FaultKind::InvalidArgument,
-                    format!("there is no user `{}`", spec.user),
+                    format!("there is no user `{wanted}`"),
                 ));
             }
         };

@@ -1,6 +1,6 @@
 //! Modes, times and owners.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use pyro_proto::file::{FileEntry, PutEntry};
 use rustix::fs::{AtFlags, Gid, Mode, Stat, Timespec, Timestamps, UTIME_OMIT, Uid};
@@ -76,11 +76,25 @@ pub(super) fn set(directory: BorrowedFd<'_>, attributes: Attributes) -> Result<(
     }
 }
 
-/// Gives a file, or a link itself, to its owner.
+/// Gives a file, or a link itself, to its owner; without one it stays that of whoever made it.
 ///
 /// # Errors
 /// Those of chown(2).
-pub(super) fn chown(directory: BorrowedFd<'_>, name: &[u8], owner: Owner) -> Result<(), Errno> {
-    let (uid, gid) = (Uid::from_raw(owner.uid), Gid::from_raw(owner.gid));
+pub(super) fn chown(directory: BorrowedFd<'_>, name: &[u8], owner: Option<Owner>) -> Result<(), Errno> {
+    let Some(Owner { uid, gid }) = owner else {
+        return Ok(());
+    };
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
     rustix::fs::chownat(directory, name, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)
+}
+
+/// As [`chown`], for an open file.
+///
+/// # Errors
+/// Those of fchown(2).
+pub(super) fn give(file: impl AsFd, owner: Option<Owner>) -> Result<(), Errno> {
+    let Some(Owner { uid, gid }) = owner else {
+        return Ok(());
+    };
+    rustix::fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))
 }

@@ -4,7 +4,7 @@
 //! at. Of a name, the live tree says what it is and the baseline what it was: whiteouts need not be understood. Only a
 //! directory that does not join with that of the same path in the lower layer, because it is opaque or was renamed, says
 //! too little by its upper layer: it is compared name by name, with all that is in it (overlayfs.rst in the kernel's
-//! documentation).
+//! documentation). So is everything where there is no overlay.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -33,7 +33,8 @@ const APART: [&str; 2] = ["trusted.overlay.opaque", "trusted.overlay.redirect"];
 /// A comparison under way.
 #[derive(Debug)]
 pub(super) struct Comparison<'a> {
-    upper: Descent,
+    // Without an overlay there is none, and both trees are looked at.
+    upper: Option<Descent>,
     old: Descent,
     live: Descent,
     // Only at or below this.
@@ -86,7 +87,11 @@ impl<'a> Comparison<'a> {
     pub(super) fn new(tree: &Tree, within: &'a [u8]) -> Result<Self, Stop> {
         let descent = |base: BorrowedFd<'_>| Descent::new(base).map_err(|error| failure("read", b"", error));
         let mut comparison = Self {
-            upper: descent(tree.upper.as_fd())?,
+            upper: tree
+                .upper
+                .as_ref()
+                .map(|upper| descent(upper.as_fd()))
+                .transpose()?,
             old: descent(tree.old.as_fd())?,
             live: descent(tree.root.as_fd())?,
             within,
@@ -156,11 +161,16 @@ impl<'a> Comparison<'a> {
             let rest = self.within[path.len()..].split(|byte| *byte == b'/');
             let only = rest.into_iter().find(|name| !name.is_empty());
             let only = only.unwrap_or_default();
-            let says = !sides.upper || stat(&mut self.upper, path, only)?.is_some();
+            let says = match &mut self.upper {
+                Some(upper) if sides.upper => stat(upper, path, only)?.is_some(),
+                Some(_) | None => true,
+            };
             return Ok(if says { vec![Name::from(only)] } else { Vec::new() });
         }
-        if sides.upper {
-            return names(&mut self.upper, path);
+        if let Some(upper) = &mut self.upper
+            && sides.upper
+        {
+            return names(upper, path);
         }
         let mut all = Vec::new();
         if sides.live {
@@ -221,7 +231,10 @@ impl<'a> Comparison<'a> {
 
     /// Whether the directory at the path is joined of the upper layer's and that of the same path in the lower layer.
     fn is_joined(&mut self) -> io::Result<bool> {
-        let directory = match self.upper.open(&self.path) {
+        let Some(upper) = &mut self.upper else {
+            return Ok(false);
+        };
+        let directory = match upper.open(&self.path) {
             Ok(directory) => directory,
             Err(error) if is_absence(error) => return Ok(false),
             Err(error) => return Err(error.into()),

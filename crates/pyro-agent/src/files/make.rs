@@ -3,9 +3,10 @@
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{Gid, Mode, OFlags, RenameFlags, Uid};
+use rustix::fs::{Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use super::attributes;
 use super::remove::remove_all;
 use super::resolve;
 use super::stage;
@@ -64,12 +65,7 @@ impl<'a> Made<'a> {
     }
 
     fn finish(&self, made: &OwnedFd, mode: u32) -> Result<(), Errno> {
-        let owner = self.tree.owner;
-        rustix::fs::fchown(
-            made,
-            Some(Uid::from_raw(owner.uid)),
-            Some(Gid::from_raw(owner.gid)),
-        )?;
+        attributes::give(made, self.tree.owner)?;
         // The other way round, set-uid would be lost.
         rustix::fs::fchmod(made, Mode::from_raw_mode(mode))?;
         rustix::fs::fsync(made)

@@ -6,10 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use pyro_proto::file::FileKind;
 use pyro_proto::message::{Fault, FaultKind};
-use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::attributes::{Attributes, chown};
+use super::attributes::{Attributes, chown, give};
 use super::byte_path;
 use super::descent::{Descent, is_absence, open_beneath};
 use super::entry::kind;
@@ -25,7 +25,7 @@ const DIRECTORY_MODE: u32 = 0o755;
 #[derive(Debug)]
 pub(super) struct Mirror {
     beneath: Descent,
-    owner: Owner,
+    owner: Option<Owner>,
 }
 
 impl Mirror {
@@ -33,7 +33,7 @@ impl Mirror {
     ///
     /// # Errors
     /// That of duplicating the descriptor.
-    pub(super) fn new(top: OwnedFd, owner: Owner) -> io::Result<Self> {
+    pub(super) fn new(top: OwnedFd, owner: Option<Owner>) -> io::Result<Self> {
         let beneath = Descent::new(top)?;
         Ok(Self { beneath, owner })
     }
@@ -63,8 +63,7 @@ impl Mirror {
     /// # Errors
     /// Those of the system calls.
     pub(super) fn complete(&self, file: &File, attributes: Attributes) -> Result<(), Errno> {
-        let (uid, gid) = (Uid::from_raw(self.owner.uid), Gid::from_raw(self.owner.gid));
-        rustix::fs::fchown(file, Some(uid), Some(gid))?;
+        give(file, self.owner)?;
         // A change of owner takes set-uid away: the mode comes after it.
         if let Some(mode) = attributes.mode {
             rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?;

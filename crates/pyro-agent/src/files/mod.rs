@@ -46,7 +46,7 @@ use std::rc::Rc;
 
 use pyro_proto::message::{FaultKind, Verb};
 
-use self::stage::Left;
+pub(crate) use self::stage::Left;
 pub(crate) use self::tree::{Owner, Places, Tree};
 use crate::agent::Agent;
 use crate::call::{Asks, CallError, Reply, fault};

@@ -89,12 +89,12 @@ impl Ground {
             root: &mount.join("tree"),
             stage: &place("ws/stage"),
             old: &lower.join("tree"),
-            upper: &upper.join("tree"),
+            upper: Some(&upper.join("tree")),
             state: &place("state"),
         };
         let owner = Owner { uid: 0, gid: 0 };
         Self {
-            tree: Arc::new(Tree::open(places, owner).unwrap()),
+            tree: Arc::new(Tree::open(places, Some(owner)).unwrap()),
             live: mount.join("tree"),
             files,
             overlay: Some(mount),

@@ -16,6 +16,8 @@ use tokio::sync::RwLock;
 ///  /disk/ws/upper/tree     what differs from it
 ///  /disk/ws                the journal of what is being put in place
 /// ```
+///
+/// Without a machine they are plain directories of one file system, and nothing tells what differs but a look at both trees.
 #[derive(Debug)]
 pub(crate) struct Tree {
     /// The live tree.
@@ -24,12 +26,12 @@ pub(crate) struct Tree {
     pub(super) stage: OwnedFd,
     /// The tree as it was.
     pub(super) old: OwnedFd,
-    /// The upper layer of the live tree.
-    pub(super) upper: OwnedFd,
+    /// The upper layer of the live tree, if it is an overlay's.
+    pub(super) upper: Option<OwnedFd>,
     /// Where the journal is.
     pub(super) state: OwnedFd,
-    /// To whom belongs what is written.
-    pub(super) owner: Owner,
+    /// To whom belongs what is written; nobody is the agent's own user.
+    pub(super) owner: Option<Owner>,
     /// Held to write by whoever puts several files in place, to read by whoever wants to see none of it or all.
     pub(super) lock: RwLock<()>,
 }
@@ -48,12 +50,12 @@ impl Tree {
     ///
     /// # Errors
     /// That of the first one that cannot be opened.
-    pub(crate) fn open(places: Places<'_>, owner: Owner) -> io::Result<Self> {
+    pub(crate) fn open(places: Places<'_>, owner: Option<Owner>) -> io::Result<Self> {
         Ok(Self {
             root: open_directory(places.root)?,
             stage: open_directory(places.stage)?,
             old: open_directory(places.old)?,
-            upper: open_directory(places.upper)?,
+            upper: places.upper.map(open_directory).transpose()?,
             state: open_directory(places.state)?,
             owner,
             lock: RwLock::new(()),
@@ -73,14 +75,14 @@ impl Tree {
             root: &place("tree"),
             stage: &place("stage"),
             old: &place("old"),
-            upper: &place("upper"),
+            upper: Some(&place("upper")),
             state: &place("state"),
         };
         let owner = Owner {
             uid: rustix::process::getuid().as_raw(),
             gid: rustix::process::getgid().as_raw(),
         };
-        Self::open(places, owner).expect("the directories can be opened")
+        Self::open(places, Some(owner)).expect("the directories can be opened")
     }
 }
 
@@ -93,8 +95,8 @@ pub(crate) struct Places<'a> {
     pub(crate) stage: &'a Path,
     /// The tree as it was.
     pub(crate) old: &'a Path,
-    /// The upper layer of the live tree.
-    pub(crate) upper: &'a Path,
+    /// The upper layer of the live tree, if it is an overlay's.
+    pub(crate) upper: Option<&'a Path>,
     /// Where the journal is.
     pub(crate) state: &'a Path,
 }

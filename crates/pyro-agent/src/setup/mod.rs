@@ -8,11 +8,14 @@ pub(crate) mod workspace;
 use std::fs;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Resource, Rlimit};
 
 use crate::exec::cgroup::Cgroups;
+use crate::exec::group::Groups;
+use crate::host::directory::Directory;
 use crate::init;
 use crate::workload::{Root, Workload};
 use devices::Uevents;
@@ -60,9 +63,21 @@ pub(crate) struct Machine {
     /// Where commands run.
     pub(crate) workload: Workload,
     /// What holds their processes together.
-    pub(crate) cgroups: Cgroups,
-    /// The disk with the seed of a workspace, untouched.
-    pub(crate) seed: Option<PathBuf>,
+    pub(crate) groups: Groups,
+    /// What it is, apart from that.
+    pub(crate) place: Place,
+}
+
+/// A guest, or none.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// A machine of its own.
+    Guest {
+        /// The disk with the seed of a workspace, untouched.
+        seed: Option<PathBuf>,
+    },
+    /// A directory of the host.
+    Host(Arc<Directory>),
 }
 
 /// Mounts what the agent itself needs and opens the kernel's device events.
@@ -107,8 +122,8 @@ pub(crate) fn set_up(uevents: &Uevents) -> Result<Machine, SetupError> {
     let workload = Workload::enter(Root::Machine)?;
     Ok(Machine {
         workload,
-        cgroups,
-        seed: disks.seed,
+        groups: Groups::Guest(cgroups),
+        place: Place::Guest { seed: disks.seed },
     })
 }
 

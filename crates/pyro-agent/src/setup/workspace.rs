@@ -159,10 +159,10 @@ fn open_tree(lower: &str, owner: Owner) -> io::Result<Tree> {
         root: Path::new(TREE),
         stage: Path::new(STAGE),
         old: &Path::new(lower).join("tree"),
-        upper: &Path::new(UPPER).join("tree"),
+        upper: Some(&Path::new(UPPER).join("tree")),
         state: Path::new(STATE),
     };
-    Tree::open(places, owner)
+    Tree::open(places, Some(owner))
 }
 
 fn chown(path: &str, Owner { uid, gid }: Owner) -> io::Result<()> {

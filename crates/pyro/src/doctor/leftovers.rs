@@ -10,6 +10,7 @@ use crate::admission;
 use crate::dirs;
 use crate::leftover::{self, GIVEN_UP, older_than};
 use crate::object::DoctorCheck;
+use crate::run::HostDirs;
 use crate::settings::Settings;
 use crate::template::{self, TemplateStore};
 use crate::vmm::cgroup;
@@ -42,6 +43,8 @@ pub(super) fn look(settings: &Settings) -> (DoctorCheck, Value) {
     let mut files = leftover::unpublished_files(settings);
     files.extend(workspaces.leftovers());
     files.extend(vms.leftovers());
+    let abandoned = HostDirs::new(&settings.home).abandoned().into_iter();
+    files.extend(abandoned.map(|(_, path)| path));
     let templates = template::leftovers(&TemplateStore::new(cache));
     let cgroups = cgroup::leftovers();
     let value = json!({

@@ -176,6 +176,14 @@ impl Environments {
         })
     }
 
+    /// The name as it is recorded, of an environment that need not be there.
+    ///
+    /// # Errors
+    /// `invalid-argument` if no environment can have that name.
+    pub(crate) fn normal_name(&self, name: &str) -> Result<String> {
+        Ok(EnvironmentName::parse(name)?.as_str().to_owned())
+    }
+
     /// Describes one environment. Hashes nothing and reaches no network.
     ///
     /// # Errors

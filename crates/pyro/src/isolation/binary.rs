@@ -68,6 +68,7 @@ impl VmmBinary {
         let name = match kind {
             VmmKind::Firecracker => FIRECRACKER,
             VmmKind::Qemu => QEMU,
+            VmmKind::None => return None,
         };
         let path = find_program(search_path, name)?;
         let identity = FileIdentity::of(&path).ok()?;

@@ -15,7 +15,7 @@ pub(crate) use binary::{FIRECRACKER, FileIdentity, QEMU, VmmBinary, Vmms};
 #[cfg(test)]
 pub(crate) use kvm::Speed;
 pub(crate) use kvm::{DEVICE, KvmProbe, KvmVerdict};
-pub(crate) use select::{Choice, choose};
+pub(crate) use select::{Choice, IsolationError, Way, choose, choose_vm};
 
 /// The strength of the wall around a guest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub enum Isolation {
     Hardware,
     /// A complete VM with its own kernel, without KVM.
     Emulated,
+    /// No VM: processes of the caller on this host, which nothing isolates.
+    Host,
 }
 
 /// What a caller demands of [`Isolation`]; it is never lowered in silence.
@@ -62,6 +64,7 @@ impl fmt::Display for Isolation {
         formatter.write_str(match self {
             Self::Hardware => "hardware",
             Self::Emulated => "emulated",
+            Self::Host => "host",
         })
     }
 }

@@ -36,6 +36,15 @@ impl Choice {
     }
 }
 
+/// How something is going to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// In a VM.
+    Vm(Choice),
+    /// As processes of this host, because no VM can be had and the caller allows that.
+    Host,
+}
+
 /// Why there is no way to run a VM as demanded.
 #[derive(Debug, Clone, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum IsolationError {
@@ -50,6 +59,8 @@ pub(crate) enum IsolationError {
     VmmMissing {
         /// Its name.
         program: &'static str,
+        /// Whether the caller might allow to do without it.
+        may_do_without: bool,
     },
 }
 
@@ -70,14 +81,44 @@ impl Diagnosis for IsolationError {
                 verdict.fix().expect("what is not accessible can be made so")
             ),
             Self::HardwareUnavailable { .. } => "use `--isolation emulated`; see `pyro doctor`".to_owned(),
-            Self::VmmMissing { .. } => {
-                "install it with `sudo apt-get install qemu-system-x86`; see `pyro doctor`".to_owned()
+            Self::VmmMissing { may_do_without, .. } => {
+                let install = "install it with `sudo apt-get install qemu-system-x86`; see `pyro doctor`";
+                let instead = match may_do_without {
+                    true => "; `--allow-host-compat` runs on this host without it, isolated by nothing",
+                    false => "",
+                };
+                format!("{install}{instead}")
             }
         })
     }
 }
 
-/// Chooses for a demand, from what is known about the host.
+/// What becomes of a demand that is met by `vm`, or not: this host itself comes last, and only where that is allowed,
+/// nothing stronger is demanded, and no tier of VMs works.
+///
+/// # Errors
+/// Why there is no VM, which then is needed.
+pub(crate) fn or_host(
+    vm: Result<Choice, IsolationError>,
+    floor: IsolationFloor,
+    allow_host_compat: bool,
+) -> Result<Way, IsolationError> {
+    match vm {
+        Ok(choice) => Ok(Way::Vm(choice)),
+        Err(IsolationError::VmmMissing { program, .. }) if floor == IsolationFloor::Auto => {
+            match allow_host_compat {
+                true => Ok(Way::Host),
+                false => Err(IsolationError::VmmMissing {
+                    program,
+                    may_do_without: true,
+                }),
+            }
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Chooses a VM for a demand, from what is known about the host.
 ///
 /// # Errors
 /// [`IsolationError`] if the demand cannot be met; it is never lowered.
@@ -109,15 +150,30 @@ pub(crate) fn select(floor: IsolationFloor, kvm: &KvmVerdict, vmms: Vmms) -> Res
             choice = Some(Choice { isolation, vmm, next });
         }
     }
-    choice.ok_or(IsolationError::VmmMissing { program: QEMU })
+    choice.ok_or(IsolationError::VmmMissing {
+        program: QEMU,
+        may_do_without: false,
+    })
 }
 
-/// Looks at this host and chooses. Probes KVM only where the demand asks for it and no verdict is cached; runs no
+/// Looks at this host and chooses, as [`choose_vm`] does; this host itself only if the caller allows that.
+///
+/// # Errors
+/// As [`or_host`].
+pub(crate) fn choose(
+    settings: &Settings,
+    floor: IsolationFloor,
+    allow_host_compat: bool,
+) -> Result<Way, IsolationError> {
+    or_host(choose_vm(settings, floor), floor, allow_host_compat)
+}
+
+/// Looks at this host and chooses a VM. Probes KVM only where the demand asks for it and no verdict is cached; runs no
 /// program. Blocks for up to 0.1 s when it probes.
 ///
 /// # Errors
 /// As [`select`].
-pub(crate) fn choose(settings: &Settings, floor: IsolationFloor) -> Result<Choice, IsolationError> {
+pub(crate) fn choose_vm(settings: &Settings, floor: IsolationFloor) -> Result<Choice, IsolationError> {
     let vmms = Vmms::find(&settings.search_path);
     let kvm = match floor {
         // Not asked, so not looked at.
@@ -264,6 +320,64 @@ mod tests {
         assert_eq!(tier(IsolationFloor::Emulated, &KvmVerdict::Absent), emulated);
     }
 
+    fn way(
+        floor: IsolationFloor,
+        kvm: &KvmVerdict,
+        vmms: Vmms,
+        allowed: bool,
+    ) -> Result<Way, IsolationError> {
+        or_host(select(floor, kvm, vmms), floor, allowed)
+    }
+
+    #[test]
+    fn this_host_is_taken_only_where_it_is_allowed_and_no_tier_works() {
+        let firecracker_alone = Vmms { qemu: None, ..both() };
+        for kvm in broken() {
+            for vmms in [Vmms::default(), firecracker_alone.clone()] {
+                let taken = way(IsolationFloor::Auto, &kvm, vmms.clone(), true);
+                assert_eq!(taken, Ok(Way::Host), "{kvm}");
+                way(IsolationFloor::Auto, &kvm, vmms, false).unwrap_err();
+            }
+        }
+        let works = KvmVerdict::Works(SPEED);
+        let without_vmm = way(IsolationFloor::Auto, &works, Vmms::default(), true);
+        assert_eq!(without_vmm, Ok(Way::Host));
+    }
+
+    #[test]
+    fn where_a_vm_can_be_had_the_leave_to_do_without_changes_nothing() {
+        let hosts = broken().into_iter().map(|kvm| (kvm, qemu())).chain([
+            (KvmVerdict::Works(SPEED), qemu()),
+            (KvmVerdict::Works(SPEED), both()),
+            (KvmVerdict::Works(SPEED), Vmms { qemu: None, ..both() }),
+        ]);
+        for (kvm, vmms) in hosts {
+            let [allowed, denied] =
+                [true, false].map(|allowed| way(IsolationFloor::Auto, &kvm, vmms.clone(), allowed));
+            assert_eq!(allowed, denied, "{kvm}");
+            assert!(matches!(allowed, Ok(Way::Vm(_))), "{kvm}");
+        }
+    }
+
+    #[test]
+    fn what_is_demanded_is_never_lowered_to_this_host() {
+        let verdicts = broken().into_iter().chain([KvmVerdict::Works(SPEED)]);
+        for kvm in verdicts {
+            for floor in [IsolationFloor::Hardware, IsolationFloor::Emulated] {
+                let error = way(floor, &kvm, Vmms::default(), true).unwrap_err();
+                assert!(!error.hint().unwrap().contains("--allow-host-compat"), "{kvm}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_hint_names_this_host_after_the_better_advice() {
+        let error = way(IsolationFloor::Auto, &KvmVerdict::Absent, Vmms::default(), false);
+        let hint = error.unwrap_err().hint().unwrap();
+        let (install, host) = (hint.find("apt-get install"), hint.find("--allow-host-compat"));
+        assert!(install.is_some() && install < host, "{hint}");
+    }
+
     #[test]
     fn a_missing_vmm_is_named() {
         let floors = [
@@ -297,7 +411,7 @@ mod tests {
         let nowhere = PathBuf::from("/nonexistent/pyro");
         let mut settings = Settings::new(&nowhere, &nowhere);
         settings.search_path = vec![nowhere.clone()];
-        let error = choose(&settings, IsolationFloor::Emulated).unwrap_err();
+        let error = choose(&settings, IsolationFloor::Emulated, true).unwrap_err();
         assert!(matches!(error, IsolationError::VmmMissing { .. }));
         assert!(!nowhere.exists());
     }

@@ -58,6 +58,8 @@ pub enum ExecutionMode {
     GuestVsock,
     /// Through a virtio serial port.
     GuestSerial,
+    /// There is no VM: commands are processes of this host.
+    HostCompat,
 }
 
 /// The program that runs the guest.
@@ -69,4 +71,6 @@ pub enum VmmKind {
     Firecracker,
     /// <https://www.qemu.org>.
     Qemu,
+    /// There is no VM.
+    None,
 }

@@ -135,7 +135,7 @@ impl<'a> Target<'a> {
         StateDir::open(&settings.home)?;
         runtime.verify(cache.path())?;
         let floor = request.isolation.unwrap_or(settings.isolation);
-        isolation::choose(settings, floor)?;
+        isolation::choose_vm(settings, floor)?;
         let name = request.environment.as_deref().unwrap_or(&settings.environment);
         let environment = pyro.environments().ensure(name, progress).await?;
         Ok(Self {
@@ -160,7 +160,7 @@ impl<'a> Target<'a> {
             tenant: None,
             seed: None,
         };
-        Ok(starter.inputs(&isolation::choose(settings, self.floor)?)?)
+        Ok(starter.inputs(&isolation::choose_vm(settings, self.floor)?)?)
     }
 
     /// The report after the first step.
@@ -172,7 +172,7 @@ impl<'a> Target<'a> {
             reused: false,
             prepared_at: None,
             network_checked: false,
-            isolation: isolation::choose(self.pyro.settings(), self.floor)?.isolation,
+            isolation: isolation::choose_vm(self.pyro.settings(), self.floor)?.isolation,
             steps: vec![step("environment", took, None)],
             warnings: self.environment.warnings.clone(),
         })

@@ -14,13 +14,14 @@ use rustix::fs::{Mode, OFlags};
 use rustix::pipe::PipeFlags;
 
 use super::running::Running;
-use super::sys::{self, ArgumentVector};
+use super::sys::{self, StringVector};
 
-/// A program with all that it gets: no environment, the root directory, a session of its own.
+/// A program with all that it gets: no environment but what it is given, the root directory, a session of its own.
 #[derive(Debug)]
 pub(crate) struct Launch {
     program: CString,
     arguments: Vec<CString>,
+    environment: Vec<CString>,
     stdio: [OwnedFd; 3],
 }
 
@@ -39,7 +40,7 @@ impl Launch {
     /// If an argument contains a NUL, or no descriptor is left.
     pub(crate) fn new(
         program: &Path,
-        arguments: Vec<String>,
+        arguments: Vec<impl Into<Vec<u8>>>,
         output: OwnedFd,
         errors: OwnedFd,
     ) -> std::io::Result<Self> {
@@ -52,8 +53,27 @@ impl Launch {
         Ok(Self {
             arguments: std::iter::once(program.clone()).chain(arguments).collect(),
             program,
+            environment: Vec::new(),
             stdio: [above_stdio(input)?, above_stdio(output)?, above_stdio(errors)?],
         })
+    }
+
+    /// Gives it something else than nothing as standard input.
+    ///
+    /// # Errors
+    /// If no descriptor is left.
+    pub(crate) fn with_input(mut self, input: OwnedFd) -> std::io::Result<Self> {
+        self.stdio[0] = above_stdio(input)?;
+        Ok(self)
+    }
+
+    /// Gives it a variable.
+    ///
+    /// # Errors
+    /// If the value contains a NUL.
+    pub(crate) fn with_variable(mut self, name: &str, value: &str) -> std::io::Result<Self> {
+        self.environment.push(CString::new(format!("{name}={value}"))?);
+        Ok(self)
     }
 
     /// Starts the program in the cgroup with this directory, or, if the kernel refuses that, where this process is.
@@ -66,12 +86,13 @@ impl Launch {
         cgroup: Option<BorrowedFd<'_>>,
         steps: impl Fn() -> std::io::Result<()>,
     ) -> std::io::Result<Launched> {
-        let arguments = ArgumentVector::new(&self.arguments);
+        let arguments = StringVector::new(&self.arguments);
+        let environment = StringVector::new(&self.environment);
         let (failure, teller) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
         let teller = above_stdio(teller)?;
         let child = || {
             let error = match self.enter().and_then(|()| steps()) {
-                Ok(()) => sys::execute(&self.program, &arguments),
+                Ok(()) => sys::execute(&self.program, &arguments, &environment),
                 Err(error) => error,
             };
             let number = error.raw_os_error().unwrap_or(libc::EINVAL);
@@ -160,6 +181,20 @@ mod tests {
     }
 
     #[test]
+    fn a_program_gets_the_input_and_the_variables_that_it_is_given() {
+        let (launch, reader) = launch("env | grep ^A; cat");
+        let (input, mut writer) = pipe().unwrap();
+        std::io::Write::write_all(&mut writer, b"input").unwrap();
+        drop(writer);
+        let launch = launch.with_input(input.into()).unwrap();
+        let launch = launch.with_variable("A", "b=c").unwrap();
+        let mut launched = launch.start(None, || Ok(())).unwrap();
+        drop(launch);
+        assert_eq!(read(reader), "A=b=c\ninput");
+        launched.process.wait().unwrap();
+    }
+
+    #[test]
     fn a_step_that_fails_is_told_and_leaves_nothing_running() {
         let (launch, reader) = launch("echo started");
         let failed = launch.start(None, || Err(rustix::io::Errno::XDEV.into()));
@@ -173,7 +208,7 @@ mod tests {
         let (reader, writer) = pipe().unwrap();
         let errors = writer.try_clone().unwrap();
         let absent = Path::new("/nonexistent/program");
-        let launch = Launch::new(absent, Vec::new(), writer.into(), errors.into()).unwrap();
+        let launch = Launch::new(absent, Vec::<String>::new(), writer.into(), errors.into()).unwrap();
         let failed = launch.start(None, || Ok(())).unwrap_err();
         assert_eq!(failed.kind(), std::io::ErrorKind::NotFound);
         drop(reader);

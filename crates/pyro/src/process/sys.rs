@@ -90,15 +90,15 @@ struct CloneArguments {
 /// The child begins in the cgroup that the arguments name.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-/// The arguments of a program in the form that execve(2) takes.
+/// The arguments of a program, or its variables, in the form that execve(2) takes.
 #[derive(Debug)]
-pub(crate) struct ArgumentVector<'a> {
+pub(crate) struct StringVector<'a> {
     pointers: Vec<*const c_char>,
     strings: PhantomData<&'a [CString]>,
 }
 
-impl<'a> ArgumentVector<'a> {
-    /// Of these strings, of which the first is the program's name.
+impl<'a> StringVector<'a> {
+    /// Of these strings: arguments, of which the first is the program's name, or `NAME=value` entries.
     pub(crate) fn new(strings: &'a [CString]) -> Self {
         let pointers = strings.iter().map(|string| string.as_ptr());
         Self {
@@ -108,15 +108,18 @@ impl<'a> ArgumentVector<'a> {
     }
 }
 
-/// Becomes another program, without any environment. Returns only if that fails. Makes system calls only.
-pub(crate) fn execute(program: &CStr, arguments: &ArgumentVector<'_>) -> std::io::Error {
-    let environment = [std::ptr::null()];
-    // SAFETY: the strings live as long as the vector; both lists end with a null pointer.
+/// Becomes another program, with these variables alone. Returns only if that fails. Makes system calls only.
+pub(crate) fn execute(
+    program: &CStr,
+    arguments: &StringVector<'_>,
+    environment: &StringVector<'_>,
+) -> std::io::Error {
+    // SAFETY: the strings live as long as the vectors; both lists end with a null pointer.
     unsafe {
         libc::execve(
             program.as_ptr(),
             arguments.pointers.as_ptr(),
-            environment.as_ptr(),
+            environment.pointers.as_ptr(),
         )
     };
     std::io::Error::last_os_error()

@@ -32,10 +32,10 @@ pub(super) async fn drive(
         () = wishes.wish.any() => Err(CancelledEarly.into()),
     };
     let Ready {
-        environment,
+        ground,
+        origin,
         started,
         exec,
-        reservation,
         seeded,
     } = started?;
     let StartedVm {
@@ -46,7 +46,7 @@ pub(super) async fn drive(
         warnings,
     } = started;
 
-    so_far.settle(Place::of(&environment, &vm, isolation, warnings.clone()));
+    so_far.settle(Place::of(&origin, &vm, isolation, warnings.clone()));
     super::tell(&events, RunEvent::Phase(Phase::Running)).await;
     let command = request.command.clone();
     let capacity = tree::capacity_bytes(&request, seeded.as_ref());
@@ -75,9 +75,9 @@ pub(super) async fn drive(
     let _untold = events.try_send(RunEvent::Phase(Phase::Removing));
     let facts = result::VmFacts::of(&mut vm, (isolation, kind), &end).await;
     vm.kill().await;
-    drop(reservation);
+    ground.leave().await;
     clock.lap("remove");
-    let warnings = environment.warnings.iter().cloned().chain(warnings);
+    let warnings = origin.warnings.iter().cloned().chain(warnings);
     let (skipped, of_seed) = seeded.map_or((None, Vec::new()), |seeded| {
         (Some(seeded.seed.skipped), seeded.warnings)
     });
@@ -85,7 +85,7 @@ pub(super) async fn drive(
     let exec = result::assemble(result::Parts {
         vm_id,
         warnings,
-        environment,
+        origin,
         command,
         end,
         kept: so_far.output().take(),

@@ -4,7 +4,9 @@ mod background;
 mod drive;
 mod error;
 mod harvest;
+mod host_dir;
 mod kept;
+mod on_host;
 mod request;
 mod result;
 mod so_far;
@@ -14,6 +16,7 @@ mod tree;
 pub use background::BackgroundRuns;
 pub use request::RunRequest;
 
+pub(crate) use host_dir::HostDirs;
 pub(crate) use kept::KeptRuns;
 
 use bytes::Bytes;

@@ -23,6 +23,8 @@ pub struct RunRequest {
     pub resources: Resources,
     /// The isolation demanded; the settings' default if absent.
     pub isolation: Option<IsolationFloor>,
+    /// Whether it may run on this host itself, isolated by nothing, where no VM can. The settings may allow it too.
+    pub allow_host_compat: bool,
     /// How long the command may run; `None` is without limit.
     pub timeout: Option<Duration>,
     /// How long the VM may be idle. A running command is activity, so it never cuts a command short.
@@ -55,6 +57,7 @@ impl RunRequest {
             command,
             resources: Resources::default(),
             isolation: None,
+            allow_host_compat: false,
             timeout: Some(argument::DEFAULT_TIMEOUT),
             ttl: argument::DEFAULT_VM_TTL,
             cwd: None,

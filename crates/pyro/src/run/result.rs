@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::start::Origin;
 use crate::command::{Command, End, Ending, millis};
-use crate::environment::BootableEnvironment;
 use crate::guest;
 use crate::id::VmId;
 use crate::isolation::Isolation;
@@ -58,7 +58,7 @@ impl VmFacts {
 #[derive(Debug)]
 pub(super) struct Parts {
     pub(super) vm_id: VmId,
-    pub(super) environment: BootableEnvironment,
+    pub(super) origin: Origin,
     pub(super) command: Command,
     pub(super) end: End,
     pub(super) kept: KeptOutput,
@@ -74,7 +74,7 @@ pub(super) struct Parts {
 pub(super) fn assemble(parts: Parts) -> VmExec {
     let Parts {
         vm_id,
-        environment,
+        origin,
         command,
         end,
         kept,
@@ -101,9 +101,9 @@ pub(super) fn assemble(parts: Parts) -> VmExec {
     let [(stdout, stdout_info), (stderr, stderr_info)] = kept.finish();
     VmExec {
         vm_id,
-        environment: environment.name,
-        environment_version: environment.version,
-        environment_digest: environment.digest,
+        environment: origin.name,
+        environment_version: origin.version,
+        environment_digest: origin.digest,
         command: command.to_string(),
         stdout,
         stderr,

@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use tokio::time::Instant;
 
+use super::start::Origin;
 use super::{Phase, RunRequest};
 use crate::Pyro;
 use crate::command::millis;
-use crate::environment::BootableEnvironment;
 use crate::id::VmId;
 use crate::isolation::Isolation;
 use crate::object::{ExecOutcome, ExecutionMode, NotYet, VmExecSoFar};
@@ -45,19 +45,14 @@ pub(super) struct Place {
 
 impl Place {
     /// A VM that runs, and what was degraded on the way to it.
-    pub(super) fn of(
-        environment: &BootableEnvironment,
-        vm: &LiveVm,
-        isolation: Isolation,
-        warnings: Vec<String>,
-    ) -> Self {
+    pub(super) fn of(origin: &Origin, vm: &LiveVm, isolation: Isolation, warnings: Vec<String>) -> Self {
         Self {
-            environment_version: environment.version.clone(),
-            environment_digest: environment.digest.clone(),
+            environment_version: origin.version.clone(),
+            environment_digest: origin.digest.clone(),
             isolation,
             machine: vm.facts().clone(),
             boot_ms: millis(vm.timing().boot()),
-            warnings: [environment.warnings.clone(), warnings].concat(),
+            warnings: [origin.warnings.clone(), warnings].concat(),
         }
     }
 }

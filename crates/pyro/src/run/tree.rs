@@ -22,8 +22,8 @@ use crate::workspace::seed::{self, Planned, Source};
 /// What a tree begins with.
 #[derive(Debug)]
 pub(super) struct Seeded {
-    /// The image, which has no name and is gone with the run.
-    pub(super) image: File,
+    /// The image, which has no name and is gone with the run; `None` if the seed is in a directory of this host.
+    pub(super) image: Option<File>,
     /// What is in it.
     pub(super) seed: WorkspaceSeed,
     /// What was degraded on the way.
@@ -60,7 +60,7 @@ pub(super) async fn write(
     };
     let (image, seed, warnings) = planned.write_nameless(dir, environment, progress).await?;
     Ok(Some(Seeded {
-        image,
+        image: Some(image),
         seed,
         warnings,
     }))

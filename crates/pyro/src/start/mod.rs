@@ -4,6 +4,7 @@
 //! every later one. Whatever goes wrong with a template, the VM boots cold, and the user sees a note.
 
 mod clock;
+mod host;
 mod make;
 
 use std::fs::File;
@@ -28,6 +29,7 @@ use crate::vm::{LiveVm, Tenant, VmError};
 use crate::vmm::{Disk, DiskAccess, Driver, MachineSpec, Origin, SavedMachine, VmmError};
 
 pub(crate) use self::clock::Clock;
+pub(crate) use self::host::{HostPlace, start_on_host};
 
 /// What VMs are started from.
 #[derive(Debug)]
@@ -392,6 +394,7 @@ fn instead(failed: &Choice, error: &Error, next: &Choice) -> String {
     let vmm = |choice: &Choice| match choice.vmm.kind {
         VmmKind::Firecracker => "Firecracker",
         VmmKind::Qemu => "QEMU",
+        VmmKind::None => "this host",
     };
     if next.isolation == failed.isolation {
         format!(

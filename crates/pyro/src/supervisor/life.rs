@@ -137,7 +137,7 @@ impl Supervisor {
         }
         let vm = self.vm.take();
         if let Some(vm) = vm {
-            vm.kept.kill().await;
+            vm.kill().await;
         }
         self.all_commands_recorded().await;
         if is_for_good {

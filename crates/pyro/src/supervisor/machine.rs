@@ -1,4 +1,4 @@
-//! The VM of a workspace: its disk and its start.
+//! The VM of a workspace: its disk and its start. What is there in place of one is in `on_host.rs`.
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,6 +8,8 @@ use std::time::Duration;
 use pyro_proto::file::WorkspaceTree;
 use tokio::time::Instant;
 
+use super::on_host::Misplaced;
+use super::strays;
 use crate::Pyro;
 use crate::admission::{Admission, Need, Reservation};
 use crate::command::millis;
@@ -17,13 +19,13 @@ use crate::environment::BootableEnvironment;
 use crate::error::Result;
 use crate::guest;
 use crate::id::VmId;
-use crate::isolation;
+use crate::isolation::{self, Choice, IsolationError, Way};
 use crate::object::SeedMode;
 use crate::resources::Resources;
 use crate::runtime::Runtime;
 use crate::start::{Clock, OwnDisk, StartedVm, Starter, VM_OVERHEAD_BYTES};
 use crate::vm::{Kept, Tenant};
-use crate::workspace::{Kind, Record, SEED, VmFacts, WorkspaceError};
+use crate::workspace::{Ground, Kind, Record, SEED, VmFacts, WorkspaceError};
 
 /// What a fresh disk grows by before a command writes anything, in bytes.
 pub(crate) const DISK_GROWTH_BYTES: u64 = 64 << 20;
@@ -39,14 +41,57 @@ const LOCK_CHECK: Duration = Duration::from_millis(20);
 const FAULTY_DISK: &str = "the file system of its disk has errors, as after a disk of the host that was full: export what \
                            is needed, then reset it";
 
-/// A VM that runs, with what it holds. Dropping it kills the VM.
+/// What runs, with what it holds. Dropping it kills a VM.
 #[derive(Debug)]
 pub(super) struct RunningVm {
     pub(super) kept: Kept,
     pub(super) facts: VmFacts,
-    // Held for as long as the VM uses them.
-    _reservation: Reservation,
-    _disk: File,
+    pub(super) holds: Holds,
+}
+
+/// What is held for as long as something runs.
+#[derive(Debug)]
+pub(super) enum Holds {
+    /// By a VM: its memory, and its disk.
+    Machine { _reservation: Reservation, _disk: File },
+    /// Nothing: there is no VM.
+    Nothing,
+}
+
+impl RunningVm {
+    /// Ends it at once, and waits until it is gone with all that it had started.
+    pub(super) async fn kill(self) {
+        let Self { kept, holds, .. } = self;
+        kept.kill().await;
+        if matches!(holds, Holds::Nothing) {
+            strays::end_descendants().await;
+        }
+    }
+}
+
+/// What a workspace is started from.
+#[derive(Debug)]
+pub(super) enum Base {
+    /// The image of an environment, in a VM.
+    Image(BootableEnvironment),
+    /// This host, without a VM.
+    Host,
+}
+
+impl Base {
+    /// Finds what a workspace is started from.
+    ///
+    /// # Errors
+    /// `environment-not-found` if the image of its environment is gone.
+    pub(super) fn of(pyro: &Pyro, record: &Record) -> Result<Self> {
+        Ok(match record.ground {
+            Ground::Disk => {
+                let (name, digest) = (&record.environment, &record.environment_digest);
+                Self::Image(pyro.environments().installed_as(name, digest)?)
+            }
+            Ground::Directory => Self::Host,
+        })
+    }
 }
 
 /// Whether the disk of a workspace is made or taken as it is.
@@ -74,12 +119,8 @@ pub(super) async fn start(
     let runtime = Runtime::open(settings)?;
     let cache = CacheDir::open(&settings.cache_dir)?;
     runtime.verify(cache.path())?;
-    let choice = isolation::choose(settings, record.isolation)?;
-    let vm_id = match record.kind {
-        // Each start is a VM of its own: two of them may run for a moment while one takes the place of the other.
-        Kind::Workspace => VmId::random(),
-        Kind::Vm => record.workspace_id,
-    };
+    let choice = choose(pyro, record, disk_is)?;
+    let vm_id = vm_id(record);
     let need = Need {
         mem_bytes: (u64::from(resources.mem_mib()) << 20) + VM_OVERHEAD_BYTES,
         disk_bytes: DISK_GROWTH_BYTES,
@@ -116,18 +157,44 @@ pub(super) async fn start(
     Ok(RunningVm {
         kept: Kept::new(started.vm),
         facts,
-        _reservation: reservation,
-        _disk: disk,
+        holds: Holds::Machine {
+            _reservation: reservation,
+            _disk: disk,
+        },
     })
+}
+
+/// The id of what is started.
+pub(super) fn vm_id(record: &Record) -> VmId {
+    match record.kind {
+        // Each start is a VM of its own: two of them may run for a moment while one takes the place of the other.
+        Kind::Workspace => VmId::random(),
+        Kind::Vm => record.workspace_id,
+    }
+}
+
+/// The VM that a workspace with a disk gets.
+fn choose(pyro: &Pyro, record: &Record, disk_is: DiskIs) -> Result<Choice> {
+    match isolation::choose(pyro.settings(), record.isolation, record.allow_host_compat) {
+        Ok(Way::Vm(choice)) => Ok(choice),
+        // Of no use to it, whoever allows it.
+        Ok(Way::Host) => Err(Misplaced::no_vm(record).into()),
+        Err(IsolationError::VmmMissing { .. }) if disk_is == DiskIs::Old => {
+            Err(Misplaced::no_vm(record).into())
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Whether the tree of a workspace began with something.
+pub(super) fn is_seeded(record: &Record) -> bool {
+    let seed = record.seed.as_ref();
+    seed.is_some_and(|seed| seed.mode != SeedMode::Empty)
 }
 
 /// Opens the image of the seed, if the workspace began with one.
 fn open_seed(dir: &Path, record: &Record) -> Result<Option<File>, WorkspaceError> {
-    if record
-        .seed
-        .as_ref()
-        .is_none_or(|seed| seed.mode == SeedMode::Empty)
-    {
+    if !is_seeded(record) {
         return Ok(None);
     }
     let path = dir.join(SEED);
@@ -170,7 +237,7 @@ async fn open_disk(path: &Path, disk_is: DiskIs) -> Result<File, WorkspaceError>
     }
 }
 
-async fn facts_of(started: &mut StartedVm, clock: Clock) -> VmFacts {
+pub(super) async fn facts_of(started: &mut StartedVm, clock: Clock) -> VmFacts {
     let machine = started.vm.facts().clone();
     let hello = started.vm.hello().clone();
     let mut metadata = clock.into_metadata();

@@ -6,14 +6,17 @@
 
 mod activity;
 mod api;
+mod directory;
 mod exec;
 mod given_up;
 mod host_disk;
 mod life;
 mod machine;
+mod on_host;
 mod order;
 mod relay;
 mod reset;
+mod strays;
 mod wire;
 
 use std::cell::{Cell, RefCell};
@@ -37,11 +40,10 @@ use self::exec::Running;
 use self::given_up::Asked;
 use self::life::Ending;
 pub(crate) use self::machine::DISK_GROWTH_BYTES;
-use self::machine::{DiskIs, RunningVm};
+use self::machine::{Base, DiskIs, RunningVm};
 pub(crate) use self::order::{Order, Report, Task};
 pub(crate) use self::wire::{Frame, receive, send};
 use crate::Pyro;
-use crate::environment::BootableEnvironment;
 use crate::error::{Diagnosis, Error, ErrorCode, Result};
 use crate::id::WorkspaceId;
 use crate::object::ExecOutcome;
@@ -62,7 +64,7 @@ struct Supervisor {
     store: Store,
     id: WorkspaceId,
     dir: PathBuf,
-    environment: BootableEnvironment,
+    base: Base,
     activity: Rc<Activity>,
     recorder: RefCell<Recorder>,
     retention: RefCell<Retention>,
@@ -195,9 +197,7 @@ async fn begin(order: &Order) -> Result<(Rc<Supervisor>, UnixListener)> {
     let history = History::read(&dir).map_err(Supervisor::io("read the history of", &dir))?;
     let recorder = recover(&history, &dir).map_err(Supervisor::io("write the history of", &dir))?;
     let retention = Retention::of(&dir).map_err(Supervisor::io("list the output in", &dir))?;
-    let environment = pyro
-        .environments()
-        .installed_as(&record.environment, &record.environment_digest)?;
+    let base = Base::of(&pyro, &record)?;
     let ttl = Duration::from_secs(record.ttl_seconds);
     let supervisor = Rc::new(Supervisor {
         activity: Rc::new(Activity::new(dir.clone(), live, ttl)),
@@ -215,7 +215,7 @@ async fn begin(order: &Order) -> Result<(Rc<Supervisor>, UnixListener)> {
         is_between: Cell::new(false),
         over: watch::Sender::new(false),
         host_disk_was_full: Cell::new(false),
-        environment,
+        base,
         pyro,
         store,
         id,
@@ -251,8 +251,8 @@ impl Supervisor {
     async fn start(&self, task: Task, record: &Record) -> Result<()> {
         let vm = match task {
             Task::Reset => self.start_anew(record).await?,
-            Task::Create => self.start_on((DISK, DiskIs::New), record).await?,
-            Task::Start => self.start_on((DISK, DiskIs::Old), record).await?,
+            Task::Create => self.start_on(DiskIs::New, record).await?,
+            Task::Start => self.start_on(DiskIs::Old, record).await?,
         };
         self.activity.set_vm(vm.facts.clone());
         self.vm.replace(Some(vm));
@@ -276,8 +276,17 @@ impl Supervisor {
         Ok(())
     }
 
-    async fn start_on(&self, disk: (&str, DiskIs), record: &Record) -> Result<RunningVm> {
-        machine::start(&self.pyro, record, &self.environment, &self.dir, disk).await
+    /// Starts what runs the workspace on the ground that it has, or has from now on.
+    async fn start_on(&self, disk_is: DiskIs, record: &Record) -> Result<RunningVm> {
+        match &self.base {
+            Base::Image(environment) => {
+                machine::start(&self.pyro, record, environment, &self.dir, (DISK, disk_is)).await
+            }
+            Base::Host => {
+                on_host::prepare(&self.dir).await?;
+                on_host::start(&self.pyro, record, &self.dir).await
+            }
+        }
     }
 
     /// A generation began.

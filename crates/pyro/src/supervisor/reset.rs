@@ -2,9 +2,11 @@
 
 use serde_json::{Map, Value};
 
+use super::directory::HostDirectory;
 use super::life::Ending;
-use super::machine::{self, DiskIs, RunningVm};
-use super::{Supervisor, moving};
+use super::machine::{self, Base, DiskIs, RunningVm};
+use super::{Supervisor, moving, on_host};
+use crate::environment::BootableEnvironment;
 use crate::error::{Diagnosis, Error, ErrorCode, Result};
 use crate::workspace::{DISK, Record, State, StopReason, WorkspaceError};
 
@@ -71,12 +73,42 @@ impl Supervisor {
         Ok(())
     }
 
-    /// Starts a VM on a disk as it was in the beginning, and then puts that disk in the place of the one there is. If it
-    /// fails, nothing has changed.
+    /// Starts it as it was in the beginning, and then puts its new ground in the place of the one there is. If it fails,
+    /// nothing has changed. Without a VM it is to be called when nothing runs.
     pub(super) async fn start_anew(&self, record: &Record) -> Result<RunningVm> {
+        match &self.base {
+            Base::Image(environment) => self.start_on_new_disk(environment, record).await,
+            Base::Host => self.start_in_new_directory(record).await,
+        }
+    }
+
+    async fn start_in_new_directory(&self, record: &Record) -> Result<RunningVm> {
+        let directory = HostDirectory::of(&self.dir);
+        on_host::prepare(&self.dir).await?;
+        directory.begin_anew()?;
+        let started = match on_host::start(&self.pyro, record, &self.dir).await {
+            Ok(started) => started,
+            Err(error) => {
+                directory.take_back()?;
+                return Err(error);
+            }
+        };
+        if let Err(error) = directory.keep() {
+            started.kill().await;
+            directory.take_back()?;
+            return Err(error.into());
+        }
+        Ok(started)
+    }
+
+    async fn start_on_new_disk(
+        &self,
+        environment: &BootableEnvironment,
+        record: &Record,
+    ) -> Result<RunningVm> {
         let (disk, new_disk) = (self.dir.join(DISK), self.dir.join(NEW_DISK));
         let place = (NEW_DISK, DiskIs::New);
-        let started = machine::start(&self.pyro, record, &self.environment, &self.dir, place).await;
+        let started = machine::start(&self.pyro, record, environment, &self.dir, place).await;
         let started = match started {
             Ok(vm) => vm,
             Err(error) => {
@@ -85,7 +117,7 @@ impl Supervisor {
             }
         };
         if let Err(source) = std::fs::rename(&new_disk, &disk) {
-            started.kept.kill().await;
+            started.kill().await;
             let error = WorkspaceError::Io {
                 action: "replace",
                 path: disk,
@@ -97,6 +129,9 @@ impl Supervisor {
     }
 
     async fn replace_vm(&self, record: &Record) -> Result<()> {
+        if matches!(self.base, Base::Host) {
+            return self.end_and_replace(record).await;
+        }
         match self.start_anew(record).await {
             Ok(started) => {
                 self.put_in_place(started).await;
@@ -104,13 +139,17 @@ impl Supervisor {
             }
             Err(error) if is_for_want_of_memory(&error) => {
                 tracing::info!(%error, "the VM is ended before the one that takes its place begins");
-                self.is_between.set(true);
-                let replaced = self.replace_after_end(record).await;
-                self.is_between.set(false);
-                replaced
+                self.end_and_replace(record).await
             }
             Err(error) => Err(error),
         }
+    }
+
+    async fn end_and_replace(&self, record: &Record) -> Result<()> {
+        self.is_between.set(true);
+        let replaced = self.replace_after_end(record).await;
+        self.is_between.set(false);
+        replaced
     }
 
     /// Ends the VM first. Where no other can be started, one has its disk.
@@ -126,7 +165,7 @@ impl Supervisor {
             }
             Err(cause) => cause,
         };
-        let runs = match self.start_on((DISK, DiskIs::Old), record).await {
+        let runs = match self.start_on(DiskIs::Old, record).await {
             Ok(mut started) => {
                 started.facts.warnings.push(PROCESSES_GONE.to_owned());
                 self.put_in_place(started).await;
@@ -146,7 +185,7 @@ impl Supervisor {
         self.vm_changed.notify_waiters();
         // Its commands end with it, as cancelled.
         if let Some(old) = old {
-            old.kept.kill().await;
+            old.kill().await;
         }
         self.all_commands_recorded().await;
     }
@@ -155,7 +194,7 @@ impl Supervisor {
     async fn end_vm(&self) {
         let vm = self.vm.take();
         if let Some(vm) = vm {
-            vm.kept.kill().await;
+            vm.kill().await;
         }
         self.all_commands_recorded().await;
     }

@@ -18,7 +18,10 @@ pub(crate) use self::shared::{Kept, SharedVm};
 
 use crate::guest::{self, Caller, Connection, Ender, Greeted, GuestError, Repeat, SoleCall};
 use crate::id::{VmId, WorkspaceId};
-use crate::vmm::{Driver, FirstStream, LastWords, Machine, MachineFacts, MachineSpec, Origin};
+use crate::object::VmmKind;
+use crate::vmm::{
+    Driver, FirstStream, HostSpec, LastWords, Machine, MachineFacts, MachineSpec, Origin, VmmError,
+};
 
 /// How long a guest may take until its agent answers; some twenty times of what it takes on a slow host. On KVM too:
 /// one that is emulated itself takes 6 to 14 s, several times of that beside other work.
@@ -26,6 +29,9 @@ const BOOT_BOUND: Duration = Duration::from_secs(120);
 
 /// How long a restored guest may take until its agent answers; some hundred times of what it takes.
 const RESTORE_BOUND: Duration = Duration::from_secs(30);
+
+/// How long the agent may take to answer on this host; some thousand times of what it takes.
+const HOST_BOUND: Duration = Duration::from_secs(30);
 
 /// How long a VMM may take to hand over a new byte stream, and the agent to answer on it.
 const RECONNECT_BOUND: Duration = Duration::from_secs(30);
@@ -107,23 +113,51 @@ impl LiveVm {
         exec: Option<&Exec>,
         tenant: Option<&Tenant>,
     ) -> Result<(Self, Option<SoleCall>), VmError> {
-        let mut vm = Self::start_anonymous(driver, spec).await?;
+        Self::start_anonymous(driver, spec)
+            .await?
+            .take_on(exec, tenant)
+            .await
+    }
+
+    /// The same on this host, where no VMM is to be had.
+    ///
+    /// # Errors
+    /// [`VmError`]; nothing is left running.
+    pub(crate) async fn start_on_host(
+        spec: HostSpec,
+        exec: Option<&Exec>,
+        tenant: Option<&Tenant>,
+    ) -> Result<(Self, Option<SoleCall>), VmError> {
+        let (vm_id, boot_nonce) = (spec.vm_id, decode_hex(&spec.boot_nonce));
+        let starting = Driver::start_on_host(spec);
+        Self::await_agent(vm_id, starting, boot_nonce, HOST_BOUND)
+            .await?
+            .take_on(exec, tenant)
+            .await
+    }
+
+    /// Gives the guest what must be its own, and its first command.
+    async fn take_on(
+        mut self,
+        exec: Option<&Exec>,
+        tenant: Option<&Tenant>,
+    ) -> Result<(Self, Option<SoleCall>), VmError> {
         let started = Instant::now();
         let mut nonce = vec![0; NONCE_BYTES];
         crate::random::fill(&mut nonce);
-        let name = tenant.map_or(vm.vm_id, |tenant| tenant.id);
+        let name = tenant.map_or(self.vm_id, |tenant| tenant.id);
         let mut configuration = guest::configuration(name, &nonce);
         configuration.workspace = tenant.map(|tenant| tenant.tree.clone());
         let call = match exec {
-            Some(exec) if !exec.stdin => Some(vm.exec_alone(configuration, exec.clone()).await?),
+            Some(exec) if !exec.stdin => Some(self.exec_alone(configuration, exec.clone()).await?),
             Some(_) | None => {
-                vm.configure(configuration).await?;
+                self.configure(configuration).await?;
                 None
             }
         };
-        vm.boot_nonce = nonce;
-        vm.timing.begin = started.elapsed();
-        Ok((vm, call))
+        self.boot_nonce = nonce;
+        self.timing.begin = started.elapsed();
+        Ok((self, call))
     }
 
     /// Starts a machine and waits for its agent. It is nobody's yet: it may be saved, and must not be used.
@@ -137,8 +171,18 @@ impl LiveVm {
             Origin::Restore(_) => RESTORE_BOUND,
         };
         let boot_nonce = decode_hex(&spec.boot_nonce);
+        Self::await_agent(vm_id, driver.start(spec), boot_nonce, bound).await
+    }
+
+    /// Waits for a machine that is being started, and for its agent; for each of them no longer than `bound`.
+    async fn await_agent(
+        vm_id: VmId,
+        starting: impl Future<Output = Result<Machine, VmmError>>,
+        boot_nonce: Vec<u8>,
+        bound: Duration,
+    ) -> Result<Self, VmError> {
         let started = Instant::now();
-        let Ok(machine) = tokio::time::timeout(bound, driver.start(spec)).await else {
+        let Ok(machine) = tokio::time::timeout(bound, starting).await else {
             let last_words = LastWords::default();
             return Err(VmError::Silent { bound, last_words });
         };
@@ -169,10 +213,9 @@ impl LiveVm {
     }
 
     async fn configure(&mut self, configuration: Configure) -> Result<(), VmError> {
-        let bound = if configuration.workspace.is_some() {
-            RECOVERY_BOUND
-        } else {
-            RECONNECT_BOUND
+        let bound = match configuration.workspace {
+            Some(_) => RECOVERY_BOUND,
+            None => RECONNECT_BOUND,
         };
         let configured = async { self.connect().await?.configure(configuration).await };
         let outcome = tokio::time::timeout(bound, configured).await;
@@ -180,13 +223,18 @@ impl LiveVm {
     }
 
     async fn exec_alone(&mut self, configuration: Configure, exec: Exec) -> Result<SoleCall, VmError> {
+        // On this host a tree is copied from its seed.
+        let bound = match (&configuration.workspace, self.facts().vmm) {
+            (Some(_), VmmKind::None) => RECOVERY_BOUND,
+            _ => RECONNECT_BOUND,
+        };
         let begun = async {
             match std::mem::replace(&mut self.link, Link::Absent) {
                 Link::Greeted(greeted) => greeted.exec(configuration, exec).await,
                 Link::Connected(_) | Link::Plain(_) | Link::Absent => Err(absent()),
             }
         };
-        let outcome = tokio::time::timeout(RECONNECT_BOUND, begun).await;
+        let outcome = tokio::time::timeout(bound, begun).await;
         let (call, ender) = self.judge(outcome).await?;
         self.link = Link::Plain(ender);
         Ok(call)

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use super::firecracker::Firecracker;
+use super::host::{self, HostSpec};
 use super::qemu::Qemu;
 use super::{Machine, MachineSpec, VmmError};
 use crate::isolation::VmmBinary;
@@ -24,6 +25,14 @@ impl Driver {
         }
     }
 
+    /// Starts the agent on this host, where no VMM is to be had. Returns as soon as it runs; it answers later.
+    ///
+    /// # Errors
+    /// [`VmmError`] if it cannot be started. Nothing is left running.
+    pub(crate) async fn start_on_host(spec: HostSpec) -> Result<Machine, VmmError> {
+        host::start(spec).await
+    }
+
     /// Starts a machine. Returns as soon as its VMM runs; the agent answers later.
     ///
     /// # Errors
@@ -33,6 +42,11 @@ impl Driver {
         match self.kind {
             VmmKind::Firecracker => Firecracker::new(program).start(spec).await,
             VmmKind::Qemu => Qemu::new(program).start(spec).await,
+            // No program is of this kind, so nothing asks for it.
+            VmmKind::None => Err(VmmError::Spawn {
+                program,
+                source: std::io::ErrorKind::Unsupported.into(),
+            }),
         }
     }
 }

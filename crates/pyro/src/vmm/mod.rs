@@ -8,6 +8,7 @@ mod confine;
 mod driver;
 mod firecracker;
 mod gate;
+mod host;
 mod jail;
 mod kernel;
 mod passing;
@@ -23,6 +24,7 @@ use tokio::net::{UnixListener, UnixStream};
 
 pub(crate) use self::driver::Driver;
 use self::gate::Offer;
+pub(crate) use self::host::HostSpec;
 
 use crate::error::{Diagnosis, ErrorCode};
 use crate::id::VmId;
@@ -104,10 +106,11 @@ pub(crate) enum DiskAccess {
 /// Dropping it kills the VMM and waits until it is gone.
 #[derive(Debug)]
 pub(crate) struct Machine {
+    // Dropped before the process, which may end in good order by that.
+    control: Control,
     process: OwnedChild,
     console: Ring,
     first: Option<FirstStream>,
-    control: Control,
     facts: MachineFacts,
     // Lives as long as the VMM may open something.
     _gate: Option<gate::Gate>,
@@ -141,6 +144,7 @@ pub(crate) struct MachineFacts {
 #[derive(Debug)]
 enum Control {
     Firecracker(firecracker::Running),
+    Host(host::Running),
     Qemu(qemu::Qmp),
 }
 
@@ -254,6 +258,7 @@ impl Machine {
     pub(crate) async fn reopen_channel(&mut self) -> Result<UnixStream, VmmError> {
         match &mut self.control {
             Control::Firecracker(running) => running.dial().await,
+            Control::Host(running) => running.dial(),
             Control::Qemu(qmp) => qmp.replace_channel().await,
         }
     }
@@ -279,6 +284,7 @@ impl Machine {
     pub(crate) async fn save(&mut self, devices: OwnedFd) -> Result<(), VmmError> {
         match &mut self.control {
             Control::Firecracker(running) => running.save(devices).await,
+            Control::Host(_) => Err(host::not_saved()),
             Control::Qemu(qmp) => qmp.save(devices).await,
         }
     }
@@ -292,17 +298,26 @@ impl Machine {
     pub(crate) async fn vmm_version(&mut self) -> Option<String> {
         match &mut self.control {
             Control::Firecracker(running) => running.version().await,
+            Control::Host(_) => None,
             Control::Qemu(qmp) => qmp.version().await,
         }
     }
 
     /// The memory that the VMM uses now, in bytes, as far as the kernel tells.
     pub(crate) fn resident_bytes(&self) -> Option<u64> {
-        self.process.resident_bytes()
+        match &self.control {
+            // Its commands have memory of their own, which is not the agent's.
+            Control::Host(_) => None,
+            Control::Firecracker(_) | Control::Qemu(_) => self.process.resident_bytes(),
+        }
     }
 
     /// Kills the VMM and waits until it is gone.
     pub(crate) async fn kill(mut self) {
+        if let Control::Host(running) = &self.control {
+            running.let_go();
+            let _still_there = tokio::time::timeout(host::END_BOUND, self.process.ended()).await;
+        }
         self.process.kill().await;
     }
 }

@@ -11,6 +11,7 @@ use super::call;
 use super::content::TreeBefore;
 use super::error::WorkspaceError;
 use super::exec::{self, ExecRequest, NotBegun, Place, TREE};
+use super::ground::{self, Ground, SEED_TREE};
 use super::history::History;
 use super::info;
 use super::kind::Kind;
@@ -58,6 +59,8 @@ pub struct CreateRequest {
     pub resources: Resources,
     /// The isolation demanded; the settings' default if absent.
     pub isolation: Option<IsolationFloor>,
+    /// Whether it may run on this host itself, isolated by nothing, where no VM can. The settings may allow it too.
+    pub allow_host_compat: bool,
     /// How long it may be idle.
     pub ttl: Duration,
     /// Its name.
@@ -91,6 +94,7 @@ impl Default for CreateRequest {
             environment: None,
             resources: Resources::default(),
             isolation: None,
+            allow_host_compat: false,
             ttl: argument::DEFAULT_WORKSPACE_TTL,
             name: None,
             labels: BTreeMap::new(),
@@ -157,17 +161,24 @@ impl Pyro {
             Some(path) => Some(seed::plan(&self.seed_source(path, request), progress).await?),
             None => None,
         };
-        let environment = self.environments().ensure(&record.environment, progress).await?;
-        let (seed, warnings) = match planned {
-            Some(planned) => {
-                let (seed, warnings) = planned.write(&dir, &environment, progress).await?;
-                (seed::chosen(seed, &request.origin), warnings)
-            }
+        let environment = match record.ground {
+            Ground::Disk => Some(self.environments().ensure(&record.environment, progress).await?),
+            Ground::Directory => None,
+        };
+        let written = match (planned, &environment) {
+            (None, _) => None,
+            (Some(planned), Some(environment)) => Some(planned.write(&dir, environment, progress).await?),
+            (Some(planned), None) => Some(planned.write_directory(&dir.join(SEED_TREE), progress).await?),
+        };
+        let (seed, warnings) = match written {
+            Some((seed, warnings)) => (seed::chosen(seed, &request.origin), warnings),
             None => (seed::none(), Vec::new()),
         };
         workspace.store.update(workspace.id, |record| {
-            record.environment_version.clone_from(&environment.version);
-            record.environment_digest.clone_from(&environment.digest);
+            if let Some(environment) = &environment {
+                record.environment_version.clone_from(&environment.version);
+                record.environment_digest.clone_from(&environment.digest);
+            }
             record.seed = Some(seed);
             record.warnings = warnings;
             Ok(())
@@ -246,6 +257,8 @@ fn new_record(pyro: &Pyro, id: WorkspaceId, request: &CreateRequest) -> Result<R
     let size = request.resources;
     let now = Timestamp::now();
     let settings = pyro.settings();
+    let isolation = request.isolation.unwrap_or(settings.isolation);
+    let allow_host_compat = request.allow_host_compat || settings.allow_host_compat;
     Ok(Record {
         format: FORMAT,
         kind: Kind::Workspace,
@@ -261,7 +274,9 @@ fn new_record(pyro: &Pyro, id: WorkspaceId, request: &CreateRequest) -> Result<R
         vcpu_count: size.vcpu_count(),
         mem_mib: size.mem_mib(),
         disk_gib: size.disk_gib(),
-        isolation: request.isolation.unwrap_or(settings.isolation),
+        isolation,
+        allow_host_compat,
+        ground: Ground::choose(pyro, isolation, allow_host_compat)?,
         ttl_seconds: request.ttl.as_secs(),
         created_at: now,
         last_activity_at: now,
@@ -439,15 +454,14 @@ impl Workspace {
         let (found, was_started) = self.running().await?;
         *auto_started |= was_started;
         let record = found.record?;
-        let environments = self.pyro.environments();
-        let environment = environments.installed_as(&record.environment, &record.environment_digest)?;
+        let defaults = ground::defaults(&self.pyro, &record)?;
         Ok(Place {
             id: self.id,
             dir,
             record,
             defaults: ImageDefaults {
                 working_dir: TREE.to_owned(),
-                ..environment.defaults
+                ..defaults
             },
             output_limit: request
                 .output_limit

@@ -1,11 +1,9 @@
 //! Workspaces as their users see them.
 
-use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::DISK;
 use super::error::io_error;
 use super::exec::TREE;
 use super::history::Entry;
@@ -89,7 +87,7 @@ pub(super) fn describe(store: &Store, found: Found) -> Result<WorkspaceInfo> {
         outcome: outcome(entry, live.is_some()),
         duration_ms: entry.ended.as_ref().map(|ended| ended.duration_ms),
     });
-    let disk_used = std::fs::metadata(store.dir(id).join(DISK)).map_or(0, |disk| disk.blocks() * 512);
+    let disk_used = record.ground.used_bytes(&store.dir(id));
     let vm = vm_of(&record, live.as_ref());
     Ok(WorkspaceInfo {
         workspace_id: id,
@@ -113,7 +111,7 @@ pub(super) fn describe(store: &Store, found: Found) -> Result<WorkspaceInfo> {
         network_enabled: false,
         allowed_domains: Vec::new(),
         allowed_cidrs: Vec::new(),
-        allow_host_compat: false,
+        allow_host_compat: record.allow_host_compat,
         guest_ip: None,
         tap_name: None,
         workspace_path: TREE.to_owned(),

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::ground::Ground;
 use super::kind::Kind;
 use crate::id::{WorkspaceId, WorkspaceName};
 use crate::isolation::IsolationFloor;
@@ -35,6 +36,12 @@ pub(crate) struct Record {
     pub(crate) mem_mib: u32,
     pub(crate) disk_gib: u32,
     pub(crate) isolation: IsolationFloor,
+    /// Whether it may do without a VM where none can be had.
+    #[serde(default)]
+    pub(crate) allow_host_compat: bool,
+    /// Where it keeps what it has, which says where it can be started; it never changes.
+    #[serde(default)]
+    pub(crate) ground: Ground,
     pub(crate) ttl_seconds: u64,
     pub(crate) created_at: Timestamp,
     pub(crate) last_activity_at: Timestamp,
@@ -158,6 +165,8 @@ pub(super) mod tests {
             mem_mib: 1024,
             disk_gib: 10,
             isolation: IsolationFloor::Auto,
+            allow_host_compat: false,
+            ground: Ground::Disk,
             ttl_seconds: 3600,
             created_at: Timestamp::UNIX_EPOCH,
             last_activity_at: Timestamp::UNIX_EPOCH,
@@ -178,6 +187,15 @@ pub(super) mod tests {
     fn a_record_reads_back() {
         let text = serde_json::to_string(&record()).unwrap();
         assert_eq!(serde_json::from_str::<Record>(&text).unwrap(), record());
+    }
+
+    #[test]
+    fn a_record_of_a_build_without_the_host_tier_has_a_disk() {
+        let mut value = serde_json::to_value(record()).unwrap();
+        for field in ["ground", "allow_host_compat"] {
+            value.as_object_mut().unwrap().remove(field).unwrap();
+        }
+        assert_eq!(serde_json::from_value::<Record>(value).unwrap(), record());
     }
 
     #[test]

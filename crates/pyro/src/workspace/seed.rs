@@ -1,4 +1,5 @@
-//! What a workspace begins with: a directory or archive of the host, written once as a read-only image.
+//! What a workspace begins with: a directory or archive of the host, written once as a read-only image, or as a directory
+//! where there is no VM.
 //!
 //! The image is the lower layer of the tree: it is never copied, a reset leaves it as it is, and what differs from it is
 //! told without looking through it.
@@ -19,19 +20,24 @@ use super::SEED;
 use super::content::seed_error;
 use super::error::io_error;
 use super::handle::SeedOrigin;
+use super::seed_directory;
 use crate::TREE;
 use crate::admission::DISK_MARGIN;
+use crate::dirs;
 use crate::disk::{SEED_DISK_BYTES, nameless};
 use crate::environment::{BootableEnvironment, EnvironmentProgress, OnProgress};
 use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::object::{OriginKind, SeedMode, SkippedFile, WorkspaceSeed};
 use crate::space::free_bytes;
 
-/// The directory in the image that holds the tree.
-const TOP: &str = "tree";
+/// The directory in the image, or in the seed's directory, that holds the tree.
+pub(crate) const TOP: &str = "tree";
 
 /// What a file takes in an image apart from its content, in bytes: its inode and its name.
 const ENTRY_BYTES: u64 = 128;
+
+/// What a file takes in a directory apart from its full blocks, in bytes, at most.
+const BLOCK_BYTES: u64 = 4096;
 
 /// The first user of every machine.
 const ROOT: SeedOwner = SeedOwner { uid: 0, gid: 0 };
@@ -139,7 +145,7 @@ impl Planned {
         progress: OnProgress<'_>,
     ) -> Result<(WorkspaceSeed, Vec<String>)> {
         let image = dir.join(SEED);
-        self.write_by(dir, environment, progress, move |plan, owner, hear, cancel| {
+        self.write_image_by(dir, environment, progress, move |plan, owner, hear, cancel| {
             let written = build_seed_image(plan, &image, owner, hear, cancel).map_err(seed_error)?;
             extend(&image).map_err(io_error("write", &image))?;
             Ok(written)
@@ -160,7 +166,7 @@ impl Planned {
         let image = File::open(path).map_err(io_error("open a seed in", dir))?;
         let shown = dir.join(SEED);
         let (seed, warnings) = self
-            .write_by(dir, environment, progress, move |plan, owner, hear, cancel| {
+            .write_image_by(dir, environment, progress, move |plan, owner, hear, cancel| {
                 let sized = file.try_clone().map_err(io_error("write", &shown))?;
                 let written =
                     write_seed_image(plan, file, &shown, owner, hear, cancel).map_err(seed_error)?;
@@ -173,7 +179,33 @@ impl Planned {
         Ok((image, seed, warnings))
     }
 
-    async fn write_by(
+    /// Writes the seed as a new directory, with the tree as [`TOP`] in it, for commands that run without a VM. It is durable
+    /// when this returns, but for its name.
+    pub(crate) async fn write_directory(
+        self,
+        seed: &Path,
+        progress: OnProgress<'_>,
+    ) -> Result<(WorkspaceSeed, Vec<String>)> {
+        let SeedSummary {
+            content_bytes,
+            entry_count,
+            ..
+        } = *self.plan.summary();
+        // The seed itself, and the tree that begins as a copy of it.
+        let needed = 2 * (content_bytes + entry_count * BLOCK_BYTES);
+        check_space(seed, needed)?;
+        dirs::ensure_private(seed)?;
+        let tree = seed.join(TOP);
+        self.write_by(progress, move |plan, hear, cancel| {
+            let late = seed_directory::write(&plan, &tree, hear, cancel)?;
+            let mut summary = plan.summary().clone();
+            summary.warnings.extend(late);
+            Ok(summary)
+        })
+        .await
+    }
+
+    async fn write_image_by(
         self,
         dir: &Path,
         environment: &BootableEnvironment,
@@ -182,37 +214,61 @@ impl Planned {
         + Send
         + 'static,
     ) -> Result<(WorkspaceSeed, Vec<String>)> {
-        self.check_space(dir)?;
+        let SeedSummary {
+            content_bytes,
+            entry_count,
+            ..
+        } = *self.plan.summary();
+        check_space(dir, content_bytes + entry_count * ENTRY_BYTES)?;
         let user = &environment.defaults.user;
         let known = environment.owner.map(|(uid, gid)| SeedOwner { uid, gid });
         let owner = known.or_else(|| owner(user));
-        progress(EnvironmentProgress::Step("writing the seed".to_owned()));
-        let Self { mut plan, path } = self;
-        let mode = match plan.mode() {
-            PlanMode::Directory => SeedMode::Directory,
-            PlanMode::TarArchive => SeedMode::TarArchive,
-        };
-        let written = in_background(progress, move |hear, cancel| {
+        let written = self.write_by(progress, move |mut plan, hear, cancel| {
             plan.nest(TOP).map_err(seed_error)?;
-            write(plan, owner.unwrap_or(ROOT), hear, cancel)
-        })
-        .await?;
-        let seed = WorkspaceSeed {
-            mode,
-            seed_path: Some(path),
-            origin_kind: OriginKind::Path,
-            entry_count: written.entry_count,
-            bytes_written: written.bytes_written,
-            ignored_count: written.ignored_count,
-            skipped: written.skipped.iter().take(MAX_SKIPPED).map(skipped).collect(),
-            ..none()
-        };
-        let mut warnings = written.warnings;
+            let image = write(plan, owner.unwrap_or(ROOT), hear, cancel)?;
+            Ok(SeedSummary {
+                entry_count: image.entry_count,
+                content_bytes: image.bytes_written,
+                ignored_count: image.ignored_count,
+                ignored_bytes: image.ignored_bytes,
+                skipped: image.skipped,
+                warnings: image.warnings,
+            })
+        });
+        let (seed, mut warnings) = written.await?;
         if owner.is_none() {
             warnings.push(format!(
                 "the seed belongs to root: who the user `{user}` of the environment is in numbers is not known"
             ));
         }
+        Ok((seed, warnings))
+    }
+
+    async fn write_by(
+        self,
+        progress: OnProgress<'_>,
+        write: impl FnOnce(SeedPlan, &mut dyn FnMut(SeedProgress), &AtomicBool) -> Result<SeedSummary>
+        + Send
+        + 'static,
+    ) -> Result<(WorkspaceSeed, Vec<String>)> {
+        progress(EnvironmentProgress::Step("writing the seed".to_owned()));
+        let Self { plan, path } = self;
+        let mode = match plan.mode() {
+            PlanMode::Directory => SeedMode::Directory,
+            PlanMode::TarArchive => SeedMode::TarArchive,
+        };
+        let written = in_background(progress, move |hear, cancel| write(plan, hear, cancel)).await?;
+        let seed = WorkspaceSeed {
+            mode,
+            seed_path: Some(path),
+            origin_kind: OriginKind::Path,
+            entry_count: written.entry_count,
+            bytes_written: written.content_bytes,
+            ignored_count: written.ignored_count,
+            skipped: written.skipped.iter().take(MAX_SKIPPED).map(skipped).collect(),
+            ..none()
+        };
+        let mut warnings = written.warnings;
         if written.skipped.len() > MAX_SKIPPED {
             let count = written.skipped.len();
             warnings.push(format!(
@@ -221,27 +277,21 @@ impl Planned {
         }
         Ok((seed, warnings))
     }
+}
 
-    fn check_space(&self, dir: &Path) -> Result<()> {
-        let SeedSummary {
-            content_bytes,
-            entry_count,
-            ..
-        } = self.plan.summary();
-        let needed = content_bytes + entry_count * ENTRY_BYTES;
-        let free = free_bytes(dir).map_err(io_error("ask for the space in", dir))?;
-        let available = free.saturating_sub(DISK_MARGIN);
-        if needed <= available {
-            return Ok(());
-        }
-        let dir = dir.to_owned();
-        Err(NoSpace {
-            needed,
-            available,
-            dir,
-        }
-        .into())
+fn check_space(dir: &Path, needed: u64) -> Result<()> {
+    let free = free_bytes(dir).map_err(io_error("ask for the space in", dir))?;
+    let available = free.saturating_sub(DISK_MARGIN);
+    if needed <= available {
+        return Ok(());
     }
+    let dir = dir.to_owned();
+    Err(NoSpace {
+        needed,
+        available,
+        dir,
+    }
+    .into())
 }
 
 /// A user that is given by numbers, as in `1000` or `1000:100`; root if none is given. For environments whose user was

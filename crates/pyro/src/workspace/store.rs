@@ -9,6 +9,9 @@
 //!   life.lock                    held for as long as an operation excludes all others
 //!   disk.img                     the VM's own disk, sparse; locked by the supervisor that uses it
 //!   seed.img                     what the tree began with, if with anything; never changed
+//!   host/, seed/                 instead of the two where there is no VM: what is the agent's, with the tree; and the
+//!                                tree that it began with, as seed/tree
+//!   host.old, host.gone          a reset is under way, or was: see supervisor/directory.rs
 //!   commands.jsonl, output/      the history
 //!   live.json, pulse, supervisor.sock   the supervisor's, while there is one
 //!   supervisor.log               what it had to say
@@ -31,6 +34,7 @@ use super::error::{WorkspaceError, io_error};
 use super::kind::Kind;
 use super::live::{Live, host_boot};
 use super::record::{FORMAT, Mover, Record, State, StopReason};
+use super::remove::remove_tree;
 use super::state::{Settling, Signs, settle};
 use crate::dirs;
 use crate::held_lock::HeldLock;
@@ -113,7 +117,7 @@ impl Store {
             .and_then(|()| std::fs::rename(&draft, &dir).map_err(io_error("create", &dir)));
         if made.is_err() {
             // The failure at hand matters more than one to clean up after it.
-            drop(std::fs::remove_dir_all(&draft));
+            drop(remove_tree(&draft));
         }
         made.map(|()| dir)
     }
@@ -395,7 +399,7 @@ impl Store {
     /// # Errors
     /// If the file system refuses.
     pub(crate) fn remove_leftover(&self, path: &Path) -> Result<(), WorkspaceError> {
-        std::fs::remove_dir_all(path).map_err(io_error("remove", path))
+        remove_tree(path).map_err(io_error("remove", path))
     }
 
     /// The directories of all workspaces, with their names for people.
@@ -455,7 +459,7 @@ impl Store {
         let entries = std::fs::read_dir(&self.dir).into_iter().flatten().flatten();
         for left in entries.filter(|entry| is_left(&entry.file_name().to_string_lossy())) {
             // Another one may be at it; what is left all the same is a matter of the next removal.
-            drop(std::fs::remove_dir_all(left.path()));
+            drop(remove_tree(&left.path()));
         }
         for tombstone in older_than(&self.dir, GIVEN_UP, is_tombstone) {
             drop(std::fs::remove_file(tombstone));
@@ -523,10 +527,7 @@ fn remove(dir: &Path) -> Result<(), WorkspaceError> {
         Err(error) if error.kind() != ErrorKind::NotFound => return Err(io_error("remove", dir)(error)),
         Ok(()) | Err(_) => {}
     }
-    match std::fs::remove_dir_all(&grave) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(io_error("remove", grave)(error)),
-        Ok(()) | Err(_) => Ok(()),
-    }
+    remove_tree(&grave).map_err(io_error("remove", grave))
 }
 
 fn lock(path: &Path) -> Result<HeldLock, WorkspaceError> {

@@ -88,7 +88,7 @@ impl Limits {
         let guest = u64::from(resources.mem_mib()) * MIB;
         let vcpus = resources.vcpu_count();
         let emulator = match isolation {
-            Isolation::Hardware => 0,
+            Isolation::Hardware | Isolation::Host => 0,
             Isolation::Emulated => TRANSLATOR_BYTES + u64::from(vcpus) * (guest / ADDRESS_PART),
         };
         Self {

@@ -104,7 +104,7 @@ fn processor(list: &mut Arguments, spec: &MachineSpec) {
             list.pair("-machine", format!("{machine},accel=kvm"))
                 .pair("-cpu", "host");
         }
-        Isolation::Emulated => {
+        Isolation::Emulated | Isolation::Host => {
             // One thread a virtual CPU; translated code is cached up to the given size, in MiB.
             list.pair("-machine", machine)
                 .pair("-accel", "tcg,thread=multi,tb-size=256")

@@ -24,4 +24,5 @@ pub use self::push::{CopyRequest, OnTransfer, PushRequest, TransferProgress};
 pub use self::read::{FileEncoding, FileRange, ReadFileRequest};
 pub(super) use self::seed_error::seed_error;
 pub use self::unpack::ExportGuard;
+pub(super) use self::unpack::{Budget, Output, Unpack};
 pub use self::write::WriteFileRequest;

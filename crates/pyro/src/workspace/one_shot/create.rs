@@ -14,7 +14,7 @@ use crate::id::VmId;
 use crate::isolation::IsolationFloor;
 use crate::resources::Resources;
 use crate::workspace::Kind;
-use crate::workspace::error::WorkspaceError;
+use crate::workspace::ground::Ground;
 use crate::workspace::handle::{Undo, Workspace};
 use crate::workspace::record::{FORMAT, Mover, Record, State};
 
@@ -28,6 +28,8 @@ pub struct CreateVmRequest {
     pub resources: Resources,
     /// The isolation demanded; the settings' default if absent.
     pub isolation: Option<IsolationFloor>,
+    /// Whether it may run on this host itself, isolated by nothing, where no VM can. The settings may allow it too.
+    pub allow_host_compat: bool,
     /// How long it may be idle until it is deleted.
     pub ttl: Duration,
 }
@@ -38,6 +40,7 @@ impl Default for CreateVmRequest {
             environment: None,
             resources: Resources::default(),
             isolation: None,
+            allow_host_compat: false,
             ttl: argument::DEFAULT_VM_TTL,
         }
     }
@@ -60,11 +63,16 @@ impl Pyro {
         let record = new_record(self, kept.id(), request)?;
         kept.store().create(&record)?;
         let undo = Undo(&kept);
-        let environment = self.environments().ensure(&record.environment, progress).await?;
+        let environment = match record.ground {
+            Ground::Disk => Some(self.environments().ensure(&record.environment, progress).await?),
+            Ground::Directory => None,
+        };
         kept.store().update(kept.id(), |record| {
-            record.environment_version.clone_from(&environment.version);
-            record.environment_digest.clone_from(&environment.digest);
-            record.warnings.clone_from(&environment.warnings);
+            if let Some(environment) = &environment {
+                record.environment_version.clone_from(&environment.version);
+                record.environment_digest.clone_from(&environment.digest);
+                record.warnings.clone_from(&environment.warnings);
+            }
             record.last_activity_at = Timestamp::now();
             record.state = State::Created;
             record.mover = None;
@@ -75,9 +83,11 @@ impl Pyro {
     }
 }
 
-fn new_record(pyro: &Pyro, id: VmId, request: &CreateVmRequest) -> Result<Record, WorkspaceError> {
+fn new_record(pyro: &Pyro, id: VmId, request: &CreateVmRequest) -> Result<Record> {
     let (settings, size, now) = (pyro.settings(), request.resources, Timestamp::now());
     let environment = request.environment.as_ref().unwrap_or(&settings.environment);
+    let isolation = request.isolation.unwrap_or(settings.isolation);
+    let allow_host_compat = request.allow_host_compat || settings.allow_host_compat;
     Ok(Record {
         format: FORMAT,
         kind: Kind::Vm,
@@ -90,7 +100,9 @@ fn new_record(pyro: &Pyro, id: VmId, request: &CreateVmRequest) -> Result<Record
         vcpu_count: size.vcpu_count(),
         mem_mib: size.mem_mib(),
         disk_gib: size.disk_gib(),
-        isolation: request.isolation.unwrap_or(settings.isolation),
+        isolation,
+        allow_host_compat,
+        ground: Ground::choose(pyro, isolation, allow_host_compat)?,
         ttl_seconds: request.ttl.as_secs(),
         created_at: now,
         last_activity_at: now,

@@ -9,13 +9,13 @@ use tokio::time::Instant;
 use super::Vm;
 use crate::argument::InvalidArgument;
 use crate::command::Wishes;
-use crate::environment::ImageDefaults;
 use crate::error::{Diagnosis, Error, ErrorCode, Result};
 use crate::id::VmId;
 use crate::object::{Cleanup, CleanupReason, VmExec, WorkspaceExec};
 use crate::run::{Phase, Run, RunEvent};
 use crate::workspace::error::WorkspaceError;
 use crate::workspace::exec::{self, Begun, ExecRequest, NotBegun, Place};
+use crate::workspace::ground;
 use crate::workspace::handle::{EXCLUSION_BOUND, EXCLUSION_CHECK, busy};
 use crate::workspace::info::shown;
 use crate::workspace::live::VmFacts;
@@ -153,15 +153,11 @@ impl Vm {
         (record, facts): (&Record, &VmFacts),
     ) -> Result<Place<'a>> {
         let pyro = self.kept.pyro();
-        let environments = pyro.environments();
-        let environment = environments.installed_as(&record.environment, &record.environment_digest)?;
         Ok(Place {
             id: self.id(),
             dir,
             record: record.clone(),
-            defaults: ImageDefaults {
-                ..environment.defaults
-            },
+            defaults: ground::defaults(pyro, record)?,
             output_limit: request
                 .output_limit
                 .unwrap_or_else(|| pyro.settings().output_limit),

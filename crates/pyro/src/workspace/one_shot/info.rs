@@ -36,7 +36,7 @@ pub(super) fn describe(found: Found) -> Result<VmInfo> {
         stop_reason: record.stop_reason,
         last_error: record.last_error.clone(),
         network_enabled: false,
-        allow_host_compat: false,
+        allow_host_compat: record.allow_host_compat,
         guest_ip: None,
         tap_name: None,
         isolation: vm.map(|vm| vm.isolation),

@@ -40,6 +40,17 @@ impl Budget {
         }
     }
 
+    /// For what was judged before.
+    pub(in crate::workspace) fn unlimited() -> Self {
+        Self {
+            disk_bytes: u64::MAX,
+            disk_used: 0,
+            length: 0,
+            entries: 0,
+            remembered: 0,
+        }
+    }
+
     /// Counts an entry.
     pub(super) fn charge_entry(&mut self) -> Result<(), UnpackError> {
         self.entries += 1;

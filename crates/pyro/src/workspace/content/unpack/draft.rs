@@ -7,9 +7,9 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use rustix::fs::{FileType, RenameFlags, fsync, renameat, renameat_with};
 use rustix::io::Errno;
 
-use super::remove::remove;
 use super::{Output, UnpackError};
 use crate::random;
+use crate::workspace::remove::remove;
 
 /// How much of the target's name is in that of its draft, in bytes: together with the rest it is a possible name.
 const NAME_PART: usize = 200;

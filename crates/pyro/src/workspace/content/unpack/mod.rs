@@ -13,7 +13,6 @@ mod file;
 mod guard;
 mod notes;
 mod output;
-mod remove;
 #[cfg(test)]
 mod tests;
 mod work;

@@ -1,7 +1,9 @@
 //! Removing a whole tree beneath a directory.
 
 use std::ffi::{CStr, CString};
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{AtFlags, Dir, Mode, OFlags, chmod, fstat, openat, renameat, unlinkat};
 use rustix::io::Errno;
@@ -12,6 +14,17 @@ use crate::random;
 /// How many names are read before they are removed.
 const BATCH: usize = 1024;
 
+/// As [`remove`], by the path of a directory's entry.
+///
+/// # Errors
+/// As [`remove`]; also if the directory that it is in is not there, or the path ends with no name.
+pub(crate) fn remove_tree(path: &Path) -> std::io::Result<()> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(std::io::ErrorKind::InvalidInput.into());
+    };
+    Ok(remove(File::open(parent)?.as_fd(), name)?)
+}
+
 /// Removes what has this name, a directory with all that is in it; nothing is fine too. Links are not followed, other
 /// file systems not entered, and directories that lack the permission get it.
 ///
@@ -20,7 +33,7 @@ const BATCH: usize = 1024;
 ///
 /// # Errors
 /// The first refusal of the system; some is removed then.
-pub(super) fn remove(parent: BorrowedFd<'_>, name: impl Arg + Copy) -> Result<(), Errno> {
+pub(in crate::workspace) fn remove(parent: BorrowedFd<'_>, name: impl Arg + Copy) -> Result<(), Errno> {
     if !is_kept_as_directory(unlinkat(parent, name, AtFlags::empty()))? {
         return Ok(());
     }
@@ -127,7 +140,6 @@ fn is_dot(name: &CStr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::File;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
