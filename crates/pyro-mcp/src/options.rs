@@ -22,6 +22,9 @@ pub struct ServerOptions {
     pub environment: Option<String>,
     /// The isolation demanded of every VM; the settings' default if absent.
     pub isolation: Option<IsolationFloor>,
+    /// Whether calls may have commands run on this host, isolated by nothing, where no VM can run: those that start a VM
+    /// then have a parameter for it, which is off.
+    pub allow_host_compat: bool,
     /// Which results carry a structured form.
     pub structured: Structured,
     /// Directories of the host from which clients may bring in files, and to which they may bring out some; the roots

@@ -163,6 +163,7 @@ mod tests {
             environment: pyro::DEFAULT_ENVIRONMENT.to_owned(),
             host_memory_mib: 1024,
             has_project,
+            allow_host_compat: false,
         }
     }
 

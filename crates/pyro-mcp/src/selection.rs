@@ -89,6 +89,7 @@ impl Selection {
             environment: DEFAULT_ENVIRONMENT.to_owned(),
             host_memory_mib: 0,
             has_project: false,
+            allow_host_compat: false,
         };
         if !tools_of(profile).any(|tool| selection.has(tool.name(), tool.definition(&defaults).hints)) {
             return Err(SelectionError::Empty { profile });
@@ -121,6 +122,7 @@ mod tests {
             environment: String::new(),
             host_memory_mib: 0,
             has_project: false,
+            allow_host_compat: false,
         };
         tools_of(profile)
             .filter(|tool| selection.has(tool.name(), tool.definition(&defaults).hints))

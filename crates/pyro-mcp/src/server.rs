@@ -73,6 +73,7 @@ impl Server {
                 .unwrap_or_else(|| settings.environment.clone()),
             host_memory_mib: pyro.host_memory_mib(),
             has_project: options.project.is_there(),
+            allow_host_compat: options.allow_host_compat,
         };
         let offers = tools_of(options.profile).filter_map(|tool| {
             let definition = tool.definition(&defaults);

@@ -13,6 +13,8 @@ use crate::schema::{Kind, Parameter};
 /// The name of the state that a workspace began with.
 pub(super) const BASELINE: &str = "baseline";
 
+const HOST_COMPAT: &str = "allow_host_compat";
+
 /// The shell command of a tool that runs one.
 pub(super) fn command() -> Parameter {
     let kind = Kind::Text {
@@ -29,6 +31,22 @@ pub(super) fn environment(defaults: &Defaults) -> Parameter {
         default: Some(defaults.environment.clone().into()),
     };
     Parameter::new("environment", "VM image", kind)
+}
+
+/// Adds to the parameters of a tool that starts a VM whether it may do without, where the server lets calls say that.
+pub(super) fn or_host(mut parameters: Vec<Parameter>, defaults: &Defaults) -> Vec<Parameter> {
+    if defaults.allow_host_compat {
+        parameters.push(Parameter::flag(
+            HOST_COMPAT,
+            "Where no VM can run, use the host itself, unisolated",
+        ));
+    }
+    parameters
+}
+
+/// Whether a call that starts a VM may do without.
+pub(super) fn may_use_host(arguments: &Arguments) -> bool {
+    arguments.has(HOST_COMPAT) && arguments.flag(HOST_COMPAT)
 }
 
 /// The CPUs of a VM.

@@ -65,6 +65,8 @@ pub(crate) struct Defaults {
     pub(crate) host_memory_mib: u64,
     /// Whether workspaces start from a project where a call names no seed.
     pub(crate) has_project: bool,
+    /// Whether a call may do without a VM.
+    pub(crate) allow_host_compat: bool,
 }
 
 /// One call of a tool.

@@ -24,6 +24,7 @@ fn defaults(profile: Profile) -> Defaults {
         environment: pyro::DEFAULT_ENVIRONMENT.to_owned(),
         host_memory_mib: 65_536,
         has_project: false,
+        allow_host_compat: false,
     }
 }
 
@@ -315,6 +316,7 @@ fn vm_run_names_its_default_environment_and_the_catalog() {
         environment: "docker.io/library/rust:1".to_owned(),
         host_memory_mib: 1024,
         has_project: false,
+        allow_host_compat: false,
     };
     let definition = VmRun.definition(&defaults);
     assert!(

@@ -39,7 +39,7 @@ impl Tool for VmRun {
                  to wait on for one still running.",
                 environments(&defaults.environment)
             ),
-            parameters: parameters(defaults),
+            parameters: common::or_host(parameters(defaults), defaults),
             hints: Hints::OpenWorld,
             payload: Payload::Text,
             output_schema: one_shot::output_schema(),
@@ -206,6 +206,7 @@ fn request(call: &Call, arguments: &Arguments, command: &str) -> pyro::Result<Ru
         call.host_memory_mib,
     )?;
     request.isolation = call.options.isolation;
+    request.allow_host_compat = common::may_use_host(arguments);
     request.timeout = Some(Duration::from_secs(arguments.integer("timeout_seconds")));
     request.ttl = Duration::from_secs(arguments.integer("ttl_seconds"));
     request.return_diff = arguments.flag("return_diff");

@@ -23,13 +23,16 @@ impl Tool for VmCreate {
             title: "Create a VM",
             description: "Create a VM for one command; vm_start and vm_exec follow. Idle, it is deleted."
                 .to_owned(),
-            parameters: vec![
-                common::environment(defaults),
-                common::vcpu_count(),
-                common::mem_mib(defaults),
-                common::disk_gib(),
-                common::ttl_seconds(DEFAULT_VM_TTL),
-            ],
+            parameters: common::or_host(
+                vec![
+                    common::environment(defaults),
+                    common::vcpu_count(),
+                    common::mem_mib(defaults),
+                    common::disk_gib(),
+                    common::ttl_seconds(DEFAULT_VM_TTL),
+                ],
+                defaults,
+            ),
             hints: Hints::OpenWorld,
             payload: Payload::Record,
             output_schema: vm_schema(),
@@ -51,6 +54,7 @@ async fn create(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
         call.host_memory_mib,
     )?;
     request.isolation = call.options.isolation;
+    request.allow_host_compat = common::may_use_host(&arguments);
     request.ttl = Duration::from_secs(arguments.integer("ttl_seconds"));
     let work = async { call.pyro.create_vm(&request, &mut |_| {}).await?.status() };
     let info = call.ending.unless_asked(work).await?;

@@ -37,7 +37,7 @@ impl Tool for Create {
         Definition {
             title: "Create a workspace",
             description: "Start a Linux VM, kept until deleted. Idle, it stops; files stay.".to_owned(),
-            parameters,
+            parameters: common::or_host(parameters, defaults),
             hints: if defaults.profile.is_full() {
                 Hints::OpenWorld
             } else {
@@ -63,6 +63,7 @@ async fn create(call: &Call, arguments: Arguments) -> pyro::Result<Answer> {
         call.host_memory_mib,
     )?;
     request.isolation = call.options.isolation;
+    request.allow_host_compat = common::may_use_host(&arguments);
     request.ttl = Duration::from_secs(arguments.integer("ttl_seconds"));
     request.name = arguments.optional_text("name").map(str::parse).transpose()?;
     request.labels = arguments.map("labels");
