@@ -55,16 +55,11 @@ class _Client(Operations):
     """What both have."""
 
     def __init__(self, *, base_dir=None, cache_dir=None, isolation="auto", allow_host_compat=False):
-        if allow_host_compat:
-            raise PyroError(
-                "unsupported",
-                "this build runs nothing without a VM",
-                "leave `allow_host_compat` out; VMs run on every host",
-            )
         has_own = PROGRAM.exists()
         choice = {
             **converted({"base_dir": base_dir, "cache_dir": cache_dir}),
             "isolation": isolation,
+            "allow_host_compat": allow_host_compat,
             "program": str(PROGRAM) if has_own else None,
             "runtime_dir": str(RUNTIME) if has_own else None,
         }
@@ -127,7 +122,9 @@ class Pyro(_Client):
     """The way in, for callers that block. Waiting lets other threads run; Ctrl-C cancels what is waited for.
 
     ``base_dir`` and ``cache_dir`` are the places for state and environments, as ``PYRO_HOME`` and ``PYRO_CACHE_DIR`` are.
-    ``isolation`` is ``auto``, ``hardware`` or ``emulated``. Opening it touches nothing, and leaving it closes nothing.
+    ``isolation`` is ``auto``, ``hardware`` or ``emulated``. With ``allow_host_compat`` commands run on this host itself where
+    no VM can be had: nothing isolates them, and each result says ``isolation == "host"``. Opening it touches nothing, and
+    leaving it closes nothing.
     """
 
     def __enter__(self):

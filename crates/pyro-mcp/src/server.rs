@@ -47,6 +47,16 @@ pub struct Server {
     tasks: TaskManager,
 }
 
+/// The same, where a call does without a VM only if it says that it may.
+fn where_calls_ask_for_the_host(pyro: Pyro) -> Pyro {
+    if !pyro.settings().allow_host_compat {
+        return pyro;
+    }
+    let mut settings = pyro.settings().clone();
+    settings.allow_host_compat = false;
+    Pyro::open(settings)
+}
+
 /// What a call came to.
 pub(crate) struct Called {
     pub(crate) result: CallToolResult,
@@ -63,7 +73,9 @@ struct Offer {
 
 impl Server {
     /// Makes a server with the tools of the options' profile.
-    pub fn new(pyro: Pyro, options: ServerOptions) -> Self {
+    pub fn new(pyro: Pyro, mut options: ServerOptions) -> Self {
+        options.allow_host_compat |= pyro.settings().allow_host_compat;
+        let pyro = where_calls_ask_for_the_host(pyro);
         let settings = pyro.settings();
         let defaults = Defaults {
             profile: options.profile,

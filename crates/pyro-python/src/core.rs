@@ -18,6 +18,7 @@ struct Choice {
     base_dir: Option<HostText>,
     cache_dir: Option<HostText>,
     isolation: String,
+    allow_host_compat: bool,
     /// Where the package has kernel and agent, and the program that supervises workspaces.
     runtime_dir: Option<HostText>,
     program: Option<HostText>,
@@ -67,6 +68,7 @@ fn settings(choice: &Bound<'_, PyAny>) -> Result<Settings, Error> {
     if choice.isolation != "auto" {
         settings.isolation = choice.isolation.parse()?;
     }
+    settings.allow_host_compat = choice.allow_host_compat;
     if settings.runtime_dir.is_none() {
         settings.runtime_dir = choice.runtime_dir.map(HostText::into_path);
     }

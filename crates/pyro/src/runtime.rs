@@ -183,6 +183,21 @@ impl Runtime {
         }
     }
 
+    /// Compares the agent as a program of this host with its digest, in full.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] if the runtime has none, or it is missing or changed.
+    pub(crate) fn verify_agent_in_full(&self) -> Result<(), RuntimeError> {
+        self.verify_file(AGENT, self.agent_entry()?).map(drop)
+    }
+
+    fn agent_entry(&self) -> Result<&FileEntry, RuntimeError> {
+        let entry = self.manifest.agent.as_ref();
+        entry.ok_or_else(|| RuntimeError::Foreign {
+            path: self.dir.join(MANIFEST),
+        })
+    }
+
     /// Compares files that were not verified before, or have changed since, with their digests.
     ///
     /// What was verified is remembered in the cache directory; where that cannot be written, every call hashes.
@@ -199,11 +214,7 @@ impl Runtime {
     /// # Errors
     /// [`RuntimeError`] if the runtime has none, or it is missing or changed.
     pub(crate) fn agent(&self, cache_dir: &Path) -> Result<PathBuf, RuntimeError> {
-        let entry = self.manifest.agent.as_ref();
-        let entry = entry.ok_or_else(|| RuntimeError::Foreign {
-            path: self.dir.join(MANIFEST),
-        })?;
-        self.verify_once([(AGENT, entry)], cache_dir)?;
+        self.verify_once([(AGENT, self.agent_entry()?)], cache_dir)?;
         Ok(self.dir.join(AGENT))
     }
 

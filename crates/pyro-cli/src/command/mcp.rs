@@ -10,6 +10,7 @@ use pyro_mcp::{DEFAULT_LISTEN, HttpOptions, ServerOptions, Structured, Token, se
 use crate::complete;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::option::TierOptions;
 use crate::project::ProjectOptions;
 use crate::tool_choice::ToolChoice;
 use crate::ui::Ui;
@@ -47,6 +48,9 @@ struct Serve {
 
     #[command(flatten)]
     project: ProjectOptions,
+
+    #[command(flatten)]
+    tier: TierOptions,
 
     /// Let clients export what tools of the host run by themselves, as .git and .vscode, into directories that are there
     #[arg(long)]
@@ -130,6 +134,8 @@ impl Serve {
         let mut options = self.choice.options()?;
         options.structured = self.structured.parse::<Structured>().map_err(Failure::argument)?;
         options.environment.clone_from(&self.environment);
+        options.isolation = self.tier.isolation;
+        options.allow_host_compat = self.tier.allow_host_compat;
         // A root that is not there would allow nothing, without a word.
         let directories = self.allow_host_path.iter();
         let directories = directories.map(|path| Ok(host_path::directory("--allow-host-path", path)?));

@@ -341,6 +341,27 @@ fn vm_run_names_its_default_environment_and_the_catalog() {
 }
 
 #[test]
+fn a_call_can_do_without_a_vm_only_where_the_server_lets_it_say_so() {
+    for allow_host_compat in [false, true] {
+        let defaults = Defaults {
+            allow_host_compat,
+            ..defaults(Profile::WorkspaceFull)
+        };
+        let with: Vec<_> = tools_of(Profile::WorkspaceFull)
+            .filter(|tool| {
+                let schema = Value::from(input_schema(&tool.definition(&defaults).parameters));
+                let flag = &schema["properties"]["allow_host_compat"];
+                assert!(flag.is_null() || flag["default"] == false, "{flag}");
+                flag.is_object()
+            })
+            .map(|tool| tool.name())
+            .collect();
+        let start_a_vm = ["vm_create", "vm_run", "workspace_create"];
+        assert_eq!(with, if allow_host_compat { &start_a_vm[..] } else { &[] });
+    }
+}
+
+#[test]
 fn an_output_schema_is_declared_only_where_results_have_the_form() {
     let text = [
         "vm_exec",

@@ -7,6 +7,7 @@ mod confinement;
 mod directories;
 mod environment;
 mod finding;
+mod host;
 mod kvm;
 mod leftovers;
 mod memory;
@@ -66,11 +67,13 @@ pub(crate) async fn examine(pyro: &Pyro, request: &DoctorRequest) -> DoctorRepor
     runtime["vmm"] = found.qemu_value();
     runtime["firecracker"] = found.firecracker_value();
     runtime["confinement"] = confinement.value;
-    let tiers = kvm::tiers(&verdict, &found.vmms, confinement.may_jail);
+    let mut tiers = kvm::tiers(&verdict, &found.vmms, confinement.may_jail);
+    let runs_vms = tiers.iter().any(|tier| tier.usable);
+    tiers.push(host::tier(settings, &found.vmms));
     DoctorReport {
         platform,
         status: finding::worst(&checks),
-        runtime_ok: files.runtime.intact && tiers.iter().any(|tier| tier.usable),
+        runtime_ok: files.runtime.intact && runs_vms,
         issues: finding::issues(&checks),
         checks,
         tiers,

@@ -16,17 +16,20 @@ fn digest(bytes: &[u8]) -> String {
 /// A runtime directory whose files match its manifest.
 fn install(dir: &Path) {
     std::fs::create_dir_all(dir).unwrap();
-    let mut files = serde_json::Map::new();
-    for (name, content) in [("vmlinux", "kernel"), ("initramfs.cpio", "agent")] {
+    let write = |name: &str, content: &str| {
         std::fs::write(dir.join(name), content).unwrap();
-        let entry = json!({"sha256": digest(content.as_bytes()), "size": content.len()});
-        files.insert(name.to_owned(), entry);
-    }
+        json!({"sha256": digest(content.as_bytes()), "size": content.len()})
+    };
+    let files = json!({
+        "vmlinux": write("vmlinux", "kernel"),
+        "initramfs.cpio": write("initramfs.cpio", "initramfs"),
+    });
     let manifest = json!({
         "format": 1,
         "pyro_version": "0.1.0",
         "kernel_release": "6.1.0",
         "files": files,
+        "agent": write("pyro-agent", "agent"),
     });
     std::fs::write(dir.join("manifest.json"), manifest.to_string()).unwrap();
 }
@@ -72,7 +75,27 @@ async fn a_host_without_usable_kvm_passes_with_warnings_at_most() {
     let emulated = &report.tiers[2];
     assert!(emulated.usable, "{emulated:?}");
     assert_eq!(report.tiers[1].usable, report.kvm.usable);
+    let host = &report.tiers[3];
+    assert!(!host.usable && host.reason.contains("never used"), "{host:?}");
     assert!(!base.path().join("home").exists(), "doctor makes no state");
+}
+
+#[tokio::test]
+async fn without_a_vmm_the_host_itself_is_a_tier_if_its_agent_is_unchanged() {
+    let base = tempfile::tempdir().unwrap();
+    let mut settings = healthy(base.path());
+    settings.search_path.clear();
+    let found = report(settings.clone()).await;
+    let host = &found.tiers[3];
+    assert!(
+        host.usable && host.reason.contains("--allow-host-compat"),
+        "{host:?}"
+    );
+    assert!(!found.runtime_ok, "it is no VM");
+    std::fs::write(base.path().join("runtime/pyro-agent"), "another").unwrap();
+    let found = report(settings).await;
+    let host = &found.tiers[3];
+    assert!(!host.usable && host.reason.contains("pyro-agent"), "{host:?}");
 }
 
 #[tokio::test]
