@@ -123,6 +123,10 @@ pub(crate) struct TierOptions {
     /// Isolation to insist on; `auto` takes the strongest that works here [default: $PYRO_ISOLATION, else auto]
     #[arg(long, value_name = "TIER", value_parser = isolation())]
     pub(crate) isolation: Option<IsolationFloor>,
+
+    /// Run on this host itself, isolated by nothing, where no VM can run
+    #[arg(long)]
+    pub(crate) allow_host_compat: bool,
 }
 
 fn isolation() -> impl TypedValueParser<Value = IsolationFloor> {

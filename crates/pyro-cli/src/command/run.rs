@@ -108,6 +108,7 @@ fn request(run: Run, pyro: &Pyro) -> Result<RunRequest> {
         .resources(pyro.host_memory_mib())
         .map_err(Failure::argument)?;
     request.isolation = run.tier.isolation;
+    request.allow_host_compat = run.tier.allow_host_compat;
     let ttl = argument::in_range("ttl_seconds", run.ttl_seconds, &argument::TTL_SECONDS)
         .map_err(Failure::argument)?;
     request.ttl = Duration::from_secs(ttl);
