@@ -63,10 +63,16 @@ fn seed(home: &Workspaces) -> &'static str {
 fn a_workspace_without_a_vm_does_all_that_one_does() {
     let home = without_vms();
     let id = create(&home, &["--name", "alpha", "--seed-path", seed(&home)]);
-    assert_eq!(home.sh("alpha", "./tool; cat text second; readlink link"), "works\none\ntwo\nkept\n/nowhere\n");
+    assert_eq!(
+        home.sh("alpha", "./tool; cat text second; readlink link"),
+        "works\none\ntwo\nkept\n/nowhere\n"
+    );
     let beginning = "stat -c '%n %a %h %Y' locked text second; pwd -P; ls -A";
     let began = home.sh("alpha", beginning);
-    assert!(began.contains("locked 555") && began.contains("second 644 2"), "{began}");
+    assert!(
+        began.contains("locked 555") && began.contains("second 644 2"),
+        "{began}"
+    );
     assert_eq!(home.ok(&["diff", "alpha"])["changed"], false);
 
     let written = home.home().path().join("written");
@@ -77,7 +83,11 @@ fn a_workspace_without_a_vm_does_all_that_one_does() {
     assert_eq!(home.sh("alpha", "cat new text"), "three\none\n2\n");
     let diff = home.ok(&["diff", "alpha"]);
     assert_eq!(
-        (&diff["summary"]["added"], &diff["summary"]["modified"], &diff["summary"]["total"]),
+        (
+            &diff["summary"]["added"],
+            &diff["summary"]["modified"],
+            &diff["summary"]["total"]
+        ),
         (&json!(1), &json!(1), &json!(2)),
         "{diff:#}"
     );
@@ -98,7 +108,10 @@ fn a_workspace_without_a_vm_does_all_that_one_does() {
     assert_eq!(home.ok(&["start", "alpha"])["state"], "started");
     assert_eq!(home.sh("alpha", "cat pushed $HOME/kept"), "four\nkept\n");
     let reset = home.ok(&["reset", "alpha"]);
-    assert_eq!((&reset["reset_count"], &reset["command_count"]), (&json!(1), &json!(0)));
+    assert_eq!(
+        (&reset["reset_count"], &reset["command_count"]),
+        (&json!(1), &json!(0))
+    );
     assert_eq!(home.sh("alpha", beginning), began);
     assert_eq!(home.sh("alpha", "ls -A $HOME"), "");
     assert_eq!(home.ok(&["diff", "alpha"])["changed"], false);
@@ -228,7 +241,13 @@ fn without_permission_nothing_runs_on_the_host() {
     let home = without_vms();
     let (status, refused) = home.json(&["create"]);
     assert_ne!(status, 0);
-    assert!(refused["error"]["hint"].as_str().unwrap().contains("--allow-host-compat"), "{refused:#}");
+    assert!(
+        refused["error"]["hint"]
+            .as_str()
+            .unwrap()
+            .contains("--allow-host-compat"),
+        "{refused:#}"
+    );
     let (status, refused) = home.json(&["create", "--allow-host-compat", "--isolation", "hardware"]);
     assert_ne!(status, 0);
     assert_eq!(refused["error"]["code"], "isolation-unavailable", "{refused:#}");
@@ -244,19 +263,46 @@ fn a_workspace_starts_only_where_it_was_made() {
     on_host.ok(&["stop", &id]);
     // The same home, on a host that has a VMM.
     let words = ["--json", "workspace", "start", "alpha"];
-    let started = on_host.home().pyro(words).env("PATH", crate::tier::PATH).output().unwrap();
+    let started = on_host
+        .home()
+        .pyro(words)
+        .env("PATH", crate::tier::PATH)
+        .output()
+        .unwrap();
     let refused: Value = serde_json::from_slice(&started.stdout).unwrap();
     assert_eq!(refused["error"]["code"], "isolation-unavailable", "{refused:#}");
-    assert!(refused["error"]["hint"].as_str().unwrap().contains("--seed-path"), "{refused:#}");
+    assert!(
+        refused["error"]["hint"].as_str().unwrap().contains("--seed-path"),
+        "{refused:#}"
+    );
     assert_eq!(on_host.ok(&["start", &id])["state"], "started");
 
-    let made = ["--json", "workspace", "create", "--allow-host-compat", "--name", "beta"];
-    let made = on_host.home().pyro(made).env("PATH", crate::tier::PATH).output().unwrap();
+    let made = [
+        "--json",
+        "workspace",
+        "create",
+        "--allow-host-compat",
+        "--name",
+        "beta",
+    ];
+    let made = on_host
+        .home()
+        .pyro(made)
+        .env("PATH", crate::tier::PATH)
+        .output()
+        .unwrap();
     let made: Value = serde_json::from_slice(&made.stdout).unwrap();
-    assert_eq!((&made["vmm"], &made["allow_host_compat"]), (&json!("qemu"), &json!(true)), "{made:#}");
+    assert_eq!(
+        (&made["vmm"], &made["allow_host_compat"]),
+        (&json!("qemu"), &json!(true)),
+        "{made:#}"
+    );
     on_host.ok(&["stop", "beta"]);
     let refused = on_host.refused(&["start", "beta"], "isolation-unavailable");
-    assert!(refused["message"].as_str().unwrap().contains("made in a VM"), "{refused:#}");
+    assert!(
+        refused["message"].as_str().unwrap().contains("made in a VM"),
+        "{refused:#}"
+    );
     on_host.ok(&["delete", "beta"]);
     on_host.ok(&["delete", "alpha"]);
 }
