@@ -123,6 +123,10 @@ pub(crate) struct TierOptions {
     /// Isolation to insist on; `auto` takes the strongest that works here [default: $PYRO_ISOLATION, else auto]
     #[arg(long, value_name = "TIER", value_parser = isolation())]
     pub(crate) isolation: Option<IsolationFloor>,
+
+    /// Where no VM can be had, run commands on this host itself: NOTHING ISOLATES THEM, they can do all that you can
+    #[arg(long)]
+    pub(crate) allow_host_compat: bool,
 }
 
 fn isolation() -> impl TypedValueParser<Value = IsolationFloor> {

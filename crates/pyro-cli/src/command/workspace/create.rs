@@ -74,6 +74,7 @@ pub(crate) fn execute(create: Create, pyro: &Pyro, ui: Ui) -> Result<Exit> {
         .resources(pyro.host_memory_mib())
         .map_err(Failure::argument)?;
     request.isolation = create.tier.isolation;
+    request.allow_host_compat = create.tier.allow_host_compat;
     request.seed_path = create.seed.source()?;
     request.include_ignored = create.seed.include_ignored;
     let info = wait::block_on(wait::unless_interrupted(
