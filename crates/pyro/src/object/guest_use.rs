@@ -18,3 +18,16 @@ pub struct GuestUse {
     /// How the host talks to the guest.
     pub execution_mode: ExecutionMode,
 }
+
+impl GuestUse {
+    /// What a result of it has to warn of.
+    pub(crate) fn warnings(&self) -> Vec<String> {
+        unisolated(self.isolation).into_iter().collect()
+    }
+}
+
+/// The warning of a result that came about without isolation.
+pub(crate) fn unisolated(isolation: Option<Isolation>) -> Option<String> {
+    (isolation == Some(Isolation::Host))
+        .then(|| "nothing isolates it: it runs on this host itself".to_owned())
+}

@@ -28,6 +28,7 @@ pub use environment::{
 };
 pub use files::{ArtifactType, FileInfo, FileList, FileRead, FileWrite};
 pub use guest_use::GuestUse;
+pub(crate) use guest_use::unisolated;
 pub use prepare::{PrepareReport, PrepareStep};
 pub use prune::{KeptItem, PruneKind, PrunedItem, Pruning};
 pub use transfer::{

@@ -23,7 +23,7 @@ use crate::command::{Command, Stdin, Wanted, Wish, WishReceiver, Wishes, millis}
 use crate::environment::ImageDefaults;
 use crate::error::{Diagnosis as _, Error, ErrorCode, Result};
 use crate::id::WorkspaceId;
-use crate::object::{ExecOutcome, ExecutionMode, WorkspaceExec};
+use crate::object::{ExecOutcome, ExecutionMode, WorkspaceExec, unisolated};
 use crate::output::{KeptOutput, Stream};
 use crate::run::{self, Phase, RunEvent};
 use crate::supervisor::{Answer, Call, CommandEnd, Frame, receive, send};
@@ -320,7 +320,10 @@ fn assemble(
             .vm
             .as_ref()
             .map_or(ExecutionMode::Pending, |vm| vm.execution_mode),
-        warnings: end.warning.into_iter().collect(),
+        warnings: unisolated(place.vm.as_ref().map(|vm| vm.isolation))
+            .into_iter()
+            .chain(end.warning)
+            .collect(),
         metadata: place
             .vm
             .as_ref()

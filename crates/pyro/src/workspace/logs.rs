@@ -12,7 +12,7 @@ use super::info;
 use super::kept::{self, KeptStream, KeptStreams};
 use super::store::{Found, Store};
 use crate::error::Result;
-use crate::object::{ExecutionMode, LogEntry, StreamInfo, TextEncoding, WorkspaceLogs};
+use crate::object::{ExecutionMode, LogEntry, StreamInfo, TextEncoding, WorkspaceLogs, unisolated};
 use crate::output::Stream;
 
 /// How many commands are listed unless it is said otherwise.
@@ -103,7 +103,7 @@ pub(super) fn read(store: &Store, found: &Found, request: &LogsRequest) -> Resul
         isolation: vm.map(|vm| vm.isolation),
         vmm: vm.map(|vm| vm.vmm),
         execution_mode: vm.map_or(ExecutionMode::Pending, |vm| vm.execution_mode),
-        warnings: Vec::new(),
+        warnings: unisolated(vm.map(|vm| vm.isolation)).into_iter().collect(),
     })
 }
 

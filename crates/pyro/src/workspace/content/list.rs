@@ -55,8 +55,8 @@ impl Workspace {
             count: entries.len(),
             next_page,
             entries,
+            warnings: guest.used.warnings(),
             guest: guest.used,
-            warnings: Vec::new(),
         })
     }
 }

@@ -131,8 +131,8 @@ impl Workspace {
             encoding,
             truncated: has_more,
             redacted: false,
+            warnings: guest.used.warnings(),
             guest: guest.used,
-            warnings: Vec::new(),
             bytes,
         })
     }

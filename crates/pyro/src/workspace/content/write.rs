@@ -66,8 +66,8 @@ impl Workspace {
             bytes_written: request.content.len() as u64,
             mode: entry::mode(written.mode),
             created: written.created,
+            warnings: guest.used.warnings(),
             guest: guest.used,
-            warnings: Vec::new(),
         })
     }
 }

@@ -11,7 +11,7 @@ use crate::argument::InvalidArgument;
 use crate::command::Wishes;
 use crate::error::{Diagnosis, Error, ErrorCode, Result};
 use crate::id::VmId;
-use crate::object::{Cleanup, CleanupReason, VmExec, WorkspaceExec};
+use crate::object::{Cleanup, CleanupReason, VmExec, WorkspaceExec, unisolated};
 use crate::run::{Phase, Run, RunEvent};
 use crate::workspace::error::WorkspaceError;
 use crate::workspace::exec::{self, Begun, ExecRequest, NotBegun, Place};
@@ -196,6 +196,11 @@ fn cleanup(vm_id: VmId, deleted: bool, reason: CleanupReason) -> Cleanup {
 
 fn assemble((record, facts): (Record, VmFacts), exec: WorkspaceExec, is_deleted: bool) -> VmExec {
     let vm_id = record.workspace_id;
+    let known = unisolated(Some(facts.isolation));
+    let of_command = exec.warnings.into_iter();
+    let of_command = of_command
+        .filter(|warning| Some(warning) != known.as_ref())
+        .collect();
     VmExec {
         vm_id,
         environment: record.environment,
@@ -221,7 +226,8 @@ fn assemble((record, facts): (Record, VmFacts), exec: WorkspaceExec, is_deleted:
         isolation: facts.isolation,
         vmm: facts.vmm,
         execution_mode: facts.execution_mode,
-        warnings: [record.warnings, facts.warnings, exec.warnings].concat(),
+        // That nothing isolates it is among the VM's own.
+        warnings: [record.warnings, facts.warnings, of_command].concat(),
         metadata: facts.metadata,
     }
 }

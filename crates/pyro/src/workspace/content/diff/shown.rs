@@ -21,9 +21,9 @@ pub(super) fn diff(workspace_id: WorkspaceId, diff: Diff, guest: GuestUse) -> Wo
         ignored: IgnoredChanges::default(),
         entries: diff.entries.into_iter().map(shown).collect(),
         patch: String::from_utf8_lossy(&diff.patch).into_owned(),
+        warnings: guest.warnings(),
         guest,
         patch_bytes: diff.patch,
-        warnings: Vec::new(),
     }
 }
 

@@ -127,8 +127,8 @@ impl PlannedExport {
                 .map(|path| String::from_utf8_lossy(path).into_owned())
                 .collect(),
             skipped: unpacked.skipped,
+            warnings: [used.warnings(), unpacked.warnings].concat(),
             guest: used,
-            warnings: unpacked.warnings,
         })
     }
 }
@@ -161,7 +161,12 @@ async fn export_patch(tree: &impl LiveTree, request: &ExportRequest, output: Out
     };
     let diff = diff_of(tree, &wanted).await?;
     let mut unpacked = publish(output, diff.patch_bytes, ArtifactType::Patch).await?;
-    unpacked.warnings.extend(diff.warnings);
+    let said = diff.guest.warnings();
+    let of_files = diff
+        .warnings
+        .into_iter()
+        .filter(|warning| !said.contains(warning));
+    unpacked.warnings.extend(of_files);
     if diff.truncated {
         unpacked
             .warnings

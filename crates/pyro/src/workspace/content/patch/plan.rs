@@ -213,7 +213,7 @@ pub(super) fn result(workspace_id: WorkspaceId, applied: &Applied, guest: GuestU
         dry_run: false,
         summary,
         entries,
+        warnings: guest.warnings(),
         guest,
-        warnings: Vec::new(),
     }
 }

@@ -159,8 +159,8 @@ impl Workspace {
             workspace_id: self.id(),
             dry_run: false,
             workspace_sync: report,
+            warnings: [used.warnings(), warnings].concat(),
             guest: used,
-            warnings,
         })
     }
 

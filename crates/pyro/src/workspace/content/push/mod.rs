@@ -122,8 +122,8 @@ impl Workspace {
             workspace_id: self.id(),
             dry_run: request.dry_run,
             workspace_sync: report,
+            warnings: [guest.used.warnings(), warnings].concat(),
             guest: guest.used,
-            warnings,
         })
     }
 }
