@@ -72,6 +72,11 @@ impl<'a> Bench<'a> {
         self.options
     }
 
+    /// Where it runs.
+    pub(super) fn context(&self) -> &Context {
+        self.context
+    }
+
     /// How often a workspace is made, reset, stopped and started.
     pub(super) fn workspace_runs(&self) -> u32 {
         self.counts.workspace_runs

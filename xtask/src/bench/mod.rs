@@ -5,6 +5,7 @@
 
 mod host;
 mod idle;
+mod library;
 mod measure;
 mod protocol;
 mod report;
@@ -165,6 +166,7 @@ fn measure(bench: &mut Bench<'_>) -> Result<()> {
     bench.at_once()?;
     bench.idle()?;
     bench.workspaces()?;
+    bench.library()?;
     bench.trees()?;
     bench.throughput()
 }

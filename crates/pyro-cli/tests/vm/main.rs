@@ -27,6 +27,7 @@ mod follow;
 mod full_disk;
 mod guest;
 mod history;
+mod host;
 mod ids;
 mod image;
 mod interrupt;

@@ -56,6 +56,8 @@ pub(crate) struct Home {
     dir: TempDir,
     cache: PathBuf,
     environment: String,
+    /// Where VMMs are looked for, and the isolation that is the default.
+    tier: (OsString, &'static str),
 }
 
 /// What an invocation left.
@@ -85,7 +87,13 @@ impl Home {
             dir,
             cache,
             environment: "debian:12".to_owned(),
+            tier: (tier::PATH.into(), Tier::wanted().isolation),
         }
+    }
+
+    /// Has no VM run, for there is no VMM to be found.
+    pub(crate) fn hide_vmms(&mut self) {
+        self.tier = (self.path().join("nothing").into(), "auto");
     }
 
     /// Makes another environment the default.
@@ -113,13 +121,13 @@ impl Home {
         command
             .args(words)
             .env_clear()
-            .env("PATH", tier::PATH)
+            .env("PATH", &self.tier.0)
             .env("HOME", self.path())
             .env("TMPDIR", self.path().join("tmp"))
             .env("PYRO_HOME", self.state())
             .env("PYRO_CACHE_DIR", &self.cache)
             .env("PYRO_ENVIRONMENT", &self.environment)
-            .env("PYRO_ISOLATION", Tier::wanted().isolation)
+            .env("PYRO_ISOLATION", self.tier.1)
             .current_dir(self.path())
             .stdin(Stdio::null());
         command

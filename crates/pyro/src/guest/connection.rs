@@ -139,21 +139,7 @@ impl Caller {
         verb: Verb,
         body: Option<host_message::Body>,
     ) -> Result<(), GuestError> {
-        let (mut sender, mut receiver) = self.open_call(verb).await?;
-        if let Some(body) = body {
-            sender.send(&HostMessage { body: Some(body) }).await?;
-        }
-        sender.finish()?;
-        match receiver.next().await? {
-            Some(agent_message::Body::Done(_)) => Ok(()),
-            Some(agent_message::Body::Fault(fault)) => Err(GuestError::Refused(fault)),
-            Some(_) => Err(GuestError::Nonsense {
-                problem: format!("an answer of another call to `{}`", verb.name()),
-            }),
-            None => Err(GuestError::Nonsense {
-                problem: format!("no answer to `{}`", verb.name()),
-            }),
-        }
+        ask_once(self.open_call(verb).await?, verb, body).await
     }
 
     /// Opens a call and sends its first message.
@@ -178,6 +164,31 @@ impl Caller {
         let mut requests = self.requests.clone().ready().await.map_err(broken)?;
         let (response, stream) = requests.send_request(request, false).map_err(broken)?;
         Ok((CallSender::new(stream), CallReceiver::new(response)))
+    }
+}
+
+/// Makes a request whose answer carries nothing, on a call that was opened for it.
+///
+/// # Errors
+/// [`GuestError`] if the agent refused or the connection broke.
+pub(crate) async fn ask_once(
+    (mut sender, mut receiver): (CallSender, CallReceiver),
+    verb: Verb,
+    body: Option<host_message::Body>,
+) -> Result<(), GuestError> {
+    if let Some(body) = body {
+        sender.send(&HostMessage { body: Some(body) }).await?;
+    }
+    sender.finish()?;
+    match receiver.next().await? {
+        Some(agent_message::Body::Done(_)) => Ok(()),
+        Some(agent_message::Body::Fault(fault)) => Err(GuestError::Refused(fault)),
+        Some(_) => Err(GuestError::Nonsense {
+            problem: format!("an answer of another call to `{}`", verb.name()),
+        }),
+        None => Err(GuestError::Nonsense {
+            problem: format!("no answer to `{}`", verb.name()),
+        }),
     }
 }
 

@@ -9,7 +9,9 @@ use bytes::Bytes;
 use pyro_proto::message::{Attach, Configure, Exec, Fault, FaultKind, Signal, Verb, host_message::Body};
 
 pub(crate) use self::call::{CallReceiver, CallSender, over_socket};
-pub(crate) use self::connection::{Caller, Connection, Greeted, Repeat, printable, wait_until_idle};
+pub(crate) use self::connection::{
+    Caller, Connection, Greeted, Repeat, ask_once, printable, wait_until_idle,
+};
 pub(crate) use self::plain::{Ender, SoleCall};
 use crate::error::{Diagnosis, ErrorCode};
 

@@ -1,6 +1,7 @@
 //! When a workspace was last used, and when it expires.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
+use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
@@ -9,12 +10,14 @@ use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::workspace::{Live, VmFacts};
+use crate::workspace::{Live, Pulse, VmFacts};
 
-/// Follows the activity of a workspace, and says so in `live.json`.
+/// Follows the activity of a workspace, and says so in its pulse, and what its VM is in `live.json`.
 #[derive(Debug)]
 pub(super) struct Activity {
     dir: PathBuf,
+    /// Opened when it is first needed.
+    pulse: OnceCell<Pulse>,
     live: RefCell<Live>,
     last: Cell<Instant>,
     ttl: Cell<Duration>,
@@ -38,6 +41,7 @@ impl Activity {
     pub(super) fn new(dir: PathBuf, live: Live, ttl: Duration) -> Self {
         Self {
             dir,
+            pulse: OnceCell::new(),
             live: RefCell::new(live),
             last: Cell::new(Instant::now()),
             ttl: Cell::new(ttl),
@@ -66,6 +70,11 @@ impl Activity {
     pub(super) fn set_vm(&self, facts: VmFacts) {
         self.live.borrow_mut().vm = Some(facts);
         self.touch();
+        if !self.is_over.get()
+            && let Err(error) = self.live.borrow().write(&self.dir)
+        {
+            tracing::warn!(%error, "live.json was not written");
+        }
     }
 
     /// Says nothing more: another supervisor may, from now on.
@@ -106,11 +115,23 @@ impl Activity {
     fn tell(&self) {
         // Whoever reads it sees the last time that could be written.
         if !self.is_over.get()
-            && let Err(error) = self.live.borrow().write(&self.dir)
+            && let Err(error) = self.beat()
         {
-            tracing::warn!(%error, "live.json was not written");
+            tracing::warn!(%error, "the pulse was not written");
         }
         self.changed.notify_waiters();
+    }
+
+    fn beat(&self) -> io::Result<()> {
+        let pulse = match self.pulse.get() {
+            Some(pulse) => pulse,
+            None => {
+                let opened = Pulse::open(&self.dir)?;
+                self.pulse.get_or_init(|| opened)
+            }
+        };
+        let live = self.live.borrow();
+        pulse.beat(live.last_activity_at, live.busy)
     }
 }
 
@@ -165,6 +186,7 @@ mod tests {
     async fn another_time_to_live_counts_at_once() {
         let dir = tempfile::tempdir().unwrap();
         let activity = activity(dir.path(), Duration::from_secs(6000));
+        activity.live.borrow().write(dir.path()).unwrap();
         let began = Instant::now();
         tokio::join!(activity.expired(), async {
             tokio::time::sleep(Duration::from_secs(10)).await;

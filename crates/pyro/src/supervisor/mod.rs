@@ -189,7 +189,7 @@ async fn begin(order: &Order) -> Result<(Rc<Supervisor>, UnixListener)> {
     let record = store.read(id)?;
     let live = Live {
         supervisor: own,
-        boot: host_boot(),
+        boot: host_boot().to_owned(),
         vm: None,
         last_activity_at: Timestamp::now(),
         busy: 0,

@@ -13,8 +13,9 @@ use crate::error::Result;
 use crate::guest::{CallReceiver, CallSender, GuestError, over_socket};
 use crate::vm::FollowedVm as _;
 
-/// What clients may ask of the agent by themselves: whatever is about files.
-const RELAYED: [Verb; 6] = [
+/// What clients may ask of the agent by themselves: whether it answers, and whatever is about files.
+const RELAYED: [Verb; 7] = [
+    Verb::Ping,
     Verb::ListFiles,
     Verb::ReadFile,
     Verb::WriteFile,

@@ -1,8 +1,8 @@
 //! Processes without a VM that outlive whoever was to end them.
 //!
-//! The agent ends everything that descends from it. When it is killed, its processes become children of the supervisor,
-//! which asked the kernel for that, and are ended here. When the supervisor is killed together with it, they become
-//! nobody's: whoever starts the workspace next finds them by its directory.
+//! The agent ends everything that descends from it, also when the supervisor is gone. When the agent is killed, its
+//! processes become children of the supervisor, which asked the kernel for that, and are ended here. When both are
+//! killed, they become nobody's: whoever starts the workspace next finds them by its directory.
 
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
@@ -16,6 +16,9 @@ use crate::process::{ProcessIdentity, start_time};
 
 /// How long processes that were killed may take to go. It takes the kernel milliseconds, unless one hangs in a disk.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long an agent whose supervisor was killed may take to end, with everything that it started.
+const AGENT_GONE_WITHIN: Duration = Duration::from_secs(6);
 
 /// How often that is looked at: nothing tells of a process that is no child.
 const CHECK: Duration = Duration::from_millis(5);
@@ -37,17 +40,15 @@ pub(super) async fn end_descendants() {
     end_all(|| descendants(std::process::id(), &table())).await;
 }
 
-/// Kills the agent that has a directory, and everything that its commands started, and waits until it is gone.
+/// Waits until the agent that has a directory is gone, and everything that its commands started. What does not go by
+/// itself is killed.
 pub(super) async fn end_all_of(directory: &Path) {
-    end_all(|| {
-        let is_of = |process: &Process| belongs_to(process.pid, directory);
-        table()
-            .iter()
-            .filter(|process| is_of(process))
-            .map(|process| process.pid)
-            .collect()
-    })
-    .await;
+    let deadline = Instant::now() + AGENT_GONE_WITHIN;
+    // It knows best what it started, and was told that nobody needs that any more.
+    while Instant::now() < deadline && !all(|pid| is_agent_of(&read(pid, "cmdline"), directory)).is_empty() {
+        tokio::time::sleep(CHECK).await;
+    }
+    end_all(|| all(|pid| belongs_to(pid, directory))).await;
 }
 
 /// Kills what is found until nothing is: a process that is not killed yet may start another one.
@@ -92,14 +93,26 @@ struct Process {
 
 /// All processes, those included that ended and were not waited for.
 fn table() -> Vec<Process> {
-    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
-    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    pids.filter_map(|pid: u32| {
-        let text = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
-        let parent = parent(&String::from_utf8_lossy(&text))?;
+    let with_parent = |pid| {
+        let parent = parent(&String::from_utf8_lossy(&read(pid, "stat")))?;
         Some(Process { pid, parent })
-    })
-    .collect()
+    };
+    pids().filter_map(with_parent).collect()
+}
+
+/// The processes of which something is true.
+fn all(is_wanted: impl Fn(u32) -> bool) -> BTreeSet<u32> {
+    pids().filter(|pid| is_wanted(*pid)).collect()
+}
+
+fn pids() -> impl Iterator<Item = u32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+/// What the kernel tells of a process; nothing if that is gone, or another user's.
+fn read(pid: u32, name: &str) -> Vec<u8> {
+    std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default()
 }
 
 /// The parent in the text of `/proc/<pid>/stat`, whose second field may hold anything, parentheses included.
@@ -124,8 +137,7 @@ fn descendants(of: u32, table: &[Process]) -> BTreeSet<u32> {
 
 /// Whether a process is the agent that has a directory, or was started by a command of it.
 fn belongs_to(pid: u32, directory: &Path) -> bool {
-    let read = |name| std::fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
-    is_agent_of(&read("cmdline"), directory) || is_command_of(&read("environ"), directory)
+    is_agent_of(&read(pid, "cmdline"), directory) || is_command_of(&read(pid, "environ"), directory)
 }
 
 /// As in `pyro-agent host DIR`, maybe followed by more.

@@ -45,6 +45,18 @@ impl Ground {
         })
     }
 
+    /// The name of the environment as it is recorded. Of one that no VM is started from, nothing but the name counts, and
+    /// it need not be there.
+    ///
+    /// # Errors
+    /// `invalid-argument` if no environment can have that name.
+    pub(super) fn environment_name(self, pyro: &Pyro, given: &str) -> Result<String> {
+        match self {
+            Self::Disk => Ok(given.to_owned()),
+            Self::Directory => pyro.environments().normal_name(given),
+        }
+    }
+
     /// The blocks that are used of it, in bytes; the rest of a workspace's directory does not count.
     pub(super) fn used_bytes(self, dir: &Path) -> u64 {
         let name = match self {

@@ -10,7 +10,7 @@ use super::call::{self, answer, gone};
 use super::handle::{EXCLUSION_BOUND, EXCLUSION_CHECK};
 use crate::error::{Error, ErrorCode, Result};
 use crate::guest::files::Opened;
-use crate::guest::over_socket;
+use crate::guest::{ask_once, over_socket};
 use crate::object::{ExecutionMode, GuestUse};
 use crate::supervisor::{Answer, Call, Frame, receive};
 
@@ -23,6 +23,15 @@ pub(super) struct Guest {
 }
 
 impl Workspace {
+    /// Has the agent in its guest answer, which does nothing else for it. A workspace that nobody stopped is started first.
+    ///
+    /// # Errors
+    /// `invalid-state`, `busy`, `guest-lost`, and whatever keeps it from starting.
+    pub async fn ping(&self) -> Result<()> {
+        let call = self.open_guest(Verb::Ping).await?;
+        Ok(ask_once(call, Verb::Ping, None).await?)
+    }
+
     /// Its guest, started if nobody stopped it.
     ///
     /// # Errors

@@ -259,16 +259,15 @@ fn new_record(pyro: &Pyro, id: WorkspaceId, request: &CreateRequest) -> Result<R
     let settings = pyro.settings();
     let isolation = request.isolation.unwrap_or(settings.isolation);
     let allow_host_compat = request.allow_host_compat || settings.allow_host_compat;
+    let ground = Ground::choose(pyro, isolation, allow_host_compat)?;
+    let environment = request.environment.as_ref().unwrap_or(&settings.environment);
     Ok(Record {
         format: FORMAT,
         kind: Kind::Workspace,
         workspace_id: id,
         name: request.name.clone(),
         labels: request.labels.clone(),
-        environment: request
-            .environment
-            .clone()
-            .unwrap_or_else(|| settings.environment.clone()),
+        environment: ground.environment_name(pyro, environment)?,
         environment_version: String::new(),
         environment_digest: String::new(),
         vcpu_count: size.vcpu_count(),
@@ -276,7 +275,7 @@ fn new_record(pyro: &Pyro, id: WorkspaceId, request: &CreateRequest) -> Result<R
         disk_gib: size.disk_gib(),
         isolation,
         allow_host_compat,
-        ground: Ground::choose(pyro, isolation, allow_host_compat)?,
+        ground,
         ttl_seconds: request.ttl.as_secs(),
         created_at: now,
         last_activity_at: now,

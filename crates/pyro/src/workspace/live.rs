@@ -1,4 +1,5 @@
-//! What a supervisor says of itself and its VM: `live.json`, for whoever lists workspaces without asking it.
+//! What a supervisor says of itself and its VM: `live.json`, for whoever lists workspaces without asking it. What changes with
+//! each operation is in [`pulse`](super::pulse).
 //!
 //! It means nothing once the supervisor is gone, so it is not synced.
 
@@ -7,10 +8,12 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::pulse::Beat;
 use crate::isolation::Isolation;
 use crate::object::{ExecutionMode, VmmKind};
 use crate::process::ProcessIdentity;
@@ -24,8 +27,9 @@ pub(crate) struct Live {
     /// The boot of the host that the process belongs to.
     pub(crate) boot: String,
     pub(crate) vm: Option<VmFacts>,
+    /// As of the time when this was written; there may be a later one in the pulse.
     pub(crate) last_activity_at: Timestamp,
-    /// Commands that run, and other operations under way: while there are any, nothing expires.
+    /// Commands that run, and other operations under way: while there are any, nothing expires. As of that time, too.
     pub(crate) busy: u64,
 }
 
@@ -45,7 +49,12 @@ pub(crate) struct VmFacts {
 impl Live {
     /// Reads what a supervisor said last, if one ever did; whether it lives is another question.
     pub(crate) fn read(dir: &Path) -> Option<Self> {
-        serde_json::from_slice(&std::fs::read(dir.join(FILE)).ok()?).ok()
+        let mut live: Self = serde_json::from_slice(&std::fs::read(dir.join(FILE)).ok()?).ok()?;
+        if let Some(beat) = Beat::read(dir) {
+            live.last_activity_at = beat.last_activity_at;
+            live.busy = beat.busy;
+        }
+        Some(live)
     }
 
     /// Says it, in place of what was said before.
@@ -72,7 +81,8 @@ impl Live {
 }
 
 /// What tells this boot of the host from every other (random(4), `boot_id`); empty if the kernel does not say.
-pub(crate) fn host_boot() -> String {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    text.trim().to_owned()
+pub(crate) fn host_boot() -> &'static str {
+    static BOOT: OnceLock<String> = OnceLock::new();
+    let read = || std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    BOOT.get_or_init(|| read().trim().to_owned())
 }

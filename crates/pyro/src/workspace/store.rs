@@ -13,7 +13,7 @@
 //!                                tree that it began with, as seed/tree
 //!   host.old, host.gone          a reset is under way, or was: see supervisor/directory.rs
 //!   commands.jsonl, output/      the history
-//!   live.json, supervisor.sock   the supervisor's, while there is one
+//!   live.json, pulse, supervisor.sock   the supervisor's, while there is one
 //!   supervisor.log               what it had to say
 //! home/vms/                      laid out alike; no names, no seeds
 //! home/vms/.{id}.expired         one was here until its time was over; kept for a day
@@ -235,8 +235,10 @@ impl Store {
                 });
             }
         };
-        let live = Live::read(&dir).filter(Live::is_live);
-        if settle(&record, signs(&record, live.as_ref(), &dir)) == Settling::Nothing {
+        let said = Live::read(&dir);
+        let signs = signs(&record, said.as_ref());
+        if settle(&record, signs) == Settling::Nothing {
+            let live = said.filter(|_| signs.supervisor_lives);
             let record = Ok(record);
             return Ok(Found { id, record, live });
         }
@@ -249,8 +251,10 @@ impl Store {
         let guard = self.lock_record(id)?;
         // Somebody else may have done it meanwhile.
         let mut record = self.read(id)?;
-        let live = Live::read(&dir).filter(Live::is_live);
-        match settle(&record, signs(&record, live.as_ref(), &dir)) {
+        let said = Live::read(&dir);
+        let signs = signs(&record, said.as_ref());
+        let live = said.filter(|_| signs.supervisor_lives);
+        match settle(&record, signs) {
             Settling::Nothing => {}
             Settling::Created => {
                 record.state = State::Created;
@@ -471,26 +475,26 @@ impl Mover {
     pub(crate) fn own(before: State) -> Result<Self, WorkspaceError> {
         Ok(Self {
             process: ProcessIdentity::own().map_err(io_error("make out", "/proc/self/stat"))?,
-            boot: host_boot(),
+            boot: host_boot().to_owned(),
             since: Timestamp::now(),
             before,
         })
     }
 }
 
-/// What the processes of a workspace are known by.
-fn signs(record: &Record, live: Option<&Live>, dir: &Path) -> Signs {
+/// What the processes of a workspace are known by; `said` is what its last supervisor said.
+fn signs(record: &Record, said: Option<&Live>) -> Signs {
     let boot = host_boot();
     let last_boot = match &record.mover {
-        Some(mover) => Some(mover.boot.clone()),
-        None => Live::read(dir).map(|live| live.boot),
+        Some(mover) => Some(mover.boot.as_str()),
+        None => said.map(|live| live.boot.as_str()),
     };
     Signs {
         mover_lives: record
             .mover
             .as_ref()
             .is_some_and(|mover| mover.boot == boot && mover.process.is_live()),
-        supervisor_lives: live.is_some(),
+        supervisor_lives: said.is_some_and(Live::is_live),
         same_boot: last_boot.is_none_or(|last| last == boot),
     }
 }

@@ -6,8 +6,11 @@ use std::path::PathBuf;
 use std::process::Command as Program;
 use std::time::{Duration, Instant};
 
-use pyro::object::{CleanupReason, ExecOutcome, StopReason, VmExec, VmState};
-use pyro::{Command, CreateVmRequest, ErrorCode, ExecRequest, Pyro, Result, RunEvent, Stdin, Vm, VmId};
+use pyro::object::{CleanupReason, ExecOutcome, ExecutionMode, StopReason, VmExec, VmState};
+use pyro::{
+    Command, CreateVmRequest, ErrorCode, ExecRequest, Isolation, IsolationFloor, Pyro, Result, RunEvent,
+    Stdin, Vm, VmId,
+};
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::Host;
@@ -310,4 +313,43 @@ fn a_vm_whose_supervisor_is_killed_is_stopped_and_one_whose_time_is_over_is_gone
 fn assert_gone_by_looking(pyro: &Pyro, id: VmId) {
     assert_eq!(pyro.vm(&id).unwrap_err().code(), ErrorCode::VmNotFound);
     assert!(!dir(pyro, id).exists());
+}
+
+#[test]
+fn without_a_vm_it_is_a_directory_that_goes_with_its_command() {
+    let mut host = Host::new();
+    host.settings.search_path.clear();
+    host.settings.isolation = IsolationFloor::Auto;
+    host.settings.allow_host_compat = true;
+    let pyro = Pyro::open(host.settings.clone());
+    host.block_on(async {
+        let vm = started(&pyro).await;
+        let info = vm.stop().await.unwrap();
+        assert!(info.allow_host_compat && info.environment_digest.is_empty());
+        let info = vm.start().await.unwrap();
+        assert_eq!(
+            (info.isolation, info.execution_mode),
+            (Some(Isolation::Host), ExecutionMode::HostCompat)
+        );
+        let result = vm.exec(exec("pwd -P; exit 3")).await.unwrap();
+        assert_eq!(result.exit_code, Some(3));
+        let tree = dir(&pyro, vm.id()).canonicalize();
+        assert!(tree.is_err(), "{tree:?}");
+        assert!(result.stdout.contains(vm.id().as_str()), "{}", result.stdout);
+        assert!(
+            result.warnings.iter().any(|warning| warning.contains("isolates")),
+            "{result:?}"
+        );
+        assert_eq!(result.cleanup.reason, CleanupReason::PostExecCleanup);
+        assert_gone(&pyro, vm.id());
+
+        let vm = started(&pyro).await;
+        let mut run = vm.start_exec(exec(
+            "setsid sleep 1000 & mkdir locked; chmod 0 locked; echo ready; sleep 1000",
+        ));
+        assert!(until_output(&mut run).await);
+        drop(run);
+        until("the VM goes", || !dir(&pyro, vm.id()).exists()).await;
+        assert_gone(&pyro, vm.id());
+    });
 }

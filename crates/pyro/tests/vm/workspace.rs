@@ -88,6 +88,10 @@ fn a_workspace_is_made_used_reset_and_deleted() {
         workspace.update(&update).await.unwrap();
         let listed = pyro.workspaces(&WorkspaceFilter::default()).unwrap();
         assert_eq!((listed.len(), listed[0].labels["owner"].as_str()), (1, "alice"));
+        workspace.ping().await.unwrap();
+        workspace.stop().await.unwrap();
+        let error = workspace.ping().await.unwrap_err();
+        assert_eq!(error.code(), ErrorCode::InvalidState);
         assert!(workspace.delete().await.unwrap().deleted);
         let error = workspace.exec(exec("true")).await.unwrap_err();
         assert_eq!(error.code(), ErrorCode::WorkspaceNotFound);

@@ -88,13 +88,14 @@ fn new_record(pyro: &Pyro, id: VmId, request: &CreateVmRequest) -> Result<Record
     let environment = request.environment.as_ref().unwrap_or(&settings.environment);
     let isolation = request.isolation.unwrap_or(settings.isolation);
     let allow_host_compat = request.allow_host_compat || settings.allow_host_compat;
+    let ground = Ground::choose(pyro, isolation, allow_host_compat)?;
     Ok(Record {
         format: FORMAT,
         kind: Kind::Vm,
         workspace_id: id,
         name: None,
         labels: BTreeMap::new(),
-        environment: environment.clone(),
+        environment: ground.environment_name(pyro, environment)?,
         environment_version: String::new(),
         environment_digest: String::new(),
         vcpu_count: size.vcpu_count(),
@@ -102,7 +103,7 @@ fn new_record(pyro: &Pyro, id: VmId, request: &CreateVmRequest) -> Result<Record
         disk_gib: size.disk_gib(),
         isolation,
         allow_host_compat,
-        ground: Ground::choose(pyro, isolation, allow_host_compat)?,
+        ground,
         ttl_seconds: request.ttl.as_secs(),
         created_at: now,
         last_activity_at: now,
