@@ -124,7 +124,7 @@ pub(crate) struct TierOptions {
     #[arg(long, value_name = "TIER", value_parser = isolation())]
     pub(crate) isolation: Option<IsolationFloor>,
 
-    /// Run on this host itself, isolated by nothing, where no VM can run
+    /// Where no VM can be had, run commands on this host itself: NOTHING ISOLATES THEM, they can do all that you can
     #[arg(long)]
     pub(crate) allow_host_compat: bool,
 }

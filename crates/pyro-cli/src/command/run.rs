@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use pyro::argument::{self, DEFAULT_VM_TTL};
 use pyro::object::VmExec;
-use pyro::{Command, ErrorCode, ExportRequest, IsolationFloor, Pyro, Result, RunRequest};
+use pyro::{Command, ErrorCode, ExportRequest, Pyro, Result, RunRequest};
 
 use super::workspace::{export, guest_path};
 use crate::complete;
@@ -78,10 +78,11 @@ pub(crate) fn execute(run: Run, pyro: &Pyro, ui: Ui) -> Result<Exit> {
 }
 
 /// Runs a program in the default environment, with everything else at its default.
-pub(super) fn probe(words: &[&str], isolation: Option<IsolationFloor>, pyro: &Pyro, ui: Ui) -> Result<Exit> {
+pub(super) fn probe(words: &[&str], tier: &TierOptions, pyro: &Pyro, ui: Ui) -> Result<Exit> {
     let words = words.iter().map(OsString::from).collect();
     let mut request = RunRequest::new(Command::from_words(words).map_err(Failure::argument)?);
-    request.isolation = isolation;
+    request.isolation = tier.isolation;
+    request.allow_host_compat = tier.allow_host_compat;
     follow_to_end(request, pyro, ui)
 }
 

@@ -85,6 +85,17 @@ pub(crate) struct ImageDefaults {
     pub(crate) user: String,
 }
 
+impl ImageDefaults {
+    /// Without an image: in the tree, as the caller.
+    pub(crate) fn of_host() -> Self {
+        Self {
+            env: Vec::new(),
+            working_dir: crate::TREE.to_owned(),
+            user: String::new(),
+        }
+    }
+}
+
 /// An environment in the cache, ready to start a VM from, and held against removal for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct BootableEnvironment {

@@ -1,12 +1,16 @@
 //! A run on this host itself, where no VM can be had.
 
+use pyro_proto::file::WorkspaceTree;
+
 use super::host_dir::HostDirs;
-use super::start::{Ground, Origin, Ready, Start};
+use super::start::{Ground, Origin, Ready, Start, progress_to};
 use super::{Phase, RunEvent, tree};
 use crate::environment::ImageDefaults;
 use crate::error::Result;
 use crate::settings::Settings;
 use crate::start::{Clock, HostPlace, start_on_host};
+use crate::vm::Tenant;
+use crate::workspace::SEED_TREE;
 
 impl Start<'_> {
     /// Starts the command in a directory of its own. Of the environment nothing is needed but its name.
@@ -24,26 +28,34 @@ impl Start<'_> {
         let dir = HostDirs::create(&self.home, vm_id)?;
         clock.lap("directory");
 
+        let seed = dir.path().join(SEED_TREE);
+        let mut progress = progress_to(self.events);
+        let seeded = tree::write_directory(self.planned, &seed, &mut progress).await?;
+        if seeded.is_some() {
+            clock.lap("seed");
+        }
+
         super::tell(self.events, RunEvent::Phase(Phase::Starting)).await;
-        let seeded = None;
-        let defaults = ImageDefaults {
-            env: Vec::new(),
-            working_dir: String::new(),
-            user: String::new(),
-        };
-        let exec = request.wanted().to_exec(&defaults);
+        let exec = request.wanted().to_exec(&ImageDefaults::of_host());
         let place = HostPlace {
             dir: dir.path(),
-            seed: None,
+            seed: seeded.as_ref().map(|_| &*seed),
         };
-        let tenant = tree::tenant(request, vm_id, seeded.as_ref(), "");
+        // Commands have their tree in any case: it is where they are.
+        let tenant = Tenant {
+            id: vm_id,
+            tree: WorkspaceTree {
+                seeded: seeded.is_some(),
+                user: String::new(),
+            },
+        };
         let started = start_on_host(
             pyro,
             &self.runtime,
             vm_id,
             place,
             Some(&exec),
-            tenant.as_ref(),
+            Some(&tenant),
             clock,
         )
         .await?;

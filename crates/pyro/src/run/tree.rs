@@ -66,6 +66,23 @@ pub(super) async fn write(
     }))
 }
 
+/// Writes a seed that was looked through as a new directory, for a run on this host.
+pub(super) async fn write_directory(
+    planned: Option<Planned>,
+    seed: &Path,
+    progress: OnProgress<'_>,
+) -> Result<Option<Seeded>> {
+    let Some(planned) = planned else {
+        return Ok(None);
+    };
+    let (seed, warnings) = planned.write_directory(seed, progress).await?;
+    Ok(Some(Seeded {
+        image: None,
+        seed,
+        warnings,
+    }))
+}
+
 /// What its guest is told of the tree; a VM of which nothing is asked but its command has none.
 pub(super) fn tenant(
     request: &RunRequest,

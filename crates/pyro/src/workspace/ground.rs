@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::DISK;
 use super::record::Record;
 use crate::Pyro;
-use crate::TREE;
 use crate::environment::ImageDefaults;
 use crate::error::Result;
 use crate::isolation::{self, IsolationFloor, Way};
@@ -79,11 +78,7 @@ pub(super) fn defaults(pyro: &Pyro, record: &Record) -> Result<ImageDefaults> {
             let environment = environments.installed_as(&record.environment, &record.environment_digest)?;
             environment.defaults
         }
-        Ground::Directory => ImageDefaults {
-            env: Vec::new(),
-            working_dir: TREE.to_owned(),
-            user: String::new(),
-        },
+        Ground::Directory => ImageDefaults::of_host(),
     })
 }
 

@@ -50,5 +50,5 @@ pub(crate) fn execute(demo: Demo, pyro: &Pyro, ui: Ui) -> Result<Exit> {
         }
         .into());
     }
-    run::probe(&PROBE, demo.tier.isolation, pyro, ui)
+    run::probe(&PROBE, &demo.tier, pyro, ui)
 }
