@@ -26,9 +26,9 @@ pub(crate) fn gone_within() -> Duration {
     Duration::from_secs(figure("PYRO_TEST_GONE_S", 5))
 }
 
-/// What may stay in a home: the register of reservations and its lock, where workspaces were, and for an hour what a run
-/// came to that a model asked for.
-const MAY_STAY: [&str; 4] = ["admission.json", "admission.lock", "runs", "workspaces"];
+/// What may stay in a home: the register of reservations and its lock, where workspaces and runs without a VM were, and for
+/// an hour what a run came to that a model asked for.
+const MAY_STAY: [&str; 5] = ["admission.json", "admission.lock", "host", "runs", "workspaces"];
 
 /// How long a command may run where the test does not say: long enough for any host.
 const TIMEOUT: [&str; 2] = ["--timeout-seconds", "600"];
@@ -184,6 +184,8 @@ impl Home {
             left.iter().all(|name| name == "names.lock"),
             "workspaces are left: {left:?}"
         );
+        let left = names(&self.state().join("host"));
+        assert!(left.is_empty(), "runs without a VM are left: {left:?}");
         assert_eq!(
             names(&self.path().join("tmp")),
             [""; 0],
