@@ -14,33 +14,11 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::process::all_gone;
-use crate::support::{Ended, Home, Running, gone_within, names};
-
-/// Hides every VMM from the program that it then becomes. Where nothing may be mounted, it ends with status 99.
-const HIDE: &str = "for dir in /usr/local/bin /usr/bin /bin /usr/local/sbin /usr/sbin /sbin; do
-    for program in qemu-system-x86_64 firecracker; do
-        [ ! -e $dir/$program ] || mount --bind /dev/null $dir/$program || exit 99
-    done
-done
-exec \"$@\"";
+use crate::support::{Ended, Home, Running, gone_within, names, without_vmms};
 
 /// An invocation on a host that is as this one is, but has no VMM.
 fn without_vmm<S: AsRef<OsStr>>(home: &Home, words: impl IntoIterator<Item = S>) -> Command {
-    let pyro = home.pyro(words);
-    let mut command = Command::new("unshare");
-    if !rustix::process::geteuid().is_root() {
-        command.args(["--user", "--map-root-user"]);
-    }
-    command.args(["--mount", "sh", "-c", HIDE, "sh"]);
-    command.arg(pyro.get_program()).args(pyro.get_args()).env_clear();
-    for (name, value) in pyro.get_envs() {
-        command.env(name, value.unwrap_or_default());
-    }
-    command
-        .env("PYRO_ISOLATION", "auto")
-        .current_dir(home.path())
-        .stdin(std::process::Stdio::null());
-    command
+    without_vmms(&home.pyro(words))
 }
 
 fn run_command(home: &Home, options: &[&str], script: &str) -> Command {
