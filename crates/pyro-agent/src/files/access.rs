@@ -1,11 +1,11 @@
 //! Files of the agent's own user, whatever their modes say.
 //!
 //! In a guest the agent is root, whom no mode holds up. On a host it may be anybody, and a command may have made a file
-//! that not even its owner may read: only while that is opened, it may.
+//! that not even its owner may read, or a directory that takes nothing in: for as long as something is done there, it does.
 
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::entry::permissions;
@@ -31,12 +31,56 @@ pub(super) fn open(
         Err(Errno::ACCESS) if is_limited() => {}
         opened => return opened,
     }
-    let handle = handle(directory, name)?;
-    let mode = permissions(&rustix::fs::fstat(&handle)?);
-    set_mode(&handle, mode | bits)?;
-    let opened = open();
-    set_mode(&handle, mode)?;
-    opened
+    with_mode(&handle(directory, name)?, bits, open)
+}
+
+/// As [`open`], of what was found before.
+///
+/// # Errors
+/// Those of openat(2).
+pub(super) fn reopen(handle: &OwnedFd, flags: OFlags) -> Result<OwnedFd, Errno> {
+    let open = || rustix::fs::openat(CWD, own_path(handle), flags, Mode::empty());
+    match open() {
+        Err(Errno::ACCESS) if is_limited() => {}
+        opened => return opened,
+    }
+    with_mode(handle, READ, open)
+}
+
+/// Renames as renameat2(2) does, whatever the modes of the directories say, and of what is moved if that is one.
+///
+/// # Errors
+/// Those of renameat2(2).
+pub(super) fn rename(from: At<'_>, to: At<'_>, flags: RenameFlags) -> Result<(), Errno> {
+    let rename = || rustix::fs::renameat_with(from.0, from.1, to.0, to.1, flags);
+    match rename() {
+        Err(Errno::ACCESS) if is_limited() => {}
+        renamed => return renamed,
+    }
+    let (source, target) = (handle(from.0, b".")?, handle(to.0, b".")?);
+    let moved = handle(from.0, from.1)?;
+    with_mode(&source, ALL, || {
+        with_mode(&target, ALL, || match rename() {
+            // The `..` in it changes.
+            Err(Errno::ACCESS) => with_mode(&moved, ALL, rename),
+            renamed => renamed,
+        })
+    })
+}
+
+/// A name in a directory.
+pub(super) type At<'a> = (BorrowedFd<'a>, &'a [u8]);
+
+/// Does something while a file's mode has further bits.
+fn with_mode<T>(handle: &OwnedFd, bits: u32, action: impl FnOnce() -> Result<T, Errno>) -> Result<T, Errno> {
+    let mode = permissions(&rustix::fs::fstat(handle)?);
+    if mode & bits == bits {
+        return action();
+    }
+    set_mode(handle, mode | bits)?;
+    let outcome = action();
+    set_mode(handle, mode)?;
+    outcome
 }
 
 /// Lets the owner of a directory do anything with it. Gives the mode that it had, if that was another.
@@ -68,6 +112,9 @@ fn handle(directory: BorrowedFd<'_>, name: &[u8]) -> Result<OwnedFd, Errno> {
 
 /// A handle of this kind has no mode to be changed but by its path.
 fn set_mode(handle: &OwnedFd, mode: u32) -> Result<(), Errno> {
-    let path = format!("/proc/self/fd/{}", handle.as_raw_fd());
-    rustix::fs::chmodat(CWD, path, Mode::from_raw_mode(mode), AtFlags::empty())
+    rustix::fs::chmodat(CWD, own_path(handle), Mode::from_raw_mode(mode), AtFlags::empty())
+}
+
+fn own_path(handle: &OwnedFd) -> String {
+    format!("/proc/self/fd/{}", handle.as_raw_fd())
 }
