@@ -18,11 +18,10 @@ use std::sync::{Mutex, PoisonError};
 use pyro_proto::message::{Fault, FaultKind};
 use rustix::fs::FlockOperation;
 
-use super::copy;
 use crate::call::fault;
 use crate::exec::environment::Environment;
 use crate::exec::user::{User, UserSpec};
-use crate::files::{self, Left, Places, Tree};
+use crate::files::{self, Left, Places, Tree, copy};
 use crate::setup::workspace::WORKSPACE;
 
 /// Where the baseline is copied to until it is whole.

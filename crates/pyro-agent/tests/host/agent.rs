@@ -135,6 +135,14 @@ impl Agent {
         Ok(host)
     }
 
+    /// Gives what the test has put into the directory to whose it is.
+    pub(crate) fn take_over(&self) -> Result<(), Failure> {
+        match self.caller {
+            Caller::Own => Ok(()),
+            Caller::Ordinary => give(&self.dir()),
+        }
+    }
+
     /// The private directory.
     pub(crate) fn dir(&self) -> PathBuf {
         self.files.path().join("dir")
