@@ -5,13 +5,14 @@
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 
 use pyro_proto::message::Fault;
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
+use super::access;
 use super::node;
 use super::path::TreePath;
 use super::refusal;
@@ -69,8 +70,7 @@ impl Found {
     /// # Errors
     /// When it cannot be opened.
     pub(super) fn open(&self, flags: OFlags) -> io::Result<OwnedFd> {
-        let path = format!("/proc/self/fd/{}", self.handle.as_raw_fd());
-        rustix::fs::openat(CWD, path, flags | OFlags::CLOEXEC, Mode::empty()).map_err(Into::into)
+        access::reopen(&self.handle, flags | OFlags::CLOEXEC).map_err(Into::into)
     }
 }
 

@@ -18,11 +18,10 @@ use std::sync::{Mutex, PoisonError};
 use pyro_proto::message::{Fault, FaultKind};
 use rustix::fs::FlockOperation;
 
-use super::copy;
 use crate::call::fault;
 use crate::exec::environment::Environment;
 use crate::exec::user::{User, UserSpec};
-use crate::files::{self, Left, Places, Tree};
+use crate::files::{self, Left, Places, Tree, copy};
 use crate::setup::workspace::WORKSPACE;
 
 /// Where the baseline is copied to until it is whole.
@@ -34,8 +33,8 @@ pub(crate) struct Directory {
     top: PathBuf,
     seed: Option<PathBuf>,
     caller: User,
-    /// Held by whoever makes the tree.
-    making: Mutex<()>,
+    /// Held by whoever makes the tree. Whether that was for a command alone, before any workspace was asked for.
+    is_bare: Mutex<bool>,
     /// Locked until this process ends.
     _stage: File,
 }
@@ -61,7 +60,7 @@ impl Directory {
             caller: caller(top.join("home"))?,
             top,
             seed,
-            making: Mutex::default(),
+            is_bare: Mutex::default(),
             _stage: stage,
         })
     }
@@ -86,14 +85,17 @@ impl Directory {
     }
 
     /// What commands call by a path: the workspace is elsewhere than in a guest.
+    ///
+    /// The tree is there for those too that are no part of a workspace.
     pub(crate) fn place(&self, path: Option<PathBuf>) -> PathBuf {
-        let Some(path) = path else {
-            return self.tree();
+        let path = path.unwrap_or_else(|| WORKSPACE.into());
+        let Ok(beneath) = path.strip_prefix(WORKSPACE) else {
+            return path;
         };
-        match path.strip_prefix(WORKSPACE) {
-            Ok(beneath) => self.tree().join(beneath),
-            Err(_) => path,
-        }
+        let mut is_bare = self.is_bare.lock().unwrap_or_else(PoisonError::into_inner);
+        // If it cannot be made, whoever opens it fails.
+        *is_bare |= DirBuilder::new().mode(0o755).create(self.tree()).is_ok();
+        self.tree().components().chain(beneath.components()).collect()
     }
 
     /// Adds the variables of every command, where they are not given.
@@ -113,11 +115,15 @@ impl Directory {
     /// # Errors
     /// When it cannot be made or opened.
     pub(super) fn open_tree(&self, is_seeded: bool) -> io::Result<(Tree, Left)> {
-        let _only_one = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut is_bare = self.is_bare.lock().unwrap_or_else(PoisonError::into_inner);
         let old = match self.seed.as_ref().filter(|_| is_seeded) {
             Some(seed) => seed.join("tree"),
             None => self.top.join("none"),
         };
+        if std::mem::take(&mut *is_bare) {
+            // What a command has put there stays.
+            drop(fs::remove_dir(self.tree()));
+        }
         if !self.tree().try_exists()? {
             self.make_tree(&old)?;
         }

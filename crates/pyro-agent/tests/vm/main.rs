@@ -11,12 +11,21 @@
     reason = "a claim that does not hold fails its test, and what was measured is shown with it"
 )]
 
+#[path = "../shared/calls.rs"]
+mod calls;
 mod checks;
+#[path = "../shared/differences.rs"]
+mod differences;
+#[path = "../shared/entries.rs"]
+mod entries;
+#[path = "../shared/host.rs"]
 mod host;
 mod image;
 mod input;
 mod machine;
+#[path = "../shared/tree.rs"]
 mod tree;
+mod workspace;
 
 use std::time::{Duration, Instant};
 

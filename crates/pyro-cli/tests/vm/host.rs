@@ -263,12 +263,7 @@ fn a_workspace_starts_only_where_it_was_made() {
     on_host.ok(&["stop", &id]);
     // The same home, on a host that has a VMM.
     let words = ["--json", "workspace", "start", "alpha"];
-    let started = on_host
-        .home()
-        .pyro(words)
-        .env("PATH", crate::tier::PATH)
-        .output()
-        .unwrap();
+    let started = on_host.home().pyro_with_vmms(words).output().unwrap();
     let refused: Value = serde_json::from_slice(&started.stdout).unwrap();
     assert_eq!(refused["error"]["code"], "isolation-unavailable", "{refused:#}");
     assert!(
@@ -285,12 +280,7 @@ fn a_workspace_starts_only_where_it_was_made() {
         "--name",
         "beta",
     ];
-    let made = on_host
-        .home()
-        .pyro(made)
-        .env("PATH", crate::tier::PATH)
-        .output()
-        .unwrap();
+    let made = on_host.home().pyro_with_vmms(made).output().unwrap();
     let made: Value = serde_json::from_slice(&made.stdout).unwrap();
     assert_eq!(
         (&made["vmm"], &made["allow_host_compat"]),

@@ -28,6 +28,7 @@ mod full_disk;
 mod guest;
 mod history;
 mod host;
+mod host_run;
 mod ids;
 mod image;
 mod interrupt;

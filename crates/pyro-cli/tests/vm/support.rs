@@ -26,9 +26,9 @@ pub(crate) fn gone_within() -> Duration {
     Duration::from_secs(figure("PYRO_TEST_GONE_S", 5))
 }
 
-/// What may stay in a home: the register of reservations and its lock, where workspaces were, and for an hour what a run
-/// came to that a model asked for.
-const MAY_STAY: [&str; 4] = ["admission.json", "admission.lock", "runs", "workspaces"];
+/// What may stay in a home: the register of reservations and its lock, where workspaces and runs without a VM were, and for
+/// an hour what a run came to that a model asked for.
+const MAY_STAY: [&str; 5] = ["admission.json", "admission.lock", "host", "runs", "workspaces"];
 
 /// How long a command may run where the test does not say: long enough for any host.
 const TIMEOUT: [&str; 2] = ["--timeout-seconds", "600"];
@@ -56,8 +56,8 @@ pub(crate) struct Home {
     dir: TempDir,
     cache: PathBuf,
     environment: String,
-    /// Where VMMs are looked for, and the isolation that is the default.
-    tier: (OsString, &'static str),
+    /// Whether the VMMs of this host are there.
+    has_vmms: bool,
 }
 
 /// What an invocation left.
@@ -87,13 +87,13 @@ impl Home {
             dir,
             cache,
             environment: "debian:12".to_owned(),
-            tier: (tier::PATH.into(), Tier::wanted().isolation),
+            has_vmms: true,
         }
     }
 
-    /// Has no VM run, for there is no VMM to be found.
+    /// Has no VM run, as on a host that is as this one is, but has no VMM.
     pub(crate) fn hide_vmms(&mut self) {
-        self.tier = (self.path().join("nothing").into(), "auto");
+        self.has_vmms = false;
     }
 
     /// Makes another environment the default.
@@ -117,17 +117,27 @@ impl Home {
 
     /// Any invocation, with nothing of the caller's environment.
     pub(crate) fn pyro<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
+        let command = self.pyro_with_vmms(words);
+        if self.has_vmms {
+            command
+        } else {
+            without_vmms(&command)
+        }
+    }
+
+    /// The same, wherever VMMs are hidden from the others.
+    pub(crate) fn pyro_with_vmms<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(required("PYRO_TEST_BIN"));
         command
             .args(words)
             .env_clear()
-            .env("PATH", &self.tier.0)
+            .env("PATH", tier::PATH)
             .env("HOME", self.path())
             .env("TMPDIR", self.path().join("tmp"))
             .env("PYRO_HOME", self.state())
             .env("PYRO_CACHE_DIR", &self.cache)
             .env("PYRO_ENVIRONMENT", &self.environment)
-            .env("PYRO_ISOLATION", self.tier.1)
+            .env("PYRO_ISOLATION", Tier::wanted().isolation)
             .current_dir(self.path())
             .stdin(Stdio::null());
         command
@@ -184,6 +194,8 @@ impl Home {
             left.iter().all(|name| name == "names.lock"),
             "workspaces are left: {left:?}"
         );
+        let left = names(&self.state().join("host"));
+        assert!(left.is_empty(), "runs without a VM are left: {left:?}");
         assert_eq!(
             names(&self.path().join("tmp")),
             [""; 0],
@@ -210,6 +222,32 @@ impl Drop for Home {
             self.assert_nothing_left();
         }
     }
+}
+
+/// Hides every VMM from the program that it then becomes. Where nothing may be mounted, it ends with status 99.
+const HIDE: &str = "for dir in /usr/local/bin /usr/bin /bin /usr/local/sbin /usr/sbin /sbin; do
+    for program in qemu-system-x86_64 firecracker; do
+        [ ! -e $dir/$program ] || mount --bind /dev/null $dir/$program || exit 99
+    done
+done
+exec \"$@\"";
+
+/// An invocation on a host that is as this one is, but has no VMM, and insists on no tier.
+pub(crate) fn without_vmms(pyro: &Command) -> Command {
+    let mut command = Command::new("unshare");
+    if !rustix::process::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["--mount", "sh", "-c", HIDE, "sh"]);
+    command.arg(pyro.get_program()).args(pyro.get_args()).env_clear();
+    for (name, value) in pyro.get_envs() {
+        command.env(name, value.unwrap_or_default());
+    }
+    command.env("PYRO_ISOLATION", "auto").stdin(Stdio::null());
+    if let Some(dir) = pyro.get_current_dir() {
+        command.current_dir(dir);
+    }
+    command
 }
 
 /// The names in a directory, which may be missing.

@@ -17,14 +17,16 @@ const OLD: &str = "host.old";
 /// What is to be removed.
 const GONE: &str = "host.gone";
 
-/// The directory of the agent, in a workspace's directory.
+/// The directory of the agent, in a workspace's directory. What is done with it may take as long as it takes to remove all
+/// that is in one.
 #[derive(Debug)]
-pub(super) struct HostDirectory<'a> {
-    workspace: &'a Path,
+pub(super) struct HostDirectory {
+    workspace: PathBuf,
 }
 
-impl<'a> HostDirectory<'a> {
-    pub(super) fn of(workspace: &'a Path) -> Self {
+impl HostDirectory {
+    pub(super) fn of(workspace: &Path) -> Self {
+        let workspace = workspace.to_owned();
         Self { workspace }
     }
 
@@ -62,13 +64,15 @@ impl<'a> HostDirectory<'a> {
         Ok(())
     }
 
-    /// Keeps the one that was begun anew, for good. The other is still to be removed, by [`Self::remove_gone`].
+    /// Keeps the one that was begun anew, for good, and removes the other.
     ///
     /// # Errors
     /// If the file system refuses; nothing has changed then.
     pub(super) fn keep(&self) -> Result<(), WorkspaceError> {
         self.remove_gone();
-        self.rename(OLD, GONE)
+        self.rename(OLD, GONE)?;
+        self.remove_gone();
+        Ok(())
     }
 
     /// Puts the one that was set aside in the place of what was begun. To be called while no agent has that.
@@ -86,7 +90,7 @@ impl<'a> HostDirectory<'a> {
     }
 
     /// Removes what has no use any more.
-    pub(super) fn remove_gone(&self) {
+    fn remove_gone(&self) {
         // What is left of it is a matter of the next time.
         if let Err(error) = remove_tree(&self.workspace.join(GONE)) {
             tracing::warn!(%error, "what a reset replaced was not removed");
@@ -108,7 +112,7 @@ impl<'a> HostDirectory<'a> {
     /// Durable when it returns.
     fn rename(&self, from: &str, to: &str) -> Result<(), WorkspaceError> {
         let renamed = std::fs::rename(self.workspace.join(from), self.workspace.join(to))
-            .and_then(|()| File::open(self.workspace)?.sync_all());
+            .and_then(|()| File::open(&self.workspace)?.sync_all());
         renamed.map_err(|source| self.error("replace", source))
     }
 

@@ -61,9 +61,20 @@ impl Diagnosis for Misplaced {
 
 /// Ends what a supervisor that was killed left running, and undoes a reset that it left half done.
 pub(super) async fn prepare(dir: &Path) -> Result<(), WorkspaceError> {
+    strays::end_all_of(&HostDirectory::of(dir).path()).await;
+    with_directory(dir, HostDirectory::settle).await
+}
+
+/// Does something with the directory, while whatever else there is to do goes on.
+pub(super) async fn with_directory(
+    dir: &Path,
+    work: impl FnOnce(&HostDirectory) -> Result<(), WorkspaceError> + Send + 'static,
+) -> Result<(), WorkspaceError> {
     let directory = HostDirectory::of(dir);
-    strays::end_all_of(&directory.path()).await;
-    directory.settle()
+    match tokio::task::spawn_blocking(move || work(&directory)).await {
+        Ok(done) => done,
+        Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+    }
 }
 
 /// Starts the agent for the workspace in a directory that was prepared.

@@ -83,19 +83,18 @@ impl Supervisor {
     }
 
     async fn start_in_new_directory(&self, record: &Record) -> Result<RunningVm> {
-        let directory = HostDirectory::of(&self.dir);
         on_host::prepare(&self.dir).await?;
-        directory.begin_anew()?;
+        on_host::with_directory(&self.dir, HostDirectory::begin_anew).await?;
         let started = match on_host::start(&self.pyro, record, &self.dir).await {
             Ok(started) => started,
             Err(error) => {
-                directory.take_back()?;
+                on_host::with_directory(&self.dir, HostDirectory::take_back).await?;
                 return Err(error);
             }
         };
-        if let Err(error) = directory.keep() {
+        if let Err(error) = on_host::with_directory(&self.dir, HostDirectory::keep).await {
             started.kill().await;
-            directory.take_back()?;
+            on_host::with_directory(&self.dir, HostDirectory::take_back).await?;
             return Err(error.into());
         }
         Ok(started)

@@ -4,83 +4,17 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::time::Instant;
 
-use bytes::Bytes;
-use pyro_proto::file::{Changes, Export, Fetch, FileChange, FileEntry, FileKind};
-use pyro_proto::message::Verb;
-use pyro_proto::message::agent_message::Body as Answer;
-use pyro_proto::message::host_message::Body as Ask;
+use pyro_proto::file::FileKind;
 
 use super::seed::write_seed;
-use super::{configuration, configure, ensure, output, text};
-use crate::host::{self, Call, Failure, Host};
+use super::{configuration, configure, ensure, output};
+use crate::differences::{begin_to_fetch, compare, export, fetch};
+use crate::host::Failure;
 use crate::machine::Machine;
-use crate::tree::{MACHINE_ID, with_workspace};
+use crate::workspace::{MACHINE_ID, with_workspace};
 
 /// How many files the seed has beside those that are changed.
 const MANY: usize = 10_000;
-
-/// Begins a comparison, and gives the changes.
-async fn begin(host: &Host, within: &str) -> Result<(Call, Vec<FileChange>), Failure> {
-    let path = Bytes::copy_from_slice(within.as_bytes());
-    let request = Ask::Changes(Changes { path });
-    let mut call = host.call(Verb::Changes, Some(request), false).await?;
-    let mut changes = Vec::new();
-    loop {
-        match call.answers.next().await?.ok_or("the comparison has no end")? {
-            Answer::FileChanges(some) => changes.extend(some.changes),
-            Answer::Done(_) => return Ok((call, changes)),
-            other => return Err(format!("no comparison: {other:?}").into()),
-        }
-    }
-}
-
-/// The changes, a word each: `+` is new, `-` is gone, `~` is another kind of file, `*` is changed.
-pub(super) async fn compare(host: &Host, within: &str) -> Result<String, Failure> {
-    let (_, changes) = begin(host, within).await?;
-    let words = changes.iter().map(|change| {
-        let sign = match (&change.old, &change.new) {
-            (None, _) => '+',
-            (_, None) => '-',
-            (Some(old), Some(new)) if old.kind != new.kind => '~',
-            _ => '*',
-        };
-        format!("{sign}{}", text(&change.path))
-    });
-    Ok(words.collect::<Vec<_>>().join(" "))
-}
-
-/// Fetches one side of a path.
-pub(super) async fn fetch(
-    call: &mut Call,
-    path: &str,
-    old: bool,
-) -> Result<(FileEntry, Option<Vec<u8>>), Failure> {
-    let wanted = Fetch {
-        path: Bytes::copy_from_slice(path.as_bytes()),
-        old,
-        max_bytes: 1 << 20,
-    };
-    host::say(&mut call.send, Ask::Fetch(wanted), false).await?;
-    let Some(Answer::FileEntry(entry)) = call.answers.next().await? else {
-        return Err("no entry".into());
-    };
-    if entry.kind() != FileKind::File || entry.size > 1 << 20 {
-        return Ok((entry, None));
-    }
-    let mut content = Vec::new();
-    loop {
-        match call.answers.next().await?.ok_or("the content has no end")? {
-            Answer::Data(data) => content.extend_from_slice(&data),
-            Answer::DataEnd(_) => return Ok((entry, Some(content))),
-            other => return Err(format!("no content: {other:?}").into()),
-        }
-    }
-}
-
-/// Begins to fetch.
-pub(super) async fn begin_to_fetch(host: &Host) -> Result<Call, Failure> {
-    Ok(begin(host, "nothing").await?.0)
-}
 
 /// Ten changes among many files are found soon, and nothing else is.
 pub(crate) async fn ten_among_many(machine: &mut Machine) -> Result<String, Failure> {
@@ -231,25 +165,4 @@ pub(crate) async fn exported(machine: &mut Machine) -> Result<String, Failure> {
     )
     .await?;
     Ok(format!("{entries} entries sent in {took:?}"))
-}
-
-async fn export(host: &Host, path: &str) -> Result<String, Failure> {
-    let path = Bytes::copy_from_slice(path.as_bytes());
-    let request = Ask::Export(Export { path });
-    let mut call = host.call(Verb::Export, Some(request), true).await?;
-    let mut lines: Vec<String> = Vec::new();
-    loop {
-        match call.answers.next().await?.ok_or("the export has no end")? {
-            Answer::FileEntry(entry) => lines.push(format!("{:?} {}", entry.kind(), text(&entry.path))),
-            Answer::Data(data) => {
-                if let Some(line) = lines.last_mut() {
-                    line.push('=');
-                    line.push_str(text(&data));
-                }
-            }
-            Answer::DataEnd(_) => {}
-            Answer::Done(_) => return Ok(lines.join(",")),
-            other => return Err(format!("no export: {other:?}").into()),
-        }
-    }
 }

@@ -11,10 +11,8 @@ use pyro_proto::message::{Exec, FaultKind, Verb};
 use super::{configuration, configure, ensure, output, shell, text};
 use crate::host::{self, Failure};
 use crate::machine::Machine;
-use crate::tree::{
-    MACHINE_ID, USER, all, bytes, content, list, power_off_and_start, read, refusal, to, try_write,
-    unreadable, with_workspace, write,
-};
+use crate::tree::{all, bytes, content, list, read, refusal, to, try_write, unreadable, write};
+use crate::workspace::{MACHINE_ID, USER, power_off_and_start, with_workspace};
 
 /// Without a workspace there is no file to ask for; with one it is there at once, empty, and the image's user's.
 pub(crate) async fn empty(machine: &mut Machine) -> Result<String, Failure> {

@@ -14,7 +14,8 @@ use tempfile::TempDir;
 use super::{configuration, configure, ensure, output};
 use crate::host::Failure;
 use crate::machine::Machine;
-use crate::tree::{MACHINE_ID, all, content, power_off_and_start, to, unreadable, with_workspace, write};
+use crate::tree::{all, content, to, unreadable, write};
+use crate::workspace::{MACHINE_ID, power_off_and_start, with_workspace};
 
 /// A seed that comes after the boot, as after a restore, is the tree with all that it has.
 pub(crate) async fn begins(machine: &mut Machine) -> Result<String, Failure> {

@@ -1,34 +1,13 @@
 //! The host's calls about the workspace's tree.
 
-use std::process::Command;
-
 use bytes::Bytes;
-use pyro_proto::file::{FileEntry, FileWritten, ListFiles, ReadEnd, ReadFile, WorkspaceTree, WriteFile};
+use pyro_proto::file::{FileEntry, FileWritten, ListFiles, ReadEnd, ReadFile, WriteFile};
 use pyro_proto::message::agent_message::Body as Answer;
 use pyro_proto::message::host_message::Body as Ask;
-use pyro_proto::message::{Configure, FaultKind, Verb};
+use pyro_proto::message::{FaultKind, Verb};
 
-use crate::checks::{configuration, ensure, text};
+use crate::calls::text;
 use crate::host::{self, Failure, Host};
-use crate::input;
-use crate::machine::Machine;
-
-/// Of every machine.
-pub(crate) const MACHINE_ID: &str = "0123456789abcdef0123456789abcdef";
-
-/// To whom the trees belong; no image needs to know them.
-pub(crate) const USER: &str = "1234:4321";
-
-/// A configuration as the product gives it for a workspace.
-pub(crate) fn with_workspace(seeded: bool) -> Result<Configure, Failure> {
-    Ok(Configure {
-        workspace: Some(WorkspaceTree {
-            seeded,
-            user: USER.to_owned(),
-        }),
-        ..configuration("alpha", MACHINE_ID)?
-    })
-}
 
 /// A path in a request.
 pub(crate) fn bytes(path: &str) -> Bytes {
@@ -136,21 +115,4 @@ pub(crate) async fn unreadable(host: &Host, path: &str) -> Result<FaultKind, Fai
         ..ReadFile::default()
     };
     refusal(host.ask(Verb::ReadFile, Some(Ask::ReadFile(request))).await?)
-}
-
-/// Ends a machine, finds its disk whole, and starts it again.
-pub(crate) async fn power_off_and_start(machine: &mut Machine, host: Host) -> Result<(), Failure> {
-    let answer = host.ask(Verb::PowerOff, None).await?;
-    ensure(matches!(answer, Answer::Done(_)), answer)?;
-    drop(host);
-    ensure(machine.ended().await?.success(), "QEMU ends well")?;
-    let mut e2fsck = Command::new(input::program("e2fsck", "e2fsprogs")?);
-    input::output(e2fsck.arg("-fn").arg(machine.disk()))?;
-    let mut dumpe2fs = Command::new(input::program("dumpe2fs", "e2fsprogs")?);
-    let features = input::output(dumpe2fs.arg("-h").arg(machine.disk()))?;
-    ensure(
-        !text(&features).contains("needs_recovery"),
-        "a journal that is done with",
-    )?;
-    machine.start_again().await
 }
