@@ -2,10 +2,12 @@
 
 use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 
 use rustix::fs::{Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use super::access;
 use super::attributes;
 use super::remove::remove_all;
 use super::resolve;
@@ -59,7 +61,8 @@ impl<'a> Made<'a> {
         } else {
             RenameFlags::NOREPLACE
         };
-        rustix::fs::renameat_with(&self.tree.stage, &self.name, directory, name, flags)?;
+        let made = (self.tree.stage.as_fd(), self.name.as_bytes());
+        access::rename(made, (directory, name.as_bytes()), flags)?;
         self.forget();
         rustix::fs::fsync(directory)
     }

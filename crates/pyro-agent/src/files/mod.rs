@@ -1,5 +1,6 @@
 //! The files of the workspace.
 
+mod access;
 mod append;
 mod attributes;
 mod byte_path;
@@ -9,6 +10,7 @@ mod compare;
 #[cfg(test)]
 mod compare_tests;
 mod contents;
+pub(crate) mod copy;
 mod descent;
 mod entry;
 mod export;

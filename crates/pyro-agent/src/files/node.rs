@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use pyro_proto::file::{FileKind, FileNode};
-use rustix::fs::{AtFlags, Dir, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, Dir, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::time::ClockId;
 
+use super::access;
 use super::descent::is_absence;
 use super::entry::{kind, permissions};
 use super::relief;
@@ -114,7 +115,7 @@ pub(super) fn target(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Bytes, Er
 pub(super) fn open_file(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Option<(File, Stat)>, Errno> {
     // A pipe that took the file's place must not hold this up.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let file = match rustix::fs::openat(directory, name, flags, Mode::empty()) {
+    let file = match access::open(directory, name, flags, access::READ) {
         Ok(file) => file,
         Err(Errno::NXIO | Errno::NODEV) => return Ok(None),
         Err(error) if is_absence(error) => return Ok(None),
@@ -130,9 +131,11 @@ pub(super) fn open_file(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Option
 /// Failures to open or to read it.
 pub(super) fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<Name>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let directory = match rustix::fs::openat(directory, ".", flags, Mode::empty()) {
+    let directory = match access::open(directory, b".", flags, access::READ) {
         Ok(directory) => directory,
         Err(error) if is_absence(error) => return Ok(Vec::new()),
+        // Nobody can look at what is in it: not even the agent, unless it is root.
+        Err(Errno::ACCESS) => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),
     };
     let mut names = Vec::new();

@@ -6,6 +6,7 @@ use std::os::fd::BorrowedFd;
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
+use super::access;
 use super::byte_path;
 use super::descent::Descent;
 use super::node::{self, Name};
@@ -39,6 +40,8 @@ pub(super) fn remove_all(directory: BorrowedFd<'_>, name: &[u8]) -> io::Result<(
 
 /// Removes what is in a directory; gives the directories, which are left.
 fn empty(down: &mut Descent, path: &[u8]) -> io::Result<Vec<Name>> {
+    let (parent, name) = byte_path::split(path).unwrap_or_default();
+    access::open_up(down.open(parent)?, name)?;
     let directory = down.open(path)?;
     let mut left = Vec::new();
     for name in node::names(directory)? {

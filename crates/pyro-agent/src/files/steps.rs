@@ -4,11 +4,12 @@
 //! of the stage; `old/N` belongs to the step of that number.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
 
+use super::access;
 use super::attributes::{Attributes, set};
 use super::byte_path;
 use super::descent::{Descent, is_absence};
@@ -147,7 +148,7 @@ impl Step {
     fn place(&self, ground: &mut Ground) -> Result<(), Errno> {
         let (parent, name) = self.parts();
         let (new, live) = (ground.new.open(parent)?, ground.live.open(parent)?);
-        rustix::fs::renameat_with(new, name, live, name, RenameFlags::NOREPLACE)
+        access::rename((new, name), (live, name), RenameFlags::NOREPLACE)
     }
 
     /// Keeps what is there by another name, and puts what is staged over it.
@@ -157,19 +158,34 @@ impl Step {
         match rustix::fs::linkat(live, name, &ground.old, old_name(number), AtFlags::empty()) {
             // It has all the names that a file can have.
             Err(Errno::MLINK) => {
-                rustix::fs::renameat(live, name, &ground.old, old_name(number))?;
+                let old = old_name(number);
+                access::rename(
+                    (live, name),
+                    (ground.old.as_fd(), old.as_bytes()),
+                    RenameFlags::empty(),
+                )?;
             }
             linked => linked?,
         }
         guard(None)?;
-        rustix::fs::renameat(ground.new.open(parent)?, name, live, name).map_err(Into::into)
+        access::rename(
+            (ground.new.open(parent)?, name),
+            (live, name),
+            RenameFlags::empty(),
+        )
+        .map_err(Into::into)
     }
 
     /// From the tree to `old`; that nothing is there is as good.
     fn take_away(&self, number: usize, ground: &mut Ground) -> Result<(), Errno> {
         let (parent, name) = self.parts();
         let live = ground.live.open(parent)?;
-        match rustix::fs::renameat(live, name, &ground.old, old_name(number)) {
+        let old = old_name(number);
+        match access::rename(
+            (live, name),
+            (ground.old.as_fd(), old.as_bytes()),
+            RenameFlags::empty(),
+        ) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(error) => Err(error),
         }
@@ -179,7 +195,7 @@ impl Step {
     fn take_back(&self, ground: &mut Ground) -> Result<(), Errno> {
         let (parent, name) = self.parts();
         let (new, live) = (ground.new.open(parent)?, ground.live.open(parent)?);
-        match rustix::fs::renameat_with(live, name, new, name, RenameFlags::NOREPLACE) {
+        match access::rename((live, name), (new, name), RenameFlags::NOREPLACE) {
             // It was not placed, or is taken back.
             Err(Errno::EXIST | Errno::NOENT) => Ok(()),
             moved => moved,
@@ -190,7 +206,8 @@ impl Step {
     fn bring_back(&self, number: usize, ground: &mut Ground, flags: RenameFlags) -> Result<(), Errno> {
         let (parent, name) = self.parts();
         let live = ground.live.open(parent)?;
-        rustix::fs::renameat_with(&ground.old, old_name(number), live, name, flags)
+        let old = old_name(number);
+        access::rename((ground.old.as_fd(), old.as_bytes()), (live, name), flags)
     }
 }
 

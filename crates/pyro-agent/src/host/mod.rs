@@ -11,7 +11,6 @@
 
 pub(crate) mod configure;
 mod control;
-mod copy;
 pub(crate) mod directory;
 mod guard;
 pub(crate) mod processes;

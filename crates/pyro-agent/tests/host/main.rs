@@ -8,10 +8,17 @@ mod agent;
 #[path = "../shared/calls.rs"]
 mod calls;
 mod commands;
+#[path = "../shared/differences.rs"]
+mod differences;
+#[path = "../shared/entries.rs"]
+mod entries;
+mod files;
 #[expect(dead_code, reason = "the tests in VMs need all of it")]
 #[path = "../shared/host.rs"]
 mod host;
 mod processes;
+#[path = "../shared/tree.rs"]
+mod tree;
 
 use agent::{Agent, Caller, callers};
 use host::Failure;
