@@ -89,7 +89,8 @@ impl Diagnosis for GuestError {
                 "delete what is not needed in the workspace, or make one with a larger `--disk-gib`".into(),
             ),
             ErrorCode::InvalidArgument => Some(
-                "name a user and a directory that the image has; `cat /etc/passwd; ls /` shows them".into(),
+                "name a user and a directory that are there (`cat /etc/passwd; ls /` shows them), and no user without a VM"
+                    .into(),
             ),
             ErrorCode::ShellMissing => Some(
                 "run one program with plain or quoted words alone, or choose an environment with a shell"

@@ -34,7 +34,7 @@ pub(super) struct Ready {
 #[derive(Debug)]
 pub(super) enum Ground {
     Vm {
-        _environment: BootableEnvironment,
+        _environment: Box<BootableEnvironment>,
         _reservation: Reservation,
     },
     Host {
@@ -164,7 +164,7 @@ impl Start<'_> {
             started,
             origin: Origin::of(&environment),
             ground: Ground::Vm {
-                _environment: environment,
+                _environment: Box::new(environment),
                 _reservation: reservation,
             },
             exec,
