@@ -129,7 +129,8 @@ pub(crate) struct TierOptions {
     pub(crate) allow_host_compat: bool,
 }
 
-fn isolation() -> impl TypedValueParser<Value = IsolationFloor> {
+/// Reads a demanded isolation.
+pub(crate) fn isolation() -> impl TypedValueParser<Value = IsolationFloor> {
     PossibleValuesParser::new(["auto", "hardware", "emulated"]).try_map(|name| name.parse::<IsolationFloor>())
 }
 

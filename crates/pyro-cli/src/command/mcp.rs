@@ -4,17 +4,16 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use pyro::{Pyro, Result};
+use pyro::{IsolationFloor, Pyro, Result};
 use pyro_mcp::{DEFAULT_LISTEN, HttpOptions, ServerOptions, Structured, Token, serve_http, serve_stdio};
 
 use crate::complete;
 use crate::exit::Exit;
 use crate::failure::Failure;
-use crate::option::TierOptions;
 use crate::project::ProjectOptions;
 use crate::tool_choice::ToolChoice;
 use crate::ui::Ui;
-use crate::{host_path, wait};
+use crate::{host_path, option, wait};
 
 /// Serve the tools of pyro over MCP
 #[derive(Debug, Args)]
@@ -49,8 +48,13 @@ struct Serve {
     #[command(flatten)]
     project: ProjectOptions,
 
-    #[command(flatten)]
-    tier: TierOptions,
+    /// Isolation to insist on for every VM; `auto` takes the strongest that works here [default: $PYRO_ISOLATION, else auto]
+    #[arg(long, value_name = "TIER", value_parser = option::isolation())]
+    isolation: Option<IsolationFloor>,
+
+    /// Let calls ask for this host itself where no VM can be had: NOTHING ISOLATES what they run there
+    #[arg(long)]
+    allow_host_compat: bool,
 
     /// Let clients export what tools of the host run by themselves, as .git and .vscode, into directories that are there
     #[arg(long)]
@@ -134,8 +138,8 @@ impl Serve {
         let mut options = self.choice.options()?;
         options.structured = self.structured.parse::<Structured>().map_err(Failure::argument)?;
         options.environment.clone_from(&self.environment);
-        options.isolation = self.tier.isolation;
-        options.allow_host_compat = self.tier.allow_host_compat;
+        options.isolation = self.isolation;
+        options.allow_host_compat = self.allow_host_compat;
         // A root that is not there would allow nothing, without a word.
         let directories = self.allow_host_path.iter();
         let directories = directories.map(|path| Ok(host_path::directory("--allow-host-path", path)?));
