@@ -100,7 +100,7 @@ pub(crate) fn spawn(plan: Plan, birth: &Birth, outside: &Outside) -> Result<Spaw
         user: user_ids,
     };
     let (child, parent) = Pipes::open(plan.has_stdin).map_err(|error| internal(&error))?;
-    let process = match sys::fork_into(birth.cgroup()).map_err(|error| internal(&error))? {
+    let process = match sys::fork(birth.cgroup()).map_err(|error| internal(&error))? {
         Fork::Child => be_command(&image, &child, outside),
         Fork::Parent(process) => process,
     };

@@ -6,6 +6,8 @@ use std::ffi::{CStr, CString, c_char};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use rustix::process::PidfdFlags;
+
 /// Which side of a fork this is.
 pub(crate) enum Fork {
     /// The new process.
@@ -34,23 +36,33 @@ struct CloneArguments {
 /// `linux/sched.h`; the C library's headers have it as a number that does not fit.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-/// Forks, into the cgroup behind its directory if one is given.
+/// Forks, into the cgroup behind its directory if one is given, as in a guest. A host may lack what that takes.
 ///
 /// A process that joins a cgroup later holds up all forks and exits of the machine until the kernel is sure that none is
 /// under way; to be born in it costs nothing.
 ///
 /// The child must do nothing but system calls until it ends or executes: the process may have several threads.
-pub(super) fn fork_into(cgroup: Option<BorrowedFd<'_>>) -> io::Result<Fork> {
+pub(super) fn fork(cgroup: Option<BorrowedFd<'_>>) -> io::Result<Fork> {
+    match cgroup {
+        Some(cgroup) => fork_into(cgroup),
+        None => match crate::sys::fork()? {
+            crate::sys::Fork::Child => Ok(Fork::Child),
+            crate::sys::Fork::Parent(pid) => {
+                // Nobody else waits for it, so the number is still its own.
+                let process = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
+                Ok(Fork::Parent(process))
+            }
+        },
+    }
+}
+
+fn fork_into(cgroup: BorrowedFd<'_>) -> io::Result<Fork> {
     let mut process = -1_i32;
-    let (into_cgroup, cgroup) = match cgroup {
-        Some(cgroup) => (CLONE_INTO_CGROUP, cgroup.as_raw_fd()),
-        None => (0, 0),
-    };
     let arguments = CloneArguments {
-        flags: flag(libc::CLONE_PIDFD) | into_cgroup,
+        flags: flag(libc::CLONE_PIDFD) | CLONE_INTO_CGROUP,
         pidfd: (&raw mut process).expose_provenance() as u64,
         exit_signal: flag(libc::SIGCHLD),
-        cgroup: u64::try_from(cgroup).map_err(io::Error::other)?,
+        cgroup: u64::try_from(cgroup.as_raw_fd()).map_err(io::Error::other)?,
         ..CloneArguments::default()
     };
     let size = size_of_val(&arguments);

@@ -1,7 +1,8 @@
 //! Paths opened beneath the live tree, whatever links exist and whoever changes them meanwhile.
 //!
 //! Commands see the tree at `/workspace`, the agent sees it elsewhere. So a link is followed as a command would follow it,
-//! as far as that is in the tree: `/workspace/x` is `x`, and `../workspace/x` in the root is as well.
+//! as far as that is in the tree: `/workspace/x` is `x`, and `../workspace/x` in the root is as well. Without a guest commands
+//! know it by its own path, and links may begin with that.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -81,7 +82,7 @@ impl Found {
 pub(super) fn find(tree: &Tree, path: &TreePath, last: LastLink) -> Result<Found, Fault> {
     let found = find_at_once(tree.root.as_fd(), path, last).or_else(|error| match error {
         // A link that begins at `/` or goes up may still lead back into the tree. Or somebody moves directories.
-        Errno::XDEV | Errno::AGAIN => walk(tree.root.as_fd(), path, last),
+        Errno::XDEV | Errno::AGAIN => walk(tree, path, last),
         error => Err(error),
     });
     found
@@ -151,9 +152,9 @@ struct Walk<'a> {
 }
 
 /// Takes a path name by name, and each link on the way as a command would take it.
-fn walk(root: BorrowedFd<'_>, path: &TreePath, last: LastLink) -> Result<OwnedFd, Errno> {
+fn walk(tree: &Tree, path: &TreePath, last: LastLink) -> Result<OwnedFd, Errno> {
     let mut walk = Walk {
-        root,
+        root: tree.root.as_fd(),
         way: Vec::new(),
         is_above: false,
     };
@@ -170,13 +171,23 @@ fn walk(root: BorrowedFd<'_>, path: &TreePath, last: LastLink) -> Result<OwnedFd
             return Err(Errno::LOOP);
         }
         let target = node::target(link.as_fd(), b"")?;
-        if target.starts_with(b"/") {
+        let beneath = beneath_tree(tree, &target);
+        if beneath.is_some() {
+            walk.way.clear();
+            walk.is_above = false;
+        } else if target.starts_with(b"/") {
             walk.rise();
         }
-        let names = target.split(|&byte| byte == b'/').rev();
+        let names = beneath.unwrap_or(&target).split(|&byte| byte == b'/').rev();
         ahead.extend(names.map(|name| OsStr::from_bytes(name).to_owned()));
     }
     walk.end()
+}
+
+/// What of an absolute path is beneath the tree, where that has a path of its own.
+fn beneath_tree<'a>(tree: &Tree, path: &'a [u8]) -> Option<&'a [u8]> {
+    let rest = path.strip_prefix(tree.path.as_ref()?.as_os_str().as_bytes())?;
+    (rest.is_empty() || rest.starts_with(b"/")).then_some(rest)
 }
 
 impl Walk<'_> {

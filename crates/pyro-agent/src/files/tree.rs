@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, Mode, OFlags};
 use tokio::sync::RwLock;
@@ -32,6 +32,8 @@ pub(crate) struct Tree {
     pub(super) state: OwnedFd,
     /// To whom belongs what is written; nobody is the agent's own user.
     pub(super) owner: Option<Owner>,
+    /// The path by which commands know it, if that is not the usual one.
+    pub(super) path: Option<PathBuf>,
     /// Held to write by whoever puts several files in place, to read by whoever wants to see none of it or all.
     pub(super) lock: RwLock<()>,
 }
@@ -58,8 +60,15 @@ impl Tree {
             upper: places.upper.map(open_directory).transpose()?,
             state: open_directory(places.state)?,
             owner,
+            path: None,
             lock: RwLock::new(()),
         })
+    }
+
+    /// The same, of which commands know the live tree by this path.
+    pub(crate) fn known_as(self, path: &Path) -> Self {
+        let path = Some(path.to_owned());
+        Self { path, ..self }
     }
 
     /// Plain directories of these names beneath `directory`, made where missing, of whoever runs the test. Nothing makes

@@ -51,8 +51,8 @@ impl Directory {
                 "a directory of the host's is not named by its absolute path",
             ));
         }
-        for name in ["stage", "home", "tmp", "none"] {
-            make_private(&top.join(name))?;
+        for (name, mode) in [("stage", 0o700), ("home", 0o700), ("tmp", 0o700), ("none", 0o755)] {
+            make(&top.join(name), mode)?;
         }
         let stage = File::open(top.join("stage"))?;
         rustix::io::retry_on_intr(|| rustix::fs::flock(&stage, FlockOperation::LockExclusive))?;
@@ -134,7 +134,7 @@ impl Directory {
             upper: None,
             state: &self.top,
         };
-        let tree = Tree::open(places, None)?;
+        let tree = Tree::open(places, None)?.known_as(&self.tree());
         let left = files::recover(&tree)?;
         Ok((tree, left))
     }
@@ -161,8 +161,8 @@ impl Directory {
     }
 }
 
-fn make_private(directory: &Path) -> io::Result<()> {
-    match DirBuilder::new().mode(0o700).create(directory) {
+fn make(directory: &Path, mode: u32) -> io::Result<()> {
+    match DirBuilder::new().mode(mode).create(directory) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(io::Error::new(
             error.kind(),
             format!("cannot make {}: {error}", directory.display()),

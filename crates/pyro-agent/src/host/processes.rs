@@ -277,7 +277,8 @@ fn living() -> io::Result<Vec<Process>> {
 fn signal_each(processes: &[Process], signal: i32) -> io::Result<()> {
     let mut outcome = Ok(());
     for process in processes {
-        outcome = outcome.and(process.signal(signal));
+        let sent = process.signal(signal);
+        outcome = outcome.and(sent);
     }
     outcome
 }

@@ -15,6 +15,7 @@ use pyro_proto::file::WorkspaceTree;
 use rustix::net::{
     AddressFamily, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags, SocketType,
 };
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 
 use crate::calls::{configuration, configure};
@@ -46,6 +47,9 @@ pub(crate) struct Agent {
     has_seed: bool,
 }
 
+/// What fills the tree of a seed.
+type Fill<'a> = &'a dyn Fn(&Path) -> Result<(), Failure>;
+
 /// Those as whom agents can be tried here.
 pub(crate) fn callers() -> Vec<Caller> {
     if rustix::process::geteuid().is_root() {
@@ -69,7 +73,7 @@ impl Agent {
         Self::begin(caller, Some(&fill))
     }
 
-    fn begin(caller: Caller, fill: Option<&dyn Fn(&Path) -> Result<(), Failure>>) -> Result<Self, Failure> {
+    fn begin(caller: Caller, fill: Option<Fill<'_>>) -> Result<Self, Failure> {
         let files = TempDir::with_prefix("pyro-agent-host-")?;
         // Where it was built nobody else may look.
         fs::copy(env!("CARGO_BIN_EXE_pyro-agent"), files.path().join("pyro-agent"))?;
@@ -169,9 +173,23 @@ impl Agent {
         self.control = None;
     }
 
-    /// The number of the process that was started.
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.id()
+    /// Ends the process beneath it that serves, in the midst of what it does, and waits for its own end.
+    pub(crate) async fn kill_server(&mut self) -> Result<(), Failure> {
+        let guard = self.process.id();
+        let server = fs::read_dir("/proc")?.flatten().find_map(|entry| {
+            let pid: i32 = entry.file_name().to_str()?.parse().ok()?;
+            let stat = fs::read_to_string(entry.path().join("stat")).ok()?;
+            let parent = stat.rsplit_once(") ")?.1.split(' ').nth(1)?;
+            (parent.parse() == Ok(guard)).then_some(pid)
+        });
+        let server = server
+            .and_then(Pid::from_raw)
+            .ok_or("no process beneath the agent")?;
+        rustix::process::kill_process(server, Signal::KILL)?;
+        match self.ended().await?.success() {
+            false => Ok(()),
+            true => Err("it ends well".into()),
+        }
     }
 
     /// Ends it without a word.

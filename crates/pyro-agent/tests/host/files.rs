@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
-use std::time::Duration;
+use std::time::Instant;
 
 use pyro_proto::file::{FileKind, ListFiles, PutCommit};
 use pyro_proto::message::FaultKind;
@@ -19,10 +19,10 @@ use crate::host::{self, Failure, Host};
 use crate::tree::{all, bytes, content, list, refusal, to, try_write, unreadable, write};
 
 /// How many files a put replaces that is cut off.
-const MANY: usize = 300;
+const MANY: u32 = 300;
 
 /// How often an agent is killed while it puts.
-const KILLS: u64 = 8;
+const KILLS: u32 = 8;
 
 fn seeded(caller: Caller) -> Result<Agent, Failure> {
     Agent::start_seeded(caller, |tree| {
@@ -32,7 +32,7 @@ fn seeded(caller: Caller) -> Result<Agent, Failure> {
         }
         fs::hard_link(tree.join("changed"), tree.join("twin"))?;
         symlink("/workspace/a/b/file", tree.join("link"))?;
-        fs::set_permissions(tree.join("locked"), Permissions::from_mode(0))?;
+        fs::set_permissions(tree.join("locked"), Permissions::from_mode(0o000))?;
         fs::set_permissions(tree.join("a/b"), Permissions::from_mode(0o555))?;
         Ok(())
     })
@@ -48,7 +48,7 @@ fn what_is_written_is_read_by_either_side() {
         )?;
         let host = agent.connect_to_workspace().await?;
         let written = write(&host, to("new/deep/file"), b"of the host").await?;
-        ensure(written.created && written.mode == 0o644, &written)?;
+        ensure(written.created && written.mode == 0o644, written)?;
         let seen = output(&host, "cat new/deep/file && stat -c %u:%g new new/deep/file").await?;
         let (uid, gid) = agent.ids();
         ensure(seen == format!("of the host{uid}:{gid}\n{uid}:{gid}"), &seen)?;
@@ -96,6 +96,9 @@ fn a_tree_begins_as_a_copy_of_its_seed() {
             content(&host, "link").await? == "a/b/file",
             "a link into the tree",
         )?;
+        output(&host, "ln -s \"$PYRO_WORKSPACE/a/b\" own").await?;
+        ensure(content(&host, "own/file").await? == "a/b/file", "by its own path")?;
+        output(&host, "rm own").await?;
         output(
             &host,
             "[ changed -ef twin ] && printf CHANGED > changed && rm gone && chmod 755 moded && mkfifo pipe \
@@ -226,7 +229,7 @@ fn many_entries_are_put_at_once() {
 }
 
 /// Files of which each says which put made it.
-fn generation(number: u64) -> Vec<(pyro_proto::file::PutEntry, bytes::Bytes)> {
+fn generation(number: u32) -> Vec<(pyro_proto::file::PutEntry, bytes::Bytes)> {
     let mut entries: Vec<_> = (0..MANY)
         .map(|file_number| {
             file(
@@ -244,16 +247,22 @@ fn generation(number: u64) -> Vec<(pyro_proto::file::PutEntry, bytes::Bytes)> {
 fn a_put_that_is_cut_off_has_not_been() {
     hold(Agent::start, async |mut agent| {
         let host = agent.connect_to_workspace().await?;
-        put_all(&host, "", &generation(0)).await?;
-        drop(host);
+        let mut call = send(&host, "", &generation(0)).await?;
+        let commit = Ask::PutCommit(PutCommit { dry_run: false });
+        let begun = Instant::now();
+        host::say(&mut call.send, commit, true).await?;
+        let answer = call.answers.next().await?;
+        ensure(matches!(&answer, Some(Answer::PutResult(_))), &answer)?;
+        let whole = begun.elapsed();
+        drop((call, host));
         for kill in 1..=KILLS {
             let host = agent.connect_to_workspace().await?;
             let mut call = send(&host, "", &generation(kill)).await?;
             let commit = Ask::PutCommit(PutCommit { dry_run: false });
             host::say(&mut call.send, commit, true).await?;
             // Later each time, so that some are cut off in the midst of it.
-            tokio::time::sleep(Duration::from_millis(kill * 2)).await;
-            agent.kill()?;
+            tokio::time::sleep(whole * kill / KILLS).await;
+            agent.kill_server().await?;
             drop((call, host));
             agent.start_again()?;
             let host = agent.connect_to_workspace().await?;
@@ -275,15 +284,15 @@ fn a_put_that_is_cut_off_has_not_been() {
 }
 
 /// Which puts the files of the tree are of, and its directories.
-async fn generations(host: &Host) -> Result<Vec<u64>, Failure> {
+async fn generations(host: &Host) -> Result<Vec<u32>, Failure> {
     let seen = output(
         host,
         "for i in ?/*; do cat $i; echo; done | sort -u; ls -d of-* | sed s/of-//; find . -type f | wc -l",
     )
     .await?;
-    let mut lines: Vec<u64> = seen.lines().map(str::parse).collect::<Result<_, _>>()?;
+    let mut lines: Vec<u32> = seen.lines().map(str::parse).collect::<Result<_, _>>()?;
     let files = lines.pop().unwrap_or_default();
-    ensure(files == MANY as u64 + 1, &seen)?;
+    ensure(files == MANY + 1, &seen)?;
     lines.dedup();
     Ok(lines)
 }

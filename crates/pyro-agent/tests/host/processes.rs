@@ -133,15 +133,7 @@ fn an_agent_that_is_killed_leaves_nothing() {
         agent.start_again()?;
         let host = agent.connect_to_workspace().await?;
         let left = daemon(&agent, &host).await?;
-        let guard = agent.pid();
-        let server = fs::read_to_string(format!("/proc/{guard}/task/{guard}/children"))?;
-        let pid = server
-            .trim()
-            .parse()
-            .ok()
-            .and_then(rustix::process::Pid::from_raw);
-        rustix::process::kill_process(pid.ok_or("a child")?, rustix::process::Signal::KILL)?;
-        ensure(!agent.ended().await?.success(), "it does not end well")?;
+        agent.kill_server().await?;
         ensure(!is_alive(&left), "nothing is left")
     });
 }

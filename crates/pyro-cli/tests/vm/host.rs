@@ -137,14 +137,45 @@ fn unlock(home: &Workspaces) {
     }
 }
 
-/// Starts what would outlive a command that does not look after it, and returns the whole family of the supervisor.
+/// What would outlive a command that does not look after it, and hears no signal that asks it to end.
+const STUBBORN: &str = "setsid sh -c 'trap \"\" TERM HUP; sleep 1000; true' >/dev/null 2>&1 &";
+
+/// As that, without anything by which it could be known.
+const STRANGE: &str = "env -i setsid sleep 1000 >/dev/null 2>&1 &";
+
+/// Starts both, and returns the supervisor and all below it, once they run.
 fn start_stubborn(home: &Workspaces, id: &str) -> (u32, Vec<Watched>) {
-    home.sh(
-        id,
-        "setsid sh -c 'trap \"\" TERM HUP; sleep 1000' >/dev/null 2>&1 & env -i setsid sleep 1000 >/dev/null 2>&1 &",
-    );
-    let (supervisor, family) = home.try_processes(id).unwrap();
-    (supervisor, family)
+    home.sh(id, &format!("{STUBBORN} {STRANGE}"));
+    family(home, id, 2)
+}
+
+/// The supervisor and all below it, once there are so many that sleep.
+fn family(home: &Workspaces, id: &str, sleepers: usize) -> (u32, Vec<Watched>) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let (supervisor, family) = home.try_processes(id).unwrap();
+        let found = family.iter().filter(|process| process.is_program("sleep"));
+        if found.count() >= sleepers {
+            return (supervisor, family);
+        }
+        assert!(Instant::now() < deadline, "{family:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+fn agents(family: &[Watched]) -> Vec<i32> {
+    let agents = family.iter().filter(|process| process.is_program("pyro-agent"));
+    let agents: Vec<i32> = agents.map(Watched::pid).collect();
+    assert!(!agents.is_empty(), "{family:?}");
+    agents
+}
+
+fn wait_until_stopped(home: &Workspaces, id: &str, told: &str) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while state(home, id) != "stopped" {
+        assert!(Instant::now() < deadline, "{told}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn kill(pid: i32) {
@@ -164,12 +195,7 @@ fn whoever_is_killed_nothing_lives_on_and_the_workspace_starts_again() {
         let mut client = home.start(&["exec", &id, "--", "echo runs; sleep 1000"]);
         client.wait_for("runs");
         let (supervisor, family) = start_stubborn(&home, &id);
-        let agents: Vec<i32> = family
-            .iter()
-            .filter(|process| process.is_program("pyro-agent"))
-            .map(Watched::pid)
-            .collect();
-        assert!(!agents.is_empty() && family.len() > agents.len(), "{family:?}");
+        let agents = agents(&family);
         match round {
             0 => kill(supervisor.try_into().unwrap()),
             // The first of them, then the last, then all.
@@ -179,14 +205,27 @@ fn whoever_is_killed_nothing_lives_on_and_the_workspace_starts_again() {
         }
         assert_gone(&family);
         client.wait_without_reading();
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while state(&home, &id) != "stopped" {
-            assert!(Instant::now() < deadline, "round {round}");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_until_stopped(&home, &id, &format!("round {round}"));
         // As it was not asked for, the next command starts it.
         assert_eq!(home.sh(&id, "cat kept"), "one\n", "round {round}");
     }
+    home.ok(&["delete", &id]);
+}
+
+#[test]
+fn what_lost_supervisor_and_agent_at_once_is_ended_by_whoever_starts_the_workspace() {
+    let home = without_vms();
+    let id = create(&home, &[]);
+    home.sh(&id, &format!("echo one >kept; {STUBBORN}"));
+    let (supervisor, family) = family(&home, &id, 1);
+    for pid in agents(&family) {
+        kill_process(Pid::from_raw(pid).unwrap(), Signal::STOP).unwrap();
+    }
+    kill(supervisor.try_into().unwrap());
+    agents(&family).into_iter().for_each(kill);
+    wait_until_stopped(&home, &id, "");
+    assert_eq!(home.sh(&id, "cat kept"), "one\n");
+    assert_gone(&family);
     home.ok(&["delete", &id]);
 }
 

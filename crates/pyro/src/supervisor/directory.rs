@@ -40,10 +40,7 @@ impl HostDirectory {
     /// # Errors
     /// If the file system refuses.
     pub(super) fn settle(&self) -> Result<(), WorkspaceError> {
-        self.remove_gone();
-        if self.exists(OLD)? {
-            self.take_back()?;
-        }
+        self.take_back()?;
         match self.make() {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
             made => made.map_err(|source| self.error("create", source)),
@@ -75,12 +72,16 @@ impl HostDirectory {
         Ok(())
     }
 
-    /// Puts the one that was set aside in the place of what was begun. To be called while no agent has that.
+    /// Puts the one that was set aside in the place of what was begun, unless that is kept. To be called while no agent has
+    /// that.
     ///
     /// # Errors
     /// If the file system refuses; [`Self::settle`] comes to the same end later.
     pub(super) fn take_back(&self) -> Result<(), WorkspaceError> {
         self.remove_gone();
+        if !self.exists(OLD)? {
+            return Ok(());
+        }
         if self.exists(HOST)? {
             self.rename(HOST, GONE)?;
         }

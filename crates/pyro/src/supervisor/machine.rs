@@ -73,7 +73,7 @@ impl RunningVm {
 #[derive(Debug)]
 pub(super) enum Base {
     /// The image of an environment, in a VM.
-    Image(BootableEnvironment),
+    Image(Box<BootableEnvironment>),
     /// This host, without a VM.
     Host,
 }
@@ -87,7 +87,7 @@ impl Base {
         Ok(match record.ground {
             Ground::Disk => {
                 let (name, digest) = (&record.environment, &record.environment_digest);
-                Self::Image(pyro.environments().installed_as(name, digest)?)
+                Self::Image(Box::new(pyro.environments().installed_as(name, digest)?))
             }
             Ground::Directory => Self::Host,
         })

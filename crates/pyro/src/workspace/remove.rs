@@ -144,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    fn removed(dir: &std::path::Path, name: &str) -> Result<(), Errno> {
+    fn removed(dir: &Path, name: &str) -> Result<(), Errno> {
         remove(File::open(dir).unwrap().as_fd(), name)
     }
 

@@ -1,10 +1,10 @@
 //! A seed as a directory, for workspaces without a VM.
 
 use std::path::Path;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
-use pyro_image::seed::{SeedEntry, SeedError, SeedKind, SeedPlan, SeedProgress};
+use pyro_image::seed::{SeedEntry, SeedError, SeedKind, SeedPlan, SeedProgress, SeedReader};
 use pyro_proto::file::{FileEntry, FileKind};
 
 use super::content::{Budget, Output, Unpack, seed_error};
@@ -29,35 +29,56 @@ pub(super) fn write(
     hear: &mut dyn FnMut(SeedProgress),
     cancel: &AtomicBool,
 ) -> Result<Vec<String>> {
-    let bytes_total = plan.summary().content_bytes;
-    let (mut bytes_done, mut reported) = (0, 0);
     let mut unpack = Unpack::new(Output::open(directory, false)?, Budget::unlimited());
+    let mut copy = Copy {
+        buffer: vec![0; COPY_BUFFER],
+        done: 0,
+        reported: 0,
+        total: plan.summary().content_bytes,
+        hear,
+    };
     let mut reader = plan.read(cancel);
-    let mut buffer = vec![0; COPY_BUFFER];
     while let Some(entry) = reader.next_entry() {
+        if cancel.load(Ordering::Relaxed) {
+            return Err(seed_error(SeedError::Cancelled));
+        }
         let has_content = matches!(entry.kind, SeedKind::File { size: 1.. });
         unpack.entry(to_file_entry(entry))?;
-        while has_content {
-            let count = reader.read(&mut buffer).map_err(seed_error)?;
-            if count == 0 {
-                break;
-            }
-            unpack.data(&buffer[..count])?;
-            bytes_done += count as u64;
-            if bytes_done - reported >= REPORT_BYTES {
-                reported = bytes_done;
-                hear(SeedProgress::Written {
-                    bytes_done,
-                    bytes_total,
-                });
-            }
-        }
-        if cancel.load(std::sync::atomic::Ordering::Relaxed) {
-            return Err(seed_error(SeedError::Cancelled));
+        if has_content {
+            copy.content(&mut reader, &mut unpack)?;
         }
     }
     unpack.finish(cancel)?;
     Ok(reader.warnings())
+}
+
+/// Moves contents, and tells how far it is.
+struct Copy<'a> {
+    buffer: Vec<u8>,
+    done: u64,
+    reported: u64,
+    total: u64,
+    hear: &'a mut dyn FnMut(SeedProgress),
+}
+
+impl Copy<'_> {
+    fn content(&mut self, from: &mut SeedReader<'_>, to: &mut Unpack) -> Result<()> {
+        loop {
+            let count = from.read(&mut self.buffer).map_err(seed_error)?;
+            if count == 0 {
+                return Ok(());
+            }
+            to.data(&self.buffer[..count])?;
+            self.done += count as u64;
+            if self.done - self.reported >= REPORT_BYTES {
+                self.reported = self.done;
+                (self.hear)(SeedProgress::Written {
+                    bytes_done: self.done,
+                    bytes_total: self.total,
+                });
+            }
+        }
+    }
 }
 
 fn to_file_entry(entry: SeedEntry) -> FileEntry {
