@@ -183,6 +183,15 @@ impl Runtime {
         }
     }
 
+    /// Compares the agent of this host with its digest, in full, if the runtime has one.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] if it is missing or changed.
+    pub(crate) fn verify_agent_in_full(&self) -> Result<(), RuntimeError> {
+        let entry = self.manifest.agent.as_ref();
+        entry.map_or(Ok(()), |entry| self.verify_file(AGENT, entry).map(|_| ()))
+    }
+
     /// Compares files that were not verified before, or have changed since, with their digests.
     ///
     /// What was verified is remembered in the cache directory; where that cannot be written, every call hashes.
@@ -324,6 +333,7 @@ mod tests {
         fs::write(&path, AGENT).unwrap();
         assert_eq!(runtime.agent(&settings.cache_dir).unwrap(), path);
         fs::write(&path, "pyro-agenT").unwrap();
+        runtime.verify_agent_in_full().unwrap_err();
         let changed = runtime.agent(&settings.cache_dir).unwrap_err();
         assert!(matches!(changed, RuntimeError::Changed { path: at } if at == path));
         runtime.verify(&settings.cache_dir).unwrap();
@@ -338,6 +348,7 @@ mod tests {
         fs::write(&path, manifest.to_string()).unwrap();
         let runtime = Runtime::open(&settings).unwrap();
         runtime.verify(&settings.cache_dir).unwrap();
+        runtime.verify_agent_in_full().unwrap();
         let refused = runtime.agent(&settings.cache_dir).unwrap_err();
         assert!(matches!(refused, RuntimeError::Foreign { .. }));
     }
