@@ -22,7 +22,7 @@ use crate::tree::{all, bytes, content, list, refusal, to, try_write, unreadable,
 const MANY: u32 = 300;
 
 /// How often an agent is killed while it puts.
-const KILLS: u32 = 8;
+const KILLS: u32 = 5;
 
 fn seeded(caller: Caller) -> Result<Agent, Failure> {
     Agent::start_seeded(caller, |tree| {
