@@ -183,12 +183,13 @@ impl Runtime {
         }
     }
 
-    /// Compares the agent as a program of this host with its digest, in full.
+    /// Compares the agent as a program of this host with its digest, in full, and tells whether the runtime has one.
     ///
     /// # Errors
-    /// [`RuntimeError`] if the runtime has none, or it is missing or changed.
-    pub(crate) fn verify_agent_in_full(&self) -> Result<(), RuntimeError> {
-        self.verify_file(AGENT, self.agent_entry()?).map(drop)
+    /// [`RuntimeError`] if it is missing or changed.
+    pub(crate) fn verify_agent_in_full(&self) -> Result<bool, RuntimeError> {
+        let entry = self.manifest.agent.as_ref();
+        entry.map_or(Ok(false), |entry| self.verify_file(AGENT, entry).map(|_| true))
     }
 
     fn agent_entry(&self) -> Result<&FileEntry, RuntimeError> {
@@ -350,7 +351,7 @@ mod tests {
         fs::write(&path, manifest.to_string()).unwrap();
         let runtime = Runtime::open(&settings).unwrap();
         runtime.verify(&settings.cache_dir).unwrap();
-        runtime.verify_agent_in_full().unwrap();
+        assert!(!runtime.verify_agent_in_full().unwrap());
         let refused = runtime.agent(&settings.cache_dir).unwrap_err();
         assert!(matches!(refused, RuntimeError::Foreign { .. }));
     }

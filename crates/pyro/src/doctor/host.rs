@@ -9,10 +9,11 @@ use crate::settings::Settings;
 pub(super) fn tier(settings: &Settings, vmms: &Vmms) -> TierState {
     let obstacle = match vmms.on_kvm() {
         Some(vmm) => Some(format!("never used where `{}` runs VMs", vmm.path.display())),
-        None => Runtime::open(settings)
-            .and_then(|runtime| runtime.verify_agent_in_full())
-            .err()
-            .map(|error| error.to_string()),
+        None => match Runtime::open(settings).and_then(|runtime| runtime.verify_agent_in_full()) {
+            Ok(true) => None,
+            Ok(false) => Some("the runtime has no agent for it".to_owned()),
+            Err(error) => Some(error.to_string()),
+        },
     };
     TierState {
         isolation: Isolation::Host,

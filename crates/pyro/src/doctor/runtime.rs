@@ -44,7 +44,7 @@ pub(super) fn look(settings: &Settings) -> Runtime {
     let mut intact = true;
     // The agent of this host is the one of guests in another file.
     let verify = |name| match files.verify_in_full(name) {
-        Ok(size) if name == INITRAMFS => files.verify_agent_in_full().map(|()| size),
+        Ok(size) if name == INITRAMFS => files.verify_agent_in_full().map(|_| size),
         verified => verified,
     };
     let checks = PARTS.map(|(id, name, people)| match verify(name) {
