@@ -239,6 +239,9 @@ fn where_a_vm_can_be_had_the_leave_to_do_without_changes_nothing() {
         "{result:#}"
     );
     assert_ne!(result["vmm"], "none");
-    assert_eq!(result["warnings"], json!([]));
+    assert!(
+        !result["warnings"].to_string().contains("nothing isolates it"),
+        "{result:#}"
+    );
     assert!(left(&home).is_empty());
 }
