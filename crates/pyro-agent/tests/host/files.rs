@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
-use std::time::Instant;
+use std::time::Duration;
 
 use pyro_proto::file::{FileKind, ListFiles, PutCommit};
 use pyro_proto::message::FaultKind;
@@ -22,7 +22,7 @@ use crate::tree::{all, bytes, content, list, refusal, to, try_write, unreadable,
 const MANY: u32 = 300;
 
 /// How often an agent is killed while it puts.
-const KILLS: u32 = 8;
+const KILLS: u32 = 5;
 
 fn seeded(caller: Caller) -> Result<Agent, Failure> {
     Agent::start_seeded(caller, |tree| {
@@ -249,19 +249,21 @@ fn a_put_that_is_cut_off_has_not_been() {
         let host = agent.connect_to_workspace().await?;
         let mut call = send(&host, "", &generation(0)).await?;
         let commit = Ask::PutCommit(PutCommit { dry_run: false });
-        let begun = Instant::now();
         host::say(&mut call.send, commit, true).await?;
         let answer = call.answers.next().await?;
         ensure(matches!(&answer, Some(Answer::PutResult(_))), &answer)?;
-        let whole = begun.elapsed();
         drop((call, host));
         for kill in 1..=KILLS {
             let host = agent.connect_to_workspace().await?;
             let mut call = send(&host, "", &generation(kill)).await?;
             let commit = Ask::PutCommit(PutCommit { dry_run: false });
             host::say(&mut call.send, commit, true).await?;
-            // Later each time, so that some are cut off in the midst of it.
-            tokio::time::sleep(whole * kill / KILLS).await;
+            // Later each time, from where the first step may be taken.
+            let (journal, last) = (agent.dir().join("journal"), format!("tree/of-{kill}"));
+            while !journal.exists() && !agent.dir().join(&last).exists() {
+                tokio::task::yield_now().await;
+            }
+            tokio::time::sleep(Duration::from_millis(kill.into())).await;
             agent.kill_server().await?;
             drop((call, host));
             agent.start_again()?;
