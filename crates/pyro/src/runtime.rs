@@ -183,6 +183,15 @@ impl Runtime {
         }
     }
 
+    /// Compares the agent of this host with its digest, in full, if the runtime has one.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] if it is missing or changed.
+    pub(crate) fn verify_agent_in_full(&self) -> Result<(), RuntimeError> {
+        let entry = self.manifest.agent.as_ref();
+        entry.map_or(Ok(()), |entry| self.verify_file(AGENT, entry).map(|_| ()))
+    }
+
     /// Compares files that were not verified before, or have changed since, with their digests.
     ///
     /// What was verified is remembered in the cache directory; where that cannot be written, every call hashes.
@@ -290,6 +299,7 @@ mod tests {
         let manifest = serde_json::json!({
             "format": 1, "pyro_version": "0", "kernel_release": "6",
             "files": {KERNEL: entry(KERNEL), INITRAMFS: entry(INITRAMFS)},
+            "agent": entry(AGENT),
         });
         fs::write(dir.path().join(MANIFEST), manifest.to_string()).unwrap();
         let mut settings = Settings::new(dir.path().join("home"), dir.path().join("cache"));
@@ -310,6 +320,37 @@ mod tests {
             error.to_string().contains("vmlinux` does not match its digest"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn the_agent_is_verified_for_itself_and_no_guest_needs_it() {
+        let (dir, settings) = runtime_dir();
+        let runtime = Runtime::open(&settings).unwrap();
+        runtime.verify(&settings.cache_dir).unwrap();
+        let path = dir.path().join(AGENT);
+        let missing = runtime.agent(&settings.cache_dir).unwrap_err();
+        assert!(matches!(missing, RuntimeError::Unreadable { path: at, .. } if at == path));
+        fs::write(&path, AGENT).unwrap();
+        assert_eq!(runtime.agent(&settings.cache_dir).unwrap(), path);
+        fs::write(&path, "pyro-agenT").unwrap();
+        runtime.verify_agent_in_full().unwrap_err();
+        let changed = runtime.agent(&settings.cache_dir).unwrap_err();
+        assert!(matches!(changed, RuntimeError::Changed { path: at } if at == path));
+        runtime.verify(&settings.cache_dir).unwrap();
+    }
+
+    #[test]
+    fn a_runtime_without_agent_serves_guests_alone() {
+        let (dir, settings) = runtime_dir();
+        let path = dir.path().join(MANIFEST);
+        let mut manifest: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        manifest.as_object_mut().unwrap().remove("agent");
+        fs::write(&path, manifest.to_string()).unwrap();
+        let runtime = Runtime::open(&settings).unwrap();
+        runtime.verify(&settings.cache_dir).unwrap();
+        runtime.verify_agent_in_full().unwrap();
+        let refused = runtime.agent(&settings.cache_dir).unwrap_err();
+        assert!(matches!(refused, RuntimeError::Foreign { .. }));
     }
 
     #[test]

@@ -67,7 +67,7 @@ pub enum PruneKind {
     Cgroup,
     /// A workspace that is stopped.
     Workspace,
-    /// A one-shot VM whose time is over.
+    /// A one-shot VM whose time is over, or what a run without a VM left whose owner was killed.
     Vm,
     /// What a one-shot run came to, longer ago than it is kept.
     Run,
