@@ -6,7 +6,7 @@ use pyro_proto::message::agent_message::Body as Answer;
 use pyro_proto::message::host_message::Body as Ask;
 use pyro_proto::message::{Exec, Outcome, Verb};
 
-use crate::agent::{Agent, is_alive, until};
+use crate::agent::{Agent, PATIENCE, is_alive, until};
 use crate::calls::{argv, ensure, output, send_signal, shell, text};
 use crate::hold;
 use crate::host::{Failure, Given, Host};
@@ -143,15 +143,26 @@ fn power_off_lets_commands_end_first() {
     hold(Agent::start, async |mut agent| {
         let host = agent.connect_to_workspace().await?;
         let left = daemon(&agent, &host).await?;
-        let exec = shell("trap 'echo end > trapped; exit' TERM; echo begun; sleep 1000 & wait");
+        let exec = shell("trap 'echo end; exit' TERM; echo begun; while :; do :; done");
         let mut call = host.call(Verb::Exec, Some(Ask::Exec(exec)), false).await?;
         while !matches!(call.answers.next().await?, Some(Answer::Stdout(_))) {}
-        let answer = host.ask(Verb::PowerOff, None).await?;
+        let told = async {
+            loop {
+                match call.answers.next().await?.ok_or("it tells nothing more")? {
+                    Answer::Stdout(bytes) if bytes == "end\n" => return Ok::<_, Failure>(()),
+                    _ => {}
+                }
+            }
+        };
+        let (answer, told) = tokio::join!(
+            host.ask(Verb::PowerOff, None),
+            tokio::time::timeout(PATIENCE, told)
+        );
+        let answer = answer?;
         ensure(matches!(answer, Answer::Done(_)), answer)?;
+        told??;
         drop(host);
         ensure(agent.ended().await?.success(), "it ends well")?;
-        let trapped = fs::read_to_string(agent.dir().join("tree/trapped"))?;
-        ensure(trapped == "end\n", &trapped)?;
         ensure(!is_alive(&left), "nothing is left")
     });
 }
