@@ -50,6 +50,7 @@ pub(super) const LEFT_OUT: &[(&str, &str)] = &[
     ),
     ("host::a_host_without_qemu", "nothing is started"),
     ("host_run::", "no VMM takes part"),
+    ("host_workspace::", "no VMM takes part"),
     ("workspace::names_ids_and_labels", "refused by pyro itself"),
     ("ids::", "refused by pyro itself"),
     ("prune::", "what goes is decided without a VMM"),
