@@ -16,6 +16,7 @@ mod function;
 mod handler;
 mod host_paths;
 mod http;
+mod isolated;
 mod options;
 mod profile;
 mod progress;

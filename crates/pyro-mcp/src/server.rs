@@ -174,7 +174,13 @@ impl Server {
     /// Reads a resource.
     pub(crate) async fn read(&self, uri: &str) -> Result<Vec<ResourceContents>, ErrorData> {
         let has_tool = |name: &str| self.has_tool(name);
-        resource::read((&self.pyro, &self.runs), &self.words, uri, has_tool).await
+        resource::read(
+            (&self.pyro, &self.runs, &self.options),
+            &self.words,
+            uri,
+            has_tool,
+        )
+        .await
     }
 
     /// Fires when the server leaves: every call then ends, and its VM with it.

@@ -98,11 +98,12 @@ impl Directory {
         self.tree().components().chain(beneath.components()).collect()
     }
 
-    /// Adds the variables of every command, where they are not given.
+    /// Adds the variables of every command, where they are not given; that by which the processes of this directory are known
+    /// is never another.
     pub(crate) fn complete(&self, environment: &mut Environment, user: &User) {
         environment.add("LOGNAME", &user.name);
         environment.add("TMPDIR", self.top.join("tmp"));
-        environment.add("PYRO_WORKSPACE", self.tree());
+        environment.set("PYRO_WORKSPACE".into(), self.tree().into());
     }
 
     /// Whether there is a baseline.

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
+use crate::mcp::Server;
 use crate::process::{self, Watched};
 use crate::support::{Home, gone_within, names};
 use crate::workspace::Workspaces;
@@ -212,20 +213,86 @@ fn whoever_is_killed_nothing_lives_on_and_the_workspace_starts_again() {
     home.ok(&["delete", &id]);
 }
 
-#[test]
-fn what_lost_supervisor_and_agent_at_once_is_ended_by_whoever_starts_the_workspace() {
-    let home = without_vms();
-    let id = create(&home, &[]);
-    home.sh(&id, &format!("echo one >kept; {STUBBORN}"));
-    let (supervisor, family) = family(&home, &id, 1);
+/// Starts a stubborn process and kills supervisor and agent at once, so that it is nobody's. Gives what there was.
+fn orphan(home: &Workspaces, id: &str) -> Vec<Watched> {
+    home.sh(id, &format!("echo one >kept; {STUBBORN}"));
+    let (supervisor, family) = family(home, id, 1);
     for pid in agents(&family) {
         kill_process(Pid::from_raw(pid).unwrap(), Signal::STOP).unwrap();
     }
     kill(supervisor.try_into().unwrap());
     agents(&family).into_iter().for_each(kill);
-    wait_until_stopped(&home, &id, "");
+    wait_until_stopped(home, id, "");
+    family
+}
+
+#[test]
+fn what_lost_supervisor_and_agent_at_once_is_ended_by_whoever_comes_next() {
+    let home = without_vms();
+    let id = create(&home, &[]);
+    let family = orphan(&home, &id);
     assert_eq!(home.sh(&id, "cat kept"), "one\n");
     assert_gone(&family);
+    let family = orphan(&home, &id);
+    home.ok(&["stop", &id]);
+    assert_gone(&family);
+    home.ok(&["start", &id]);
+    let family = orphan(&home, &id);
+    home.ok(&["delete", &id]);
+    assert_gone(&family);
+}
+
+#[test]
+fn a_command_cannot_be_given_the_mark_of_another_workspace() {
+    let home = without_vms();
+    let id = create(&home, &[]);
+    let tree = home.dir(&id).join("host/tree");
+    let said = home.ok(&[
+        "exec",
+        &id,
+        "--env",
+        "PYRO_WORKSPACE=/other",
+        "--",
+        "echo $PYRO_WORKSPACE",
+    ]);
+    assert_eq!(said["stdout"], format!("{}\n", tree.display()));
+    home.ok(&["delete", &id]);
+}
+
+#[test]
+fn a_server_without_leave_does_not_use_what_was_made_with_it() {
+    let home = without_vms();
+    let id = create(&home, &["--name", "alpha"]);
+    let own = json!({"workspace_id": "alpha", "command": "echo here"});
+    let mut server = Server::start_with_profile(home.home(), "workspace-full");
+    for (tool, arguments) in [
+        ("workspace_exec", &own),
+        ("workspace_start", &json!({"workspace_id": id})),
+        ("workspace_file_list", &json!({"workspace_id": id})),
+    ] {
+        let refused = server.call(tool, arguments).unwrap_err();
+        assert!(
+            refused.to_string().contains("isolation-unavailable"),
+            "{refused:#}"
+        );
+    }
+    server.end();
+    let mut server = Server::start_with(
+        home.home(),
+        &["--profile", "workspace-full", "--allow-host-compat"],
+    );
+    assert_eq!(server.call("workspace_exec", &own).unwrap()["stdout"], "here\n");
+    let run = json!({"command": "echo here", "allow_host_compat": true});
+    let done = server.call("vm_run", &run).unwrap();
+    assert_eq!(
+        (&done["stdout"], &done["isolation"]),
+        (&json!("here\n"), &json!("host"))
+    );
+    let refused = server
+        .call("vm_run", &json!({"command": "echo here"}))
+        .unwrap_err();
+    assert!(refused.to_string().contains("runtime-damaged"), "{refused:#}");
+    server.end();
     home.ok(&["delete", &id]);
 }
 

@@ -26,9 +26,14 @@ impl Server {
 
     /// The same with the tools of that profile.
     pub(crate) fn start_with_profile(home: &Home, profile: &str) -> Self {
+        Self::start_with(home, &["--profile", profile])
+    }
+
+    /// The same with these options.
+    pub(crate) fn start_with(home: &Home, options: &[&str]) -> Self {
         let path = home.path().to_string_lossy().into_owned();
-        let words = ["mcp", "serve", "--profile", profile, "--structured", "all"];
-        let words = [&words[..], &["--allow-host-path", &path]].concat();
+        let words = ["mcp", "serve", "--structured", "all", "--allow-host-path", &path];
+        let words = [&words[..], options].concat();
         let mut running = Running::of(home.pyro(words).stdin(Stdio::piped()));
         let input = Some(running.stdin());
         let mut server = Self {

@@ -355,9 +355,9 @@ impl Running {
         process::descendants(self.child.0.id())
     }
 
-    /// The most memory that it ever used, in bytes, up to now.
-    pub(crate) fn peak_memory(&self) -> u64 {
-        process::peak_memory(self.child.0.id()).unwrap()
+    /// The most memory that it ever used, in bytes, up to now; `None` once it has ended.
+    pub(crate) fn peak_memory(&self) -> Option<u64> {
+        process::peak_memory(self.child.0.id())
     }
 
     /// How much it has read by system calls, from files or from others, in bytes; `None` once it has ended.

@@ -16,6 +16,8 @@ use serde_json::json;
 
 use self::address::stream_name;
 pub(crate) use self::address::{Address, Part, RunPart, templates};
+use crate::isolated;
+use crate::options::ServerOptions;
 use crate::render::grouped;
 use crate::words::Words;
 
@@ -62,7 +64,7 @@ pub(crate) fn link_to_patch(diff: Option<&WorkspaceDiff>, address: &Address) -> 
 /// # Errors
 /// What the protocol has for a resource that is not there, and for one that cannot be read.
 pub(crate) async fn read(
-    (pyro, runs): (&Pyro, &BackgroundRuns),
+    (pyro, runs, options): (&Pyro, &BackgroundRuns, &ServerOptions),
     words: &Words,
     uri: &str,
     has_tool: impl Fn(&str) -> bool,
@@ -74,7 +76,9 @@ pub(crate) async fn read(
     };
     let content = async {
         match &address {
-            Address::Workspace(workspace, part) => content(&pyro.workspace(workspace)?, part, uri).await,
+            Address::Workspace(workspace, part) => {
+                content(&isolated::workspace(pyro, workspace, options)?, part, uri).await
+            }
             Address::Run(vm_id, part) => Ok(vec![of_run(runs.state(vm_id)?, *part, uri)?]),
         }
     };

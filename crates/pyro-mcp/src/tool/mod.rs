@@ -31,6 +31,7 @@ pub(crate) use workspace::{
 use crate::arguments::Arguments;
 use crate::ending::Ending;
 use crate::host_paths::HostPaths;
+use crate::isolated;
 use crate::options::{ServerOptions, Structured};
 use crate::profile::Profile;
 use crate::progress::Progress;
@@ -90,13 +91,13 @@ impl Call {
     /// The workspace that the arguments name.
     pub(crate) fn workspace(&self, arguments: &Arguments) -> pyro::Result<Workspace> {
         let reference: WorkspaceRef = arguments.text("workspace_id").parse()?;
-        self.pyro.workspace(&reference)
+        isolated::workspace(&self.pyro, &reference, &self.options)
     }
 
     /// The one-shot VM that the arguments name.
     pub(crate) fn vm(&self, arguments: &Arguments) -> pyro::Result<Vm> {
         let id: VmId = arguments.text("vm_id").parse()?;
-        self.pyro.vm(&id)
+        isolated::vm(&self.pyro, &id, &self.options)
     }
 
     /// The structured form of a result whose payload is text, if the server was asked for it.

@@ -6,6 +6,7 @@ mod launch;
 mod ring;
 mod running;
 mod spawn;
+pub(crate) mod strays;
 pub(crate) mod sys;
 
 use std::path::PathBuf;

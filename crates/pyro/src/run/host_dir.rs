@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use crate::dirs::{DirError, StateDir, ensure_private};
 use crate::held_lock::HeldLock;
 use crate::id::VmId;
+use crate::process::strays;
 use crate::workspace::remove_tree;
 
 /// Nobody but the owner may enter.
@@ -84,7 +85,7 @@ impl HostDirs {
         found
     }
 
-    /// Removes one whose owner was killed; one that has an owner after all stays.
+    /// Removes one whose owner was killed, and ends what its commands left; one that has an owner after all stays.
     ///
     /// # Errors
     /// The first refusal of the system.
@@ -92,6 +93,7 @@ impl HostDirs {
         let Some(_held) = take(path) else {
             return Ok(());
         };
+        strays::end_all_of(path);
         remove_tree(path)
     }
 }

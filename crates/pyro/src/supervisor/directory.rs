@@ -67,7 +67,12 @@ impl HostDirectory {
     /// If the file system refuses; nothing has changed then.
     pub(super) fn keep(&self) -> Result<(), WorkspaceError> {
         self.remove_gone();
-        self.rename(OLD, GONE)?;
+        let renamed = std::fs::rename(self.workspace.join(OLD), self.workspace.join(GONE));
+        renamed.map_err(|source| self.error("replace", source))?;
+        // It counts from here on; that it is not durable yet takes nothing of that back.
+        if let Err(error) = self.sync() {
+            tracing::warn!(%error, "a reset may not outlive the host");
+        }
         self.remove_gone();
         Ok(())
     }
@@ -112,9 +117,13 @@ impl HostDirectory {
 
     /// Durable when it returns.
     fn rename(&self, from: &str, to: &str) -> Result<(), WorkspaceError> {
-        let renamed = std::fs::rename(self.workspace.join(from), self.workspace.join(to))
-            .and_then(|()| File::open(&self.workspace)?.sync_all());
+        let renamed =
+            std::fs::rename(self.workspace.join(from), self.workspace.join(to)).and_then(|()| self.sync());
         renamed.map_err(|source| self.error("replace", source))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.workspace)?.sync_all()
     }
 
     fn error(&self, action: &'static str, source: io::Error) -> WorkspaceError {

@@ -8,8 +8,7 @@ use std::time::Duration;
 use pyro_proto::file::WorkspaceTree;
 use tokio::time::Instant;
 
-use super::on_host::Misplaced;
-use super::strays;
+use super::on_host::{self, Misplaced};
 use crate::Pyro;
 use crate::admission::{Admission, Need, Reservation};
 use crate::command::millis;
@@ -64,7 +63,7 @@ impl RunningVm {
         let Self { kept, holds, .. } = self;
         kept.kill().await;
         if matches!(holds, Holds::Nothing) {
-            strays::end_descendants().await;
+            on_host::end_descendants().await;
         }
     }
 }

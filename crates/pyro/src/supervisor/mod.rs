@@ -16,7 +16,6 @@ mod on_host;
 mod order;
 mod relay;
 mod reset;
-mod strays;
 mod wire;
 
 use std::cell::{Cell, RefCell};

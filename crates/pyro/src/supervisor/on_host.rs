@@ -6,11 +6,11 @@ use pyro_proto::file::WorkspaceTree;
 
 use super::directory::HostDirectory;
 use super::machine::{Holds, RunningVm, facts_of, is_seeded, vm_id};
-use super::strays;
 use crate::Pyro;
 use crate::dirs::{CacheDir, quoted};
 use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::isolation::{self, Way};
+use crate::process::strays;
 use crate::runtime::Runtime;
 use crate::start::{Clock, HostPlace, start_on_host};
 use crate::vm::{Kept, Tenant};
@@ -61,8 +61,11 @@ impl Diagnosis for Misplaced {
 
 /// Ends what a supervisor that was killed left running, and undoes a reset that it left half done.
 pub(super) async fn prepare(dir: &Path) -> Result<(), WorkspaceError> {
-    strays::end_all_of(&HostDirectory::of(dir).path()).await;
-    with_directory(dir, HostDirectory::settle).await
+    with_directory(dir, |directory| {
+        strays::end_all_of(&directory.path());
+        directory.settle()
+    })
+    .await
 }
 
 /// Does something with the directory, while whatever else there is to do goes on.
@@ -123,7 +126,7 @@ pub(super) async fn start(pyro: &Pyro, record: &Record, dir: &Path) -> Result<Ru
     let mut started = match started.await {
         Ok(started) => started,
         Err(error) => {
-            strays::end_descendants().await;
+            end_descendants().await;
             return Err(error);
         }
     };
@@ -133,6 +136,12 @@ pub(super) async fn start(pyro: &Pyro, record: &Record, dir: &Path) -> Result<Ru
         facts,
         holds: Holds::Nothing,
     })
+}
+
+/// Ends what an agent left that has ended itself.
+pub(super) async fn end_descendants() {
+    // It does not panic.
+    let _ended = tokio::task::spawn_blocking(strays::end_descendants).await;
 }
 
 fn shown(record: &Record) -> String {

@@ -11,7 +11,7 @@ use super::call;
 use super::content::TreeBefore;
 use super::error::WorkspaceError;
 use super::exec::{self, ExecRequest, NotBegun, Place, TREE};
-use super::ground::{self, Ground, SEED_TREE};
+use super::ground::{self, Ground, HOST, SEED_TREE};
 use super::history::History;
 use super::info;
 use super::kind::Kind;
@@ -33,6 +33,7 @@ use crate::isolation::IsolationFloor;
 use crate::object::{
     LogEntry, WorkspaceDeletion, WorkspaceExec, WorkspaceInfo, WorkspaceLogs, WorkspaceSummary,
 };
+use crate::process::strays;
 use crate::resources::Resources;
 use crate::run::Run;
 use crate::supervisor::{Call, DISK_GROWTH_BYTES, Task};
@@ -340,6 +341,14 @@ impl Workspace {
         &self.store
     }
 
+    /// Whether it has no VM, so that its commands run on this host itself, isolated by nothing.
+    ///
+    /// # Errors
+    /// `workspace-not-found`, `state-damaged`.
+    pub fn is_on_host(&self) -> Result<bool> {
+        Ok(self.store.read(self.id)?.ground == Ground::Directory)
+    }
+
     /// Its id.
     pub fn id(&self) -> WorkspaceId {
         self.id
@@ -599,6 +608,7 @@ impl Workspace {
             let _ended = call::call(&self.dir(), Call::Stop { at_once: false }).await;
             gone(&live).await;
         }
+        self.end_strays().await;
         // Also for one that stopped by itself: it is not to be started by the next operation.
         let has_ended = self.store.find(self.id)?.live.is_none();
         self.store.update(self.id, |record| {
@@ -647,9 +657,20 @@ impl Workspace {
             let _ended = call::call(&self.dir(), Call::Stop { at_once: true }).await;
             gone(&live).await;
         }
+        self.end_strays().await;
         self.store.remove(self.id)?;
         drop(life);
         Ok(info::deletion(self.id))
+    }
+
+    /// Ends what a workspace without a VM has left if its supervisor and its agent were killed at once: nobody else does.
+    async fn end_strays(&self) {
+        let record = self.store.read(self.id);
+        if record.is_ok_and(|record| record.ground == Ground::Directory) {
+            let directory = self.dir().join(HOST);
+            // It does not panic.
+            let _ended = tokio::task::spawn_blocking(move || strays::end_all_of(&directory)).await;
+        }
     }
 
     /// The workspace with its guest, started if nobody stopped it; and whether it was.

@@ -70,6 +70,14 @@ impl Vm {
         }
     }
 
+    /// Whether its command is to run on this host itself, isolated by nothing.
+    ///
+    /// # Errors
+    /// `vm-not-found`, `state-damaged`.
+    pub fn is_on_host(&self) -> Result<bool> {
+        self.kept.is_on_host()
+    }
+
     /// What is known of it, without asking its guest.
     ///
     /// # Errors

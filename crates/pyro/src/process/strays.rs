@@ -7,12 +7,10 @@
 use std::collections::BTreeSet;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::{ProcessIdentity, start_time};
 use rustix::process::{Pid, WaitOptions, set_child_subreaper, waitpid};
-use tokio::time::Instant;
-
-use crate::process::{ProcessIdentity, start_time};
 
 /// How long processes that were killed may take to go. It takes the kernel milliseconds, unless one hangs in a disk.
 const GONE_WITHIN: Duration = Duration::from_secs(10);
@@ -30,29 +28,29 @@ const VARIABLE: &[u8] = b"PYRO_WORKSPACE=";
 ///
 /// # Errors
 /// What the kernel answered.
-pub(super) fn adopt() -> std::io::Result<()> {
+pub(crate) fn adopt() -> std::io::Result<()> {
     Ok(set_child_subreaper(Some(rustix::process::getpid()))?)
 }
 
 /// Kills everything that descends from this process, and waits until it is gone. To be called when nothing that is to
-/// live does.
-pub(super) async fn end_descendants() {
-    end_all(|| descendants(std::process::id(), &table())).await;
+/// live does. Blocks for as long as that takes.
+pub(crate) fn end_descendants() {
+    end_all(|| descendants(std::process::id(), &table()));
 }
 
 /// Waits until the agent that has a directory is gone, and everything that its commands started. What does not go by
-/// itself is killed.
-pub(super) async fn end_all_of(directory: &Path) {
+/// itself is killed. Blocks for as long as that takes.
+pub(crate) fn end_all_of(directory: &Path) {
     let deadline = Instant::now() + AGENT_GONE_WITHIN;
     // It knows best what it started, and was told that nobody needs that any more.
     while Instant::now() < deadline && !all(|pid| is_agent_of(&read(pid, "cmdline"), directory)).is_empty() {
-        tokio::time::sleep(CHECK).await;
+        std::thread::sleep(CHECK);
     }
-    end_all(|| all(|pid| belongs_to(pid, directory))).await;
+    end_all(|| all(|pid| belongs_to(pid, directory)));
 }
 
 /// Kills what is found until nothing is: a process that is not killed yet may start another one.
-async fn end_all(found: impl Fn() -> BTreeSet<u32>) {
+fn end_all(found: impl Fn() -> BTreeSet<u32>) {
     let deadline = Instant::now() + GONE_WITHIN;
     loop {
         let left = found();
@@ -64,7 +62,7 @@ async fn end_all(found: impl Fn() -> BTreeSet<u32>) {
             return;
         }
         left.iter().copied().for_each(end);
-        tokio::time::sleep(CHECK).await;
+        std::thread::sleep(CHECK);
     }
 }
 
@@ -205,8 +203,8 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn what_is_nobodys_is_found_by_its_directory_and_ended() {
+    #[test]
+    fn what_is_nobodys_is_found_by_its_directory_and_ended() {
         let dir = tempfile::tempdir().unwrap();
         let start = |tree: &Path| {
             let mut command = std::process::Command::new("sleep");
@@ -215,7 +213,7 @@ mod tests {
         };
         let mut ours = start(&dir.path().join("tree"));
         let mut other = start(&dir.path().join("other/tree"));
-        end_all_of(dir.path()).await;
+        end_all_of(dir.path());
         assert!(ours.try_wait().is_err() || ours.try_wait().unwrap().is_some());
         assert!(other.try_wait().unwrap().is_none());
         other.kill().unwrap();
