@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager, contextmanager
 from . import results
 from ._arguments import converted
 from ._drive import Listeners, Operation
-from ._errors import PyroError, error_of
+from ._errors import PyroError, error_of, refused
 from ._native import Core, NativeError
 from ._operations import Operations
 from ._place import PROGRAM, RUNTIME
@@ -55,6 +55,9 @@ class _Client(Operations):
     """What both have."""
 
     def __init__(self, *, base_dir=None, cache_dir=None, isolation="auto", allow_host_compat=False):
+        # Whatever is not empty would count as leave, "no" as well.
+        if not isinstance(allow_host_compat, bool):
+            raise refused("allow_host_compat", "it must be True or False")
         has_own = PROGRAM.exists()
         choice = {
             **converted({"base_dir": base_dir, "cache_dir": cache_dir}),
