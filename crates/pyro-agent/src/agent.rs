@@ -23,6 +23,9 @@ use crate::setup::devices::Uevents;
 use crate::setup::{self, Machine};
 use crate::{call::fault, log};
 
+/// How long a thread waits for more to do with files, of which each takes little memory.
+const THREAD_PATIENCE: Duration = Duration::from_secs(3600);
+
 /// What every conversation shares.
 #[derive(Debug)]
 pub(crate) struct Agent {
@@ -114,6 +117,7 @@ pub(crate) fn run() -> ExitCode {
 fn serve(uevents: &Uevents, machine: Result<Rc<Machine>, String>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .thread_keep_alive(THREAD_PATIENCE)
         .build()?;
     let nonce = setup::kernel_parameter("pyro.nonce").and_then(|hex| nonce(&hex));
     let agent = Rc::new(Agent::new(machine, nonce, Duration::ZERO));
@@ -125,6 +129,8 @@ fn serve(uevents: &Uevents, machine: Result<Rc<Machine>, String>) -> io::Result<
 
 async fn converse(mut channel: Channel, agent: &Rc<Agent>) -> io::Result<()> {
     agent.ready_after_us();
+    // A machine that is saved has a thread for what is done with files, so that none that is restored has to make it.
+    drop(tokio::task::spawn_blocking(|| {}));
     loop {
         let sequel = match &mut channel {
             Channel::Port(wire) => session::serve(wire, Medium::Port, agent).await,

@@ -143,37 +143,42 @@ async fn set_up_workspace(
     machine: &Machine,
     seed: Option<&Path>,
 ) -> Result<(), Fault> {
-    let spec: UserSpec = wanted.user.parse()?;
-    let found = machine.workload.run(move |_| User::find(&spec)).await;
-    let user = found.map_err(|error| failed("find the user", &error))??;
+    let owner = owner(wanted.user.parse()?, machine).await?;
     if agent.tree.borrow().is_some() {
         // The host did not hear that it is done.
         return Ok(());
     }
-    let seed = match (wanted.seeded, seed) {
-        (true, Some(seed)) => Some(seed),
-        (true, None) => return Err(fault(FaultKind::Internal, "the machine has no disk with a seed")),
-        (false, _) => None,
-    };
-    let owner = Owner {
-        uid: user.uid,
-        gid: user.gid,
-    };
-    // Nothing waits in between, so that a call which is broken off leaves no half of it.
-    let mounted = workspace::mount(seed, owner);
-    let Mounted { tree, mount } = mounted.map_err(|error| fault(FaultKind::Internal, error.to_string()))?;
-    // It is only help: where the kernel does not take it, there may be memory enough.
-    if let Err(error) = files::relief::begin() {
-        log::error(&format!("cannot look after the memory: {error}"));
+    if wanted.seeded && seed.is_none() {
+        return Err(fault(FaultKind::Internal, "the machine has no disk with a seed"));
     }
+    // Nothing waits in between, so that a call which is broken off leaves no half of it.
+    let mounted = workspace::mount(seed, wanted.seeded, owner);
+    let Mounted { tree, mount } = mounted.map_err(|error| fault(FaultKind::Internal, error.to_string()))?;
     let recovered = files::recover(&tree);
     let left = recovered.map_err(|error| failed("recover the workspace's tree", &error))?;
-    drop(tokio::task::spawn_blocking(move || left.remove()));
+    if !left.is_empty() {
+        drop(tokio::task::spawn_blocking(move || left.remove()));
+    }
+    tokio::task::spawn_local(async {
+        if let Err(error) = workspace::write_back_early().await {
+            log::error(&error.to_string());
+        }
+    });
     agent.tree.replace(Some(Arc::new(tree)));
     let shown = machine.workload.run(move |_| workspace::show(&mount)).await;
     shown
         .and_then(|shown| shown)
         .map_err(|error| failed("mount the workspace", &error))
+}
+
+/// To whom what is written to the tree belongs. Who runs commands by default is root, in every image.
+async fn owner(spec: UserSpec, machine: &Machine) -> Result<Owner, Fault> {
+    if spec == UserSpec::default() {
+        return Ok(Owner { uid: 0, gid: 0 });
+    }
+    let found = machine.workload.run(move |_| User::find(&spec)).await;
+    let User { uid, gid, .. } = found.map_err(|error| failed("find the user", &error))??;
+    Ok(Owner { uid, gid })
 }
 
 /// Makes the refusal of what could not be done.

@@ -155,18 +155,6 @@ fn vsock_address(context: u32, port: u32) -> io::Result<(libc::sockaddr_vm, libc
     Ok((address, length))
 }
 
-/// `linux/fs.h`.
-const BLKFLSBUF: libc::Ioctl = 0x1261;
-
-/// Drops what the kernel has cached of a block device.
-pub(crate) fn drop_block_cache(device: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: the request takes no argument.
-    match unsafe { libc::ioctl(device.as_raw_fd(), BLKFLSBUF) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
-}
-
 const ENTROPY_WORDS: usize = 64;
 
 /// `struct rand_pool_info` of random(4), with room for the largest seed in use.

@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use pyro_image::seed::write_empty_seed_image;
 use rustix::fs::{MemfdFlags, Mode, OFlags, SeekFrom};
 
 use crate::dirs;
@@ -23,15 +24,21 @@ const RECIPE: u32 = 2;
 /// of it out: no preallocation, no times finer than a second, and bitmaps that are written for the whole disk.
 const FEATURES: &str = "^resize_inode,extent,flex_bg,huge_file,dir_nlink,extra_isize,uninit_bg";
 
+/// The directory of a seed that holds the tree.
+pub(crate) const SEED_TOP: &str = "tree";
+
 /// The size of a seed's disk, in bytes. It is the same whatever the seed's, since it is a part of what a template is.
 pub(crate) const SEED_DISK_BYTES: u64 = 1 << 40;
 
-/// A disk without a seed: nothing but a hole, in memory.
+/// The disk of an empty seed, in memory, for machines that have none: with it a guest is prepared for any seed.
 ///
 /// # Errors
 /// If the kernel refuses.
-pub(crate) fn no_seed() -> std::io::Result<OwnedFd> {
-    let file = rustix::fs::memfd_create(c"no-seed", MemfdFlags::CLOEXEC)?;
+pub(crate) fn empty_seed() -> std::io::Result<OwnedFd> {
+    let name = c"empty-seed";
+    let file = File::from(rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC)?);
+    write_empty_seed_image(SEED_TOP, file.try_clone()?, Path::new("empty-seed"))
+        .map_err(std::io::Error::other)?;
     rustix::fs::ftruncate(&file, SEED_DISK_BYTES)?;
     // As one that cannot be written to by whoever has it.
     let path = format!("/proc/self/fd/{}", file.as_raw_fd());

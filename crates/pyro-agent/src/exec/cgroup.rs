@@ -3,9 +3,11 @@
 use std::cell::{Cell, RefCell};
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 use rustix::process::Pid;
 use tokio::io::Interest;
@@ -14,13 +16,16 @@ use crate::sys;
 
 const ROOT: &str = "/sys/fs/cgroup";
 
-/// The cgroup above all commands, and one that waits for the next of them.
+/// How many cgroups wait for commands at most: as many commands as may well end together.
+const WAITING: usize = 4;
+
+/// The cgroup above all commands, and those that wait for the next of them.
 #[derive(Debug)]
 pub(crate) struct Cgroups {
     all: Cgroup,
     last: Cell<u64>,
-    /// Made when nobody waits: the kernel sets up every controller anew for it.
-    spare: RefCell<Option<Cgroup>>,
+    /// Made when nobody waits, or left as they were made: the kernel sets up every controller anew for one.
+    spare: RefCell<Vec<Cgroup>>,
 }
 
 impl Cgroups {
@@ -45,18 +50,31 @@ impl Cgroups {
 
     /// Gives one for a new command, with no process in it.
     pub(crate) fn take(&self) -> io::Result<Cgroup> {
-        match self.spare.take() {
+        while let Some(spare) = self.spare.borrow_mut().pop() {
             // The guest's root user may have removed it, or used it.
-            Some(spare) if spare.is_empty() => Ok(spare),
-            Some(_) | None => self.create(),
+            if spare.is_as_made() {
+                return Ok(spare);
+            }
+            spare.remove();
+        }
+        self.create()
+    }
+
+    /// Takes one back that no process is in any more: it does for another command, if nobody changed anything of it.
+    pub(crate) fn take_back(&self, cgroup: Cgroup) {
+        let mut spare = self.spare.borrow_mut();
+        if spare.len() < WAITING && cgroup.is_as_made() {
+            spare.push(cgroup);
+        } else {
+            cgroup.remove();
         }
     }
 
     /// Makes one ahead of need, if there is none. Call it when nobody waits.
     pub(crate) fn keep_spare(&self) {
-        if self.spare.borrow().is_none() {
+        if self.spare.borrow().is_empty() {
             // Without one, the next command has the same failure to tell.
-            self.spare.replace(self.create().ok());
+            self.spare.borrow_mut().extend(self.create().ok());
         }
     }
 
@@ -83,6 +101,8 @@ pub(crate) struct Cgroup {
     events: File,
     /// A kernel may lack the controller.
     memory_events: Option<File>,
+    /// What tells of every change to it. A kernel may lack that.
+    changes: Option<OwnedFd>,
 }
 
 impl Cgroup {
@@ -92,6 +112,7 @@ impl Cgroup {
             entrance: File::open(&directory)?.into(),
             events: File::open(directory.join("cgroup.events"))?,
             memory_events: File::open(directory.join("memory.events")).ok(),
+            changes: watch_for_changes(&directory).ok(),
             directory,
         })
     }
@@ -99,6 +120,13 @@ impl Cgroup {
     /// A descriptor of the directory, with which a process is born in it.
     pub(crate) fn entrance(&self) -> io::Result<OwnedFd> {
         self.entrance.try_clone()
+    }
+
+    /// Whether it is known to be there, without a process, and with nothing below it and no setting that it was not made
+    /// with: no limit, no freezing, no count of what happened to a command before.
+    fn is_as_made(&self) -> bool {
+        let changes = self.changes.as_ref();
+        self.is_empty() && changes.is_some_and(|changes| !has_changed(changes).unwrap_or(true))
     }
 
     /// Whether it is there, and no process is in it or below.
@@ -166,6 +194,9 @@ impl Cgroup {
 
     /// Waits until no process is in it or below.
     pub(crate) async fn emptied(&self) -> io::Result<()> {
+        if self.is_empty() {
+            return Ok(());
+        }
         let events = File::open(self.directory.join("cgroup.events"))?;
         let events = sys::watch(events.into(), Interest::PRIORITY)?;
         loop {
@@ -192,6 +223,33 @@ impl Cgroup {
         }
         for directory in directories.iter().rev() {
             drop(fs::remove_dir(directory));
+        }
+    }
+}
+
+/// Has the kernel tell of every write to one of the cgroup's files, of what becomes of one of them by itself, and of
+/// what comes to be below it.
+fn watch_for_changes(directory: &Path) -> rustix::io::Result<OwnedFd> {
+    let changes = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
+    let any = WatchFlags::MODIFY
+        | WatchFlags::ATTRIB
+        | WatchFlags::CREATE
+        | WatchFlags::DELETE
+        | WatchFlags::DELETE_SELF;
+    inotify::add_watch(&changes, directory, any)?;
+    Ok(changes)
+}
+
+/// Whether anything else changed than whether a process is there.
+fn has_changed(changes: &OwnedFd) -> rustix::io::Result<bool> {
+    let mut buffer = [MaybeUninit::uninit(); 1024];
+    let mut reader = inotify::Reader::new(changes, &mut buffer);
+    loop {
+        match reader.next() {
+            Ok(event) if event.file_name() == Some(c"cgroup.events") => {}
+            Ok(_) => return Ok(true),
+            Err(Errno::AGAIN) => return Ok(false),
+            Err(error) => return Err(error),
         }
     }
 }

@@ -24,6 +24,14 @@ impl Groups {
         }
     }
 
+    /// Takes one back of whose processes none is left, or none was ever there.
+    pub(crate) fn take_back(&self, group: Group) {
+        match (self, group) {
+            (Self::Guest(cgroups), Group::Guest(cgroup)) => cgroups.take_back(cgroup),
+            (_, group) => group.remove(),
+        }
+    }
+
     /// Makes one ahead of need, where that helps. Call it when nobody waits.
     pub(crate) fn keep_spare(&self) {
         match self {
@@ -115,8 +123,8 @@ impl Group {
         }
     }
 
-    /// Forgets them: none is left, or none was ever there.
-    pub(crate) fn remove(&self) {
+    /// Forgets them.
+    fn remove(&self) {
         match self {
             Self::Guest(cgroup) => cgroup.remove(),
             Self::Host(members) => members.forget(),

@@ -9,6 +9,7 @@
 pub(crate) mod cgroup;
 mod command;
 pub(crate) mod environment;
+mod executable;
 mod follow;
 pub(crate) mod group;
 mod output;

@@ -30,7 +30,8 @@ pub(crate) struct Registry {
 #[derive(Debug, Default)]
 struct State {
     commands: RefCell<HashMap<String, Rc<Command>>>,
-    ended: RefCell<VecDeque<String>>,
+    /// Those of them that ended, the latest last.
+    ended: RefCell<VecDeque<Rc<Command>>>,
 }
 
 impl Registry {
@@ -55,7 +56,7 @@ impl Registry {
         let mut supervisors = self.supervisors.borrow_mut();
         while supervisors.try_join_next().is_some() {}
         supervisors.spawn_local(async move {
-            supervise::supervise(&supervised, plan, &machine, |end| state.note(&supervised.id, end)).await;
+            supervise::supervise(&supervised, plan, &machine, |end| state.note(&supervised, end)).await;
         });
         Ok(command)
     }
@@ -76,19 +77,19 @@ pub(crate) enum End {
 }
 
 impl State {
-    fn note(&self, id: &str, end: End) {
+    fn note(&self, command: &Rc<Command>, end: End) {
         let mut commands = self.commands.borrow_mut();
         if end == End::Refused {
-            commands.remove(id);
+            commands.remove(&command.id);
             return;
         }
         let mut ended = self.ended.borrow_mut();
-        ended.push_back(id.to_owned());
+        ended.push_back(Rc::clone(command));
         if ended.len() > ENDED_KEPT {
-            ended.pop_front().and_then(|oldest| commands.remove(&oldest));
+            ended.pop_front().and_then(|oldest| commands.remove(&oldest.id));
         }
         let mut room = ENDED_OUTPUT_BYTES;
-        for command in ended.iter().rev().filter_map(|id| commands.get(id)) {
+        for command in ended.iter().rev() {
             let memory = command.output_memory();
             if memory > room {
                 command.forget_output();

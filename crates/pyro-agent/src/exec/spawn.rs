@@ -1,11 +1,11 @@
 //! Starts the process of a command. Everything here runs on the workload's thread, in the workload's root.
 
+use std::cell::Cell;
 use std::convert::Infallible;
-use std::ffi::{CString, OsString};
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -15,8 +15,9 @@ use rustix::pipe::PipeFlags;
 use rustix::process::{Resource, Rlimit, Signal, WaitId, WaitIdOptions};
 
 use super::environment::Environment;
+use super::executable::Executable;
 use super::plan::{Plan, Program};
-use super::sys::{self, Fork, Strings};
+use super::sys;
 use super::user::{User, UserSpec};
 use crate::call::fault;
 use crate::host::processes::Nest;
@@ -88,31 +89,19 @@ pub(crate) fn spawn(plan: Plan, birth: &Birth, outside: &Outside) -> Result<Spaw
     environment.complete(&user);
     birth.complete(&mut environment, &user)?;
     let program = argv.first().cloned().unwrap_or_default();
+    let executable = Executable::new(argv, environment.into_entries().collect());
     let image = Image {
-        arguments: Strings::new(argv.into_iter().map(c_string).collect::<Result<_, _>>()?),
-        environment: Strings::new(
-            environment
-                .into_entries()
-                .map(c_string)
-                .collect::<Result<_, _>>()?,
-        ),
+        executable: executable.map_err(|error| internal(&error.into()))?,
         cwd,
         user: user_ids,
     };
     let (child, parent) = Pipes::open(plan.has_stdin).map_err(|error| internal(&error))?;
-    let process = match sys::fork(birth.cgroup()).map_err(|error| internal(&error))? {
-        Fork::Child => be_command(&image, &child, outside),
-        Fork::Parent(process) => process,
-    };
+    let told = Told::default();
+    let process = sys::start(birth.cgroup(), &|| be_command(&image, &child, &told, outside))
+        .map_err(|error| internal(&error))?;
     drop(child);
-    let told = parent.hear();
-    if told.is_err() {
-        // It must leave nothing behind, not even itself as a zombie.
-        let _gone_already = rustix::process::pidfd_send_signal(&process, Signal::KILL);
-        let _status = rustix::process::waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED);
-    }
-    match told.map_err(|error| internal(&error))? {
-        Told::Executed { pid } => {
+    match told.outcome() {
+        Ok(pid) => {
             birth.note(pid);
             Ok(Spawned {
                 pid,
@@ -122,7 +111,7 @@ pub(crate) fn spawn(plan: Plan, birth: &Birth, outside: &Outside) -> Result<Spaw
                 stderr: parent.stderr,
             })
         }
-        Told::Failed(error) => {
+        Err(error) => {
             // It ends by itself; its status says nothing more.
             let waited = rustix::process::waitid(WaitId::PidFd(process.as_fd()), WaitIdOptions::EXITED);
             waited.map_err(|error| internal(&error.into()))?;
@@ -180,17 +169,11 @@ impl Birth {
     }
 }
 
-fn c_string(text: OsString) -> Result<CString, Fault> {
-    CString::new(text.into_vec()).map_err(|error| internal(&error.into()))
-}
-
 /// The ends of the pipes that the new process gets.
 struct ChildEnds {
     stdin: Option<OwnedFd>,
     stdout: OwnedFd,
     stderr: OwnedFd,
-    /// Where it tells how far it came.
-    tells: OwnedFd,
 }
 
 /// The ends that the agent keeps.
@@ -198,18 +181,26 @@ struct Pipes {
     stdin: Option<OwnedFd>,
     stdout: OwnedFd,
     stderr: OwnedFd,
-    told: OwnedFd,
 }
 
-/// How far a new process came.
-enum Told {
-    /// To the program's first instruction.
-    Executed {
-        /// Its id in the workload's pid namespace.
-        pid: u32,
-    },
-    /// Not there; it has ended, or is about to.
-    Failed(io::Error),
+/// What a new process tells in the memory that it shares with the agent until its program's first instruction.
+#[derive(Debug, Default)]
+struct Told {
+    /// Its id in the workload's pid namespace.
+    pid: Cell<u32>,
+    /// Why it did not come so far: an error number, which is never 0.
+    error: Cell<i32>,
+}
+
+impl Told {
+    /// Its id, or why it executes nothing.
+    fn outcome(&self) -> io::Result<u32> {
+        match (self.pid.get(), self.error.get()) {
+            (0, 0) => Err(io::Error::other("the new process said nothing")),
+            (pid, 0) => Ok(pid),
+            (_, error) => Err(io::Error::from_raw_os_error(error)),
+        }
+    }
 }
 
 impl Pipes {
@@ -218,41 +209,17 @@ impl Pipes {
         let (stdin, stdin_writer) = if has_stdin { Some(pipe()?) } else { None }.unzip();
         let (stdout, stdout_writer) = pipe()?;
         let (stderr, stderr_writer) = pipe()?;
-        let (told, tells) = pipe()?;
         let child = ChildEnds {
             stdin,
             stdout: stdout_writer,
             stderr: stderr_writer,
-            tells,
         };
         let kept = Self {
             stdin: stdin_writer,
             stdout,
             stderr,
-            told,
         };
         Ok((child, kept))
-    }
-
-    /// Waits until the program is executed, which closes the other end, or is given up, which is said before.
-    fn hear(&self) -> io::Result<Told> {
-        let mut words = [[0; size_of::<i32>()]; 2];
-        let mut count = 0;
-        for word in &mut words {
-            // A word is written, and so read, in one piece.
-            if rustix::io::retry_on_intr(|| rustix::io::read(&self.told, &mut word[..]))? == 0 {
-                break;
-            }
-            count += 1;
-        }
-        let [pid, error] = words.map(i32::from_ne_bytes);
-        match count {
-            1 => Ok(Told::Executed {
-                pid: pid.unsigned_abs(),
-            }),
-            2 => Ok(Told::Failed(io::Error::from_raw_os_error(error))),
-            _ => Err(io::Error::other("the new process said nothing")),
-        }
     }
 }
 
@@ -314,8 +281,7 @@ fn open_cwd(path: &Path, create: bool, user: Option<&UserIds>) -> Result<OwnedFd
 
 /// What the new process becomes.
 struct Image {
-    arguments: Strings,
-    environment: Strings,
+    executable: Executable,
     cwd: OwnedFd,
     user: Option<UserIds>,
 }
@@ -328,18 +294,16 @@ struct UserIds {
 }
 
 /// What the new process does. Only system calls, on values that exist already.
-fn be_command(image: &Image, ends: &ChildEnds, outside: &Outside) -> ! {
-    let Err(error) = become_command(image, ends, outside);
-    let errno = error.raw_os_error().unwrap_or(libc::EIO);
-    // If nobody hears it, nobody waits for it.
-    let _unheard = rustix::io::write(&ends.tells, &errno.to_ne_bytes());
+fn be_command(image: &Image, ends: &ChildEnds, told: &Told, outside: &Outside) -> ! {
+    let Err(error) = become_command(image, ends, told, outside);
+    told.error.set(error.raw_os_error().unwrap_or(libc::EIO));
     crate::sys::exit_now(NOT_FOUND)
 }
 
-fn become_command(image: &Image, ends: &ChildEnds, outside: &Outside) -> io::Result<Infallible> {
+fn become_command(image: &Image, ends: &ChildEnds, told: &Told, outside: &Outside) -> io::Result<Infallible> {
     // Only the process itself can ask for its id in its own pid namespace without a file of `/proc`.
     let pid = rustix::process::setsid()?.as_raw_nonzero().get();
-    rustix::io::write(&ends.tells, &pid.to_ne_bytes())?;
+    told.pid.set(pid.unsigned_abs());
     match &ends.stdin {
         Some(stdin) => rustix::stdio::dup2_stdin(stdin)?,
         None => rustix::stdio::dup2_stdin(&outside.null)?,
@@ -353,7 +317,7 @@ fn become_command(image: &Image, ends: &ChildEnds, outside: &Outside) -> io::Res
         None => rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?,
     }
     sys::end_by_broken_pipe();
-    sys::execute(&image.arguments, &image.environment)
+    image.executable.execute()
 }
 
 /// Gives up what the agent has in a guest and its commands have not.

@@ -85,7 +85,7 @@ pub(crate) async fn supervise(command: &Command, plan: Plan, machine: &Machine, 
     if stage.is_some() {
         // Whoever learns of its end may save the machine at once.
         leave(stage).await;
-        clean_up(command, &group, machine).await;
+        clean_up(command, group, machine).await;
         settle();
         return tell();
     }
@@ -95,7 +95,7 @@ pub(crate) async fn supervise(command: &Command, plan: Plan, machine: &Machine, 
     tokio::join!(
         output::discard(&running.stdout),
         output::discard(&running.stderr),
-        clean_up(command, &group, machine)
+        clean_up(command, group, machine)
     );
 }
 
@@ -110,7 +110,7 @@ async fn begin(
     let spawned = match start(plan, &group, workload).await {
         Ok(spawned) => spawned,
         Err(error) => {
-            group.remove();
+            give_back(group, groups);
             return Err(error);
         }
     };
@@ -182,13 +182,23 @@ fn not_started(command: &Command, error: SpawnError, note: impl FnOnce(End)) {
     }
 }
 
-async fn clean_up(command: &Command, group: &Group, machine: &Machine) {
-    machine.groups.keep_spare();
+async fn clean_up(command: &Command, group: Rc<Group>, machine: &Machine) {
+    if group.population() > 0 {
+        // Another command may be here before this one's is to be had.
+        machine.groups.keep_spare();
+    }
     if let Err(error) = group.emptied().await {
         log::error(&format!("cannot watch the processes of a command: {error}"));
     }
     command.let_go();
-    group.remove();
+    give_back(group, &machine.groups);
+}
+
+fn give_back(group: Rc<Group>, groups: &Groups) {
+    // Whoever is signalling it is done before anything else has its turn.
+    if let Some(group) = Rc::into_inner(group) {
+        groups.take_back(group);
+    }
 }
 
 impl Running {

@@ -1,20 +1,16 @@
 //! The system interfaces by which a process comes to be.
-#![expect(unsafe_code, reason = "fork and exec have no safe wrapper")]
+#![expect(unsafe_code, reason = "clone and exec have no safe wrapper")]
 
+use std::arch::asm;
+use std::cell::Cell;
 use std::convert::Infallible;
-use std::ffi::{CStr, CString, c_char};
+use std::ffi::{CStr, CString, c_char, c_long, c_void};
 use std::io;
+use std::iter;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::ptr;
 
-use rustix::process::PidfdFlags;
-
-/// Which side of a fork this is.
-pub(crate) enum Fork {
-    /// The new process.
-    Child,
-    /// The old one, with a descriptor of the new one.
-    Parent(OwnedFd),
-}
+use rustix::io::Errno;
 
 /// `struct clone_args` of clone(2), as of the kernel that knows cgroups in it.
 #[repr(C)]
@@ -36,45 +32,84 @@ struct CloneArguments {
 /// `linux/sched.h`; the C library's headers have it as a number that does not fit.
 const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
-/// Forks, into the cgroup behind its directory if one is given, as in a guest. A host may lack what that takes.
+/// Starts a process that does `child`, in the cgroup behind a directory if one is given, as in a guest. Gives its descriptor.
 ///
-/// A process that joins a cgroup later holds up all forks and exits of the machine until the kernel is sure that none is
-/// under way; to be born in it costs nothing.
+/// It shares the memory of this process until it executes a program or ends, and this thread stands still for so long
+/// (vfork(2)): to copy the tables of the memory, and then every page that one of both writes to, would be the greater part
+/// of what it takes to start a small program. And it is born in its cgroup: to join one later holds up all forks and exits of
+/// the machine until the kernel is sure that none is under way.
 ///
-/// The child must do nothing but system calls until it ends or executes: the process may have several threads.
-pub(super) fn fork(cgroup: Option<BorrowedFd<'_>>) -> io::Result<Fork> {
-    match cgroup {
-        Some(cgroup) => fork_into(cgroup),
-        None => match crate::sys::fork()? {
-            crate::sys::Fork::Child => Ok(Fork::Child),
-            crate::sys::Fork::Parent(pid) => {
-                // Nobody else waits for it, so the number is still its own.
-                let process = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
-                Ok(Fork::Parent(process))
-            }
-        },
+/// `child` must only make system calls, on values that exist already: other threads go on, and may hold any lock.
+///
+/// # Errors
+/// When the kernel makes no process.
+pub(super) fn start(cgroup: Option<BorrowedFd<'_>>, child: &dyn Fn() -> Infallible) -> io::Result<OwnedFd> {
+    let mut process = -1_i32;
+    let flags = flag(libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD);
+    let exit_signal = flag(libc::SIGCHLD);
+    let told = (&raw mut process).expose_provenance();
+    let pid = match cgroup {
+        Some(cgroup) => {
+            let arguments = CloneArguments {
+                flags: flags | CLONE_INTO_CGROUP,
+                pidfd: told as u64,
+                exit_signal,
+                cgroup: u64::try_from(cgroup.as_raw_fd()).map_err(io::Error::other)?,
+                ..CloneArguments::default()
+            };
+            let place = (&raw const arguments).expose_provenance();
+            clone(libc::SYS_clone3, [place, size_of_val(&arguments), 0], child)
+        }
+        // Where containers are confined, the newer call is often not there at all.
+        None => clone(
+            libc::SYS_clone,
+            [usize::try_from(flags | exit_signal).unwrap_or(0), 0, told],
+            child,
+        ),
+    };
+    if pid < 0 {
+        return Err(Errno::from_raw_os_error(i32::try_from(-pid).unwrap_or(libc::EIO)).into());
     }
+    // SAFETY: the kernel has put a new descriptor there, which nobody else knows.
+    Ok(unsafe { OwnedFd::from_raw_fd(process) })
 }
 
-fn fork_into(cgroup: BorrowedFd<'_>) -> io::Result<Fork> {
-    let mut process = -1_i32;
-    let arguments = CloneArguments {
-        flags: flag(libc::CLONE_PIDFD) | CLONE_INTO_CGROUP,
-        pidfd: (&raw mut process).expose_provenance() as u64,
-        exit_signal: flag(libc::SIGCHLD),
-        cgroup: u64::try_from(cgroup.as_raw_fd()).map_err(io::Error::other)?,
-        ..CloneArguments::default()
-    };
-    let size = size_of_val(&arguments);
-    // SAFETY: the arguments are live, `size` is theirs, and without a stack of its own the child has a copy of this one.
-    match unsafe { libc::syscall(libc::SYS_clone3, &raw const arguments, size) } {
-        0 => Ok(Fork::Child),
-        pid if pid > 0 => {
-            // SAFETY: the kernel has put a new descriptor there, which nobody else knows.
-            Ok(Fork::Parent(unsafe { OwnedFd::from_raw_fd(process) }))
-        }
-        _ => Err(io::Error::last_os_error()),
+/// Makes one of the system calls that clone, with the parent's stack for both (`CLONE_VM | CLONE_VFORK`).
+fn clone(call: c_long, arguments: [usize; 3], child: &dyn Fn() -> Infallible) -> isize {
+    let argument: *const &dyn Fn() -> Infallible = &raw const child;
+    let result: isize;
+    // SAFETY: the arguments are those of the call, whose memory the caller keeps. The new process never leaves these lines
+    // but by `enter`, which does not return, and what it puts on the stack is beneath all that this thread, which
+    // stands still, has there.
+    unsafe {
+        asm!(
+            "syscall",
+            "test rax, rax",
+            "jnz 2f",
+            "mov rdi, {argument}",
+            "call {enter}",
+            "ud2",
+            "2:",
+            argument = in(reg) argument,
+            enter = sym enter,
+            inlateout("rax") isize::try_from(call).unwrap_or(0) => result,
+            in("rdi") arguments[0],
+            in("rsi") arguments[1],
+            in("rdx") arguments[2],
+            in("r10") 0,
+            in("r8") 0,
+            out("rcx") _,
+            out("r11") _,
+        );
     }
+    result
+}
+
+/// Where the new process begins.
+unsafe extern "C" fn enter(argument: *const c_void) -> ! {
+    // SAFETY: it is what `clone` has on its stack, which stands still.
+    let child = unsafe { *argument.cast::<&dyn Fn() -> Infallible>() };
+    match child() {}
 }
 
 fn flag(number: libc::c_int) -> u64 {
@@ -84,37 +119,70 @@ fn flag(number: libc::c_int) -> u64 {
 /// Strings as a program gets them: an array of pointers that ends with a null pointer.
 #[derive(Debug)]
 pub(super) struct Strings {
-    owned: Vec<CString>,
+    /// What the pointers point to.
+    _owned: Vec<CString>,
     pointers: Vec<*const c_char>,
 }
 
 impl Strings {
     /// Takes strings over.
     pub(super) fn new(owned: Vec<CString>) -> Self {
-        let ends = std::iter::once(std::ptr::null());
+        let ends = iter::once(ptr::null());
         let pointers = owned.iter().map(|text| text.as_ptr()).chain(ends).collect();
-        Self { owned, pointers }
-    }
-
-    /// The first string.
-    pub(super) fn first(&self) -> Option<&CStr> {
-        self.owned.first().map(CString::as_c_str)
+        Self {
+            _owned: owned,
+            pointers,
+        }
     }
 }
 
-/// Turns this process into a program, which is looked for as execvp(3) does, by the `PATH` of `environment`.
-///
-/// Only for the child of a fork: it changes the variables of this process without a lock.
-///
-/// # Errors
-/// Why it could not be executed; there is no other way to return.
-pub(super) fn execute(arguments: &Strings, environment: &Strings) -> io::Result<Infallible> {
-    let program = arguments.first().ok_or(io::ErrorKind::InvalidInput)?;
-    // SAFETY: the process has one thread, and the pointers live for as long as it does.
-    unsafe { libc::environ = environment.pointers.as_ptr().cast_mut().cast() };
-    // SAFETY: both end with a null pointer, as the arguments do.
-    unsafe { libc::execvp(program.as_ptr(), arguments.pointers.as_ptr()) };
-    Err(io::Error::last_os_error())
+/// The arguments of a program, and of the shell that executes it where it has no magic number.
+#[derive(Debug)]
+pub(super) struct Arguments {
+    program: Strings,
+    /// The place of the file is open.
+    shell: Vec<Cell<*const c_char>>,
+}
+
+/// Where that is.
+const FILE: usize = 1;
+
+impl Arguments {
+    /// Takes the arguments over, of which the first is the name of the program.
+    pub(super) fn new(owned: Vec<CString>) -> Self {
+        let program = Strings::new(owned);
+        let file = ptr::null();
+        let others = program.pointers.iter().skip(1).copied();
+        let shell = [SHELL.as_ptr(), file].into_iter().chain(others);
+        Self {
+            shell: shell.chain(iter::once(ptr::null())).map(Cell::new).collect(),
+            program,
+        }
+    }
+}
+
+/// What executes a file without a magic number (execvp(3)).
+const SHELL: &CStr = c"/bin/sh";
+
+/// Turns this process into the program of a file; returns only why it could not.
+pub(super) fn execute(file: &CStr, arguments: &Arguments, environment: &Strings) -> Errno {
+    let (arguments, environment) = (&arguments.program.pointers, &environment.pointers);
+    // SAFETY: both arrays end with a null pointer, and all that they point to lives for as long as they do.
+    unsafe { libc::execve(file.as_ptr(), arguments.as_ptr(), environment.as_ptr()) };
+    last_error()
+}
+
+/// Turns this process into a shell that executes the file; returns only why it could not.
+pub(super) fn execute_by_shell(file: &CStr, arguments: &Arguments, environment: &Strings) -> Errno {
+    let (arguments, environment) = (&arguments.shell, &environment.pointers);
+    arguments[FILE].set(file.as_ptr());
+    // SAFETY: as for the program itself; a cell is laid out as what it holds.
+    unsafe { libc::execve(SHELL.as_ptr(), arguments.as_ptr().cast(), environment.as_ptr()) };
+    last_error()
+}
+
+fn last_error() -> Errno {
+    Errno::from_io_error(&io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
 
 /// Has a broken pipe end this process, and the program that it becomes, as anywhere else; Rust's runtime ignores it.

@@ -15,7 +15,7 @@ use crate::call::fault;
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 /// A user as asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct UserSpec {
     /// A name or number; none is whoever runs commands by default.
     pub(crate) user: Option<String>,
@@ -70,26 +70,24 @@ impl User {
     }
 
     fn find_in(spec: &UserSpec, passwd: &str, groups: &str) -> Result<Self, Fault> {
-        let wanted = spec.user.as_deref().unwrap_or("0");
-        let number = wanted.parse::<u32>().ok();
-        let entry = entries(passwd, parse_user)
-            .find(|user| user.name == wanted)
-            .or_else(|| entries(passwd, parse_user).find(|user| Some(user.uid) == number));
-        let mut user = match (entry, number) {
-            (Some(entry), _) => entry,
-            (None, Some(uid)) => Self::without_entry(uid),
-            (None, None) => {
-                return Err(fault(
-                    FaultKind::InvalidArgument,
-                    format!("there is no user `{wanted}`"),
-                ));
-            }
+        let mut user = match &spec.user {
+            None => with_uid(passwd, 0).unwrap_or_else(|| Self::without_entry(0)),
+            Some(wanted) => Self::named_or_numbered(wanted, passwd)?,
         };
         match &spec.group {
             Some(group) => user.gid = find_group(group, groups)?,
             None => user.groups = memberships(&user.name, groups),
         }
         Ok(user)
+    }
+
+    fn named_or_numbered(wanted: &str, passwd: &str) -> Result<Self, Fault> {
+        if let Some(entry) = entries(passwd, parse_user).find(|entry| entry.name == wanted) {
+            return Ok(entry.into());
+        }
+        let unknown = || fault(FaultKind::InvalidArgument, format!("there is no user `{wanted}`"));
+        let uid = wanted.parse().map_err(|_| unknown())?;
+        Ok(with_uid(passwd, uid).unwrap_or_else(|| Self::without_entry(uid)))
     }
 
     fn without_entry(uid: u32) -> Self {
@@ -123,7 +121,10 @@ fn find_group(group: &str, groups: &str) -> Result<u32, Fault> {
 }
 
 fn memberships(user: &str, groups: &str) -> Vec<u32> {
-    entries(groups, parse_group)
+    // Most groups of most images have no members: it does for those to look at the end of the line.
+    let with_members = groups.lines().filter(|line| !line.ends_with(':'));
+    with_members
+        .filter_map(parse_group)
         .filter(|(_, _, members)| members.split(',').any(|member| member == user))
         .map(|(_, gid, _)| gid)
         .collect()
@@ -133,19 +134,39 @@ fn entries<'a, T>(file: &'a str, parse: fn(&'a str) -> Option<T>) -> impl Iterat
     file.lines().filter_map(parse)
 }
 
+fn with_uid(passwd: &str, uid: u32) -> Option<User> {
+    entries(passwd, parse_user)
+        .find(|entry| entry.uid == uid)
+        .map(Into::into)
+}
+
+/// A line of passwd(5).
+struct Entry<'a> {
+    name: &'a str,
+    uid: u32,
+    gid: u32,
+    home: &'a str,
+}
+
+impl From<Entry<'_>> for User {
+    fn from(entry: Entry<'_>) -> Self {
+        Self {
+            uid: entry.uid,
+            gid: entry.gid,
+            groups: Vec::new(),
+            name: entry.name.to_owned(),
+            home: PathBuf::from(entry.home),
+        }
+    }
+}
+
 /// passwd(5); a line that is not one is passed over, as in the C library.
-fn parse_user(line: &str) -> Option<User> {
+fn parse_user(line: &str) -> Option<Entry<'_>> {
     let mut fields = line.split(':');
     let (name, _password) = (fields.next()?, fields.next()?);
     let (uid, gid) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
     let home = fields.nth(1).filter(|home| !home.is_empty()).unwrap_or("/");
-    Some(User {
-        uid,
-        gid,
-        groups: Vec::new(),
-        name: name.to_owned(),
-        home: PathBuf::from(home),
-    })
+    Some(Entry { name, uid, gid, home })
 }
 
 /// group(5): name, id and members.
@@ -170,9 +191,8 @@ fn read_text(path: impl AsRef<Path>) -> String {
         }
         Ok(bytes)
     };
-    read()
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default()
+    let bytes = read().unwrap_or_default();
+    String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
 }
 
 #[cfg(test)]
@@ -204,6 +224,9 @@ mod tests {
     #[test]
     fn a_name_made_of_digits_comes_before_the_number() {
         assert_eq!(find("1000").unwrap().uid, 7);
+        let passwd = "0:x:5:5::/five:/bin/sh\nroot:x:0:0::/root:/bin/sh";
+        let default = User::find_in(&UserSpec::default(), passwd, "").unwrap();
+        assert_eq!((default.uid, default.name.as_str()), (0, "root"));
     }
 
     #[test]

@@ -38,6 +38,11 @@ pub(super) fn left(stage: &OwnedFd) -> io::Result<Left> {
 }
 
 impl Left {
+    /// Whether there is nothing.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.names.is_empty()
+    }
+
     /// Removes it, which takes minutes where it is many files. What cannot be removed stays: a command can make files that
     /// nobody may touch (chattr(1)), and they are no reason to be without a workspace.
     pub(crate) fn remove(self) {

@@ -35,7 +35,9 @@ pub(crate) async fn set_up_workspace(
         .map_err(io::Error::other)
         .and_then(|opened| opened)
         .map_err(|error| failed("set up the workspace", &error))?;
-    drop(tokio::task::spawn_blocking(move || left.remove()));
+    if !left.is_empty() {
+        drop(tokio::task::spawn_blocking(move || left.remove()));
+    }
     agent.tree.replace(Some(Arc::new(tree)));
     Ok(())
 }

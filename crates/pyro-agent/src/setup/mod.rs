@@ -15,8 +15,10 @@ use rustix::process::{Resource, Rlimit};
 
 use crate::exec::cgroup::Cgroups;
 use crate::exec::group::Groups;
+use crate::files;
 use crate::host::directory::Directory;
 use crate::init;
+use crate::log;
 use crate::workload::{Root, Workload};
 use devices::Uevents;
 
@@ -118,6 +120,11 @@ pub(crate) fn set_up(uevents: &Uevents) -> Result<Machine, SetupError> {
         .during(|| "find the disks".to_owned())?
         .ok_or(SetupError::NoRootDisk)?;
     mounts::join_disks(&disks)?;
+    workspace::prepare(disks.seed.as_deref())?;
+    // It is only help: where the kernel does not take it, there may be memory enough.
+    if let Err(error) = files::relief::begin() {
+        log::error(&format!("cannot look after the memory: {error}"));
+    }
     let cgroups = Cgroups::open().during(|| "set up cgroups".to_owned())?;
     let workload = Workload::enter(Root::Machine)?;
     Ok(Machine {

@@ -28,7 +28,8 @@ use super::{DuringStep, SetupError, workspace};
 pub(crate) const DISK: &str = "/disk";
 
 const LOWER: &str = "/lower";
-const SYSROOT: &str = "/sysroot";
+/// Where what is to be the workload's root is joined.
+pub(super) const SYSROOT: &str = "/sysroot";
 
 /// The flags of file systems that hold neither programs nor devices.
 const INERT: MountFlags = MountFlags::NOSUID

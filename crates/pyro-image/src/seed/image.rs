@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicBool;
 use super::{SeedError, SeedKind, SeedPlan, SeedProgress, SeedSkipped};
 use crate::erofs::{ImageFileError, ImageWriter, Layout};
 use crate::layer::Monitor;
+use crate::tree::Tree;
 
 /// How much content is moved at once, in bytes.
 const COPY_BUFFER: usize = 256 * 1024;
@@ -102,6 +103,22 @@ pub fn write_seed_image(
         skipped: summary.skipped,
         warnings: summary.warnings,
     })
+}
+
+/// Writes a seed without anything in it, in a directory of this name, to an empty file that was opened for reading and
+/// writing, and may have no name; `shown` is what errors call it.
+///
+/// # Errors
+///
+/// An image that cannot be written.
+pub fn write_empty_seed_image(name: &str, file: File, shown: &Path) -> Result<(), SeedError> {
+    let mut tree = Tree::without_limits();
+    let limit = u64::from(u32::MAX);
+    tree.nest(name.as_bytes())
+        .map_err(|_| SeedError::TooManyEntries { limit })?;
+    let layout = Layout::new(&tree, &tree.survey())?;
+    ImageWriter::new(&tree, &layout, shown, file)?.finish()?;
+    Ok(())
 }
 
 /// Writes the image and returns its size in bytes and the warnings of the reader.

@@ -34,6 +34,6 @@ pub use entry::{SeedEntry, SeedKind, SeedSkipped, SkipReason};
 pub use error::{ArchiveFault, SeedError};
 pub use git::{RemoteRules, RemoteVerdict};
 pub use ignores::SeedIgnores;
-pub use image::{SeedImage, SeedOwner, build_seed_image, write_seed_image};
+pub use image::{SeedImage, SeedOwner, build_seed_image, write_empty_seed_image, write_seed_image};
 pub use plan::{SeedMode, SeedOptions, SeedPlan, SeedProgress, SeedSummary};
 pub use reader::SeedReader;

@@ -282,11 +282,11 @@ impl Starter<'_> {
         Ok(shared.into())
     }
 
-    /// Every machine has a disk for a seed, so that one template serves those with and those without.
-    fn seed_disk(&self) -> Result<OwnedFd, DiskError> {
-        let opened = match self.seed {
-            Some(seed) => seed.try_clone().map(OwnedFd::from),
-            None => disk::no_seed(),
+    /// Every machine has a disk for a seed, so that one template serves those with and those without; it was made without.
+    fn seed_disk(&self, origin: &Origin) -> Result<OwnedFd, DiskError> {
+        let opened = match (self.seed, origin) {
+            (Some(seed), Origin::Boot | Origin::Restore(_)) => seed.try_clone().map(OwnedFd::from),
+            (None, _) | (_, Origin::BootToSave { .. }) => disk::empty_seed(),
         };
         opened.map_err(|source| DiskError::Host {
             action: "open a seed in",
@@ -329,7 +329,7 @@ impl Starter<'_> {
                     access: self.own_disk.access(),
                 },
                 Disk {
-                    image: self.seed_disk()?,
+                    image: self.seed_disk(&origin)?,
                     access: DiskAccess::ReadOnly,
                 },
             ],

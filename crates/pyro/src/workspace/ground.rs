@@ -15,7 +15,7 @@ use crate::space::Space;
 /// The name of the agent's directory in a workspace's directory, where there is no VM.
 pub(crate) const HOST: &str = "host";
 
-/// The name of the directory there that has the seed, as [`TOP`](super::seed::TOP) in it.
+/// The name of the directory there that has the seed, as [`SEED_TOP`](crate::disk::SEED_TOP) in it.
 pub(crate) const SEED_TREE: &str = "seed";
 
 /// Where a workspace, or a one-shot VM that was created, keeps what it has. It is chosen once, for good.

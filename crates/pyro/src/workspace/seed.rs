@@ -24,14 +24,11 @@ use super::seed_directory;
 use crate::TREE;
 use crate::admission::DISK_MARGIN;
 use crate::dirs;
-use crate::disk::{SEED_DISK_BYTES, nameless};
+use crate::disk::{SEED_DISK_BYTES, SEED_TOP, nameless};
 use crate::environment::{BootableEnvironment, EnvironmentProgress, OnProgress};
 use crate::error::{Diagnosis, ErrorCode, Result};
 use crate::object::{OriginKind, SeedMode, SkippedFile, WorkspaceSeed};
 use crate::space::free_bytes;
-
-/// The directory in the image, or in the seed's directory, that holds the tree.
-pub(crate) const TOP: &str = "tree";
 
 /// What a file takes in an image apart from its content, in bytes: its inode and its name.
 const ENTRY_BYTES: u64 = 128;
@@ -179,7 +176,7 @@ impl Planned {
         Ok((image, seed, warnings))
     }
 
-    /// Writes the seed as a new directory, with the tree as [`TOP`] in it, for commands that run without a VM. It is durable
+    /// Writes the seed as a new directory, with the tree as [`SEED_TOP`] in it, for commands that run without a VM. It is durable
     /// when this returns, but for its name.
     pub(crate) async fn write_directory(
         self,
@@ -195,7 +192,7 @@ impl Planned {
         let needed = 2 * (content_bytes + entry_count * BLOCK_BYTES);
         check_space(seed, needed)?;
         dirs::ensure_private(seed)?;
-        let tree = seed.join(TOP);
+        let tree = seed.join(SEED_TOP);
         self.write_by(progress, move |plan, hear, cancel| {
             let late = seed_directory::write(&plan, &tree, hear, cancel)?;
             let mut summary = plan.summary().clone();
@@ -224,7 +221,7 @@ impl Planned {
         let known = environment.owner.map(|(uid, gid)| SeedOwner { uid, gid });
         let owner = known.or_else(|| owner(user));
         let written = self.write_by(progress, move |mut plan, hear, cancel| {
-            plan.nest(TOP).map_err(seed_error)?;
+            plan.nest(SEED_TOP).map_err(seed_error)?;
             let image = write(plan, owner.unwrap_or(ROOT), hear, cancel)?;
             Ok(SeedSummary {
                 entry_count: image.entry_count,
