@@ -65,6 +65,9 @@ impl Edges {
     }
 }
 
+/// The most that one read takes: a buffer of the port holds no more (`drivers/char/virtio_console.c`), but a socket does.
+const READ_BYTES: usize = 64 * 1024;
+
 /// A byte stream to the host.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -77,6 +80,8 @@ pub(crate) struct Wire {
     /// The hello that began the conversation.
     answered: Option<Vec<u8>>,
     outgoing: Vec<u8>,
+    /// Where bytes arrive: to fill the reader's own room with zeroes before each read takes longer than to copy what came.
+    incoming: Box<[u8]>,
 }
 
 impl Wire {
@@ -89,6 +94,7 @@ impl Wire {
             unread: BytesMut::new(),
             answered: None,
             outgoing: Vec::new(),
+            incoming: vec![0; READ_BYTES].into(),
         })
     }
 
@@ -171,32 +177,33 @@ impl Wire {
 
 impl AsyncRead for Wire {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
         loop {
-            self.pass_over_repeated_hellos();
-            if !self.unread.is_empty() {
-                if !(self.answered.is_some() && self.unread.starts_with(&MAGIC)) {
-                    let count = self.unread.len().min(buffer.remaining());
-                    buffer.put_slice(&self.unread[..count]);
-                    self.unread.advance(count);
+            this.pass_over_repeated_hellos();
+            if !this.unread.is_empty() {
+                if !(this.answered.is_some() && this.unread.starts_with(&MAGIC)) {
+                    let count = this.unread.len().min(buffer.remaining());
+                    buffer.put_slice(&this.unread[..count]);
+                    this.unread.advance(count);
                 }
                 return Poll::Ready(Ok(()));
             }
-            match rustix::io::read(&self.descriptor, buffer.initialize_unfilled()) {
+            let room = buffer.remaining().min(READ_BYTES);
+            match rustix::io::read(&this.descriptor, &mut this.incoming[..room]) {
                 Ok(count) => {
-                    let fresh = &buffer.initialize_unfilled()[..count];
-                    if !(self.answered.is_some() && fresh.starts_with(&MAGIC)) {
-                        buffer.advance(count);
+                    let fresh = &this.incoming[..count];
+                    if !(this.answered.is_some() && fresh.starts_with(&MAGIC)) {
+                        buffer.put_slice(fresh);
                         return Poll::Ready(Ok(()));
                     }
-                    let fresh = BytesMut::from(fresh);
-                    self.unread = fresh;
-                    self.read_rest_of_hello();
+                    this.unread = BytesMut::from(fresh);
+                    this.read_rest_of_hello();
                 }
-                Err(Errno::AGAIN) => ready!(self.readable.poll_next(context))?,
+                Err(Errno::AGAIN) => ready!(this.readable.poll_next(context))?,
                 Err(Errno::INTR) => {}
                 Err(error) => return Poll::Ready(Err(error.into())),
             }

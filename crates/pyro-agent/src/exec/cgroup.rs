@@ -72,9 +72,17 @@ impl Cgroups {
 
     /// Makes one ahead of need, if there is none. Call it when nobody waits.
     pub(crate) fn keep_spare(&self) {
-        if self.spare.borrow().is_empty() {
+        let mut spare = self.spare.borrow_mut();
+        spare.retain(|spare| {
+            let is_as_made = spare.is_as_made();
+            if !is_as_made {
+                spare.remove();
+            }
+            is_as_made
+        });
+        if spare.is_empty() {
             // Without one, the next command has the same failure to tell.
-            self.spare.borrow_mut().extend(self.create().ok());
+            spare.extend(self.create().ok());
         }
     }
 

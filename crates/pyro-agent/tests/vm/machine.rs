@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
+use pyro_image::seed::write_empty_seed_image;
 use pyro_proto::PORT_NAME;
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -51,7 +52,7 @@ pub(crate) struct Shape {
 pub(crate) enum Disk {
     /// A fresh one.
     Own,
-    /// A fresh one, and beside it one for a seed, in which nothing is yet.
+    /// A fresh one, and beside it one with a seed that is empty yet.
     OwnAndSeed,
     /// None: changes are kept in memory.
     None,
@@ -74,7 +75,15 @@ impl Machine {
             format_disk(&files.path().join("disk"))?;
         }
         if shape.disk == Disk::OwnAndSeed {
-            File::create(files.path().join("seed"))?.set_len(SEED_BYTES)?;
+            let path = files.path().join("seed");
+            let seed = File::options()
+                .read(true)
+                .write(true)
+                .create_new(true)
+                .open(&path)?;
+            // As in the product, where a machine is saved with it.
+            write_empty_seed_image("tree", seed.try_clone()?, &path)?;
+            seed.set_len(SEED_BYTES)?;
         }
         let nonce = new_nonce()?;
         Ok(Self {

@@ -34,6 +34,8 @@ pub(crate) enum Call {
         /// The most output kept, in bytes.
         output_limit: u64,
     },
+    /// Have the agent answer, which does nothing else for it.
+    PingGuest,
     /// Call the agent: once [`Answer::Done`] has come, the connection carries the frames of that call and nothing else.
     Guest {
         /// The verb, which is about files.

@@ -441,6 +441,7 @@ async fn answer(supervisor: &Rc<Supervisor>, mut stream: UnixStream) -> io::Resu
             };
             return exec::serve(supervisor, request, stream).await;
         }
+        Call::PingGuest => supervisor.ping_guest().await,
         Call::Guest { verb } => return relay::serve(supervisor, &verb, stream).await,
         Call::End { sequence, grace_ms } => {
             supervisor.end_command_early(sequence, grace_ms);

@@ -10,12 +10,11 @@ use super::Supervisor;
 use super::api::Answer;
 use super::wire::{self, Frame};
 use crate::error::Result;
-use crate::guest::{CallReceiver, CallSender, GuestError, over_socket};
+use crate::guest::{CallReceiver, CallSender, GuestError, ask_once, over_socket};
 use crate::vm::FollowedVm as _;
 
-/// What clients may ask of the agent by themselves: whether it answers, and whatever is about files.
-const RELAYED: [Verb; 7] = [
-    Verb::Ping,
+/// What clients may ask of the agent by themselves: whatever is about files.
+const RELAYED: [Verb; 6] = [
     Verb::ListFiles,
     Verb::ReadFile,
     Verb::WriteFile,
@@ -49,6 +48,17 @@ pub(super) async fn serve(supervisor: &Rc<Supervisor>, verb: &str, mut stream: U
 }
 
 impl Supervisor {
+    /// Has the agent answer. Both ways all is said at once, as far as the guest is concerned: each time that it has something
+    /// to read, an emulated one takes a good part of what the whole request does.
+    ///
+    /// # Errors
+    /// `busy`, `guest-lost`, and what an agent refuses with.
+    pub(super) async fn ping_guest(&self) -> Result<()> {
+        let _busy = self.activity.begin();
+        let call = self.open_call(Verb::Ping).await?;
+        Ok(ask_once(call, Verb::Ping, None).await?)
+    }
+
     /// Opens a call, by another connection if the one there is is found broken: nothing was said on it yet.
     async fn open_call(&self, verb: Verb) -> Result<(CallSender, CallReceiver)> {
         let mut vm = self.share_to_use()?;

@@ -10,7 +10,7 @@ use super::call::{self, answer, gone};
 use super::handle::{EXCLUSION_BOUND, EXCLUSION_CHECK};
 use crate::error::{Error, ErrorCode, Result};
 use crate::guest::files::Opened;
-use crate::guest::{ask_once, over_socket};
+use crate::guest::over_socket;
 use crate::object::{ExecutionMode, GuestUse};
 use crate::supervisor::{Answer, Call, Frame, receive};
 
@@ -28,8 +28,11 @@ impl Workspace {
     /// # Errors
     /// `invalid-state`, `busy`, `guest-lost`, and whatever keeps it from starting.
     pub async fn ping(&self) -> Result<()> {
-        let call = self.open_guest(Verb::Ping).await?;
-        Ok(ask_once(call, Verb::Ping, None).await?)
+        let asked = self.with_guest(|guest| async move {
+            let answered = call::call(&guest.dir, Call::PingGuest).await;
+            (guest, answered)
+        });
+        asked.await.map(drop)
     }
 
     /// Its guest, started if nobody stopped it.
@@ -56,14 +59,27 @@ impl Workspace {
     /// # Errors
     /// `invalid-state`, `busy`, `guest-lost`.
     pub(super) async fn call_guest(&self, verb: Verb) -> Result<(Guest, Opened)> {
+        let opened = self.with_guest(move |guest| async move {
+            let opened = guest.open(verb).await;
+            (guest, opened)
+        });
+        opened.await
+    }
+
+    /// Its guest, started if nobody stopped it, and what it is asked by a request that can be made again.
+    async fn with_guest<T, F>(&self, ask: impl Fn(Guest) -> F) -> Result<(Guest, T)>
+    where
+        F: Future<Output = (Guest, Result<T>)>,
+    {
         let deadline = Instant::now() + EXCLUSION_BOUND;
         let mut auto_started = false;
         loop {
             let mut guest = self.guest().await?;
             auto_started |= guest.used.auto_started;
             guest.used.auto_started = auto_started;
-            match guest.open(verb).await {
-                Ok(call) => return Ok((guest, call)),
+            let (guest, answered) = ask(guest).await;
+            match answered {
+                Ok(answer) => return Ok((guest, answer)),
                 Err(error) if !is_passing(&error) || Instant::now() >= deadline => return Err(error),
                 // It is being stopped, or another supervisor is about to be there; what comes of that decides.
                 Err(_) => tokio::time::sleep(EXCLUSION_CHECK).await,
@@ -101,7 +117,7 @@ impl Guest {
     }
 }
 
-/// Whether the workspace may be found otherwise in a moment. Nothing was asked of the agent yet.
+/// Whether the workspace may be found otherwise in a moment.
 fn is_passing(error: &Error) -> bool {
     matches!(error.code(), ErrorCode::Busy | ErrorCode::GuestLost)
 }

@@ -100,6 +100,19 @@ pub(crate) async fn ends(machine: &mut Machine) -> Result<String, Failure> {
         ended.ended.outcome() == Outcome::NotStarted && ended.ended.status == 127,
         &ended,
     )?;
+    let script = "printf 'echo $0 $*' > /tmp/script; chmod +x /tmp/script";
+    output(&host, script).await?;
+    for name in ["/tmp/script", "script"] {
+        let exec = Exec {
+            env: vec![Bytes::from_static(b"PATH=/etc:/no/where:/tmp")],
+            ..argv(&[name, "a", "b"])
+        };
+        let ended = host.run(exec).await?;
+        ensure(
+            ended.ended.status == 0 && ended.stdout == b"/tmp/script a b\n",
+            &ended,
+        )?;
+    }
     let ended = host.run(argv(&["/etc/passwd"])).await?;
     ensure(
         ended.ended.outcome() == Outcome::NotStarted && ended.ended.status == 126,

@@ -120,20 +120,27 @@ pub(crate) async fn parallel(machine: &mut Machine) -> Result<String, Failure> {
     swept(&host).await
 }
 
-/// Waits until no cgroup is left but that of the waiting command, and one for the next.
+/// Waits until no cgroup is left but that of the waiting command, and four for the next ones.
 async fn swept(host: &Host) -> Result<String, Failure> {
-    let wait = "until [ \"$(ls -d /sys/fs/cgroup/commands/*/ | wc -l)\" -le 2 ]; do sleep 0.1; done";
+    let wait = "until [ \"$(ls -d /sys/fs/cgroup/commands/*/ | wc -l)\" -le 5 ]; do sleep 0.1; done";
     output(host, wait).await
 }
 
-/// The cgroup that waits for the next command is not used if the guest has used or removed it.
+/// A cgroup that was left as it was made is used again, and no other: not with a limit, not with one below it, and not if
+/// the guest has used or removed it.
 pub(crate) async fn spare_cgroup(machine: &mut Machine) -> Result<String, Failure> {
     let host = machine.connect().await?;
     let own = "sed s,.*/,, /proc/self/cgroup";
-    ensure(
-        output(&host, own).await? != output(&host, own).await?,
-        "each has its own",
-    )?;
+    let first = output(&host, own).await?;
+    ensure(output(&host, own).await? == first, "it is used again")?;
+    for deed in ["echo 77 > pids.max", "mkdir below", "mkdir below; rmdir below"] {
+        let change = format!("c=$({own}); cd /sys/fs/cgroup/commands/$c; {deed}; echo $c");
+        let changed = output(&host, &change).await?;
+        let look = format!("c=$({own}); cat /sys/fs/cgroup/commands/$c/pids.max; echo $c");
+        let seen = output(&host, &look).await?;
+        let (limit, next) = seen.split_once('\n').unwrap_or_default();
+        ensure(limit == "max" && next != changed, (deed, &seen, &changed))?;
+    }
     let used = "grep -q 'populated 0' $c/cgroup.events && echo 0 > $c/cgroup.procs";
     for deed in ["rmdir $c", used] {
         // While this waits, the next command to end leaves a spare that nobody takes.
