@@ -32,7 +32,9 @@ impl Cgroups {
     /// Makes the one above all commands.
     pub(crate) fn open() -> io::Result<Self> {
         delegate_controllers(Path::new(ROOT));
-        let all = Cgroup::create(Path::new(ROOT).join("commands"))?;
+        let mut all = Cgroup::create(Path::new(ROOT).join("commands"))?;
+        // Nobody asks what becomes of it, and every command would be told.
+        all.changes = None;
         delegate_controllers(&all.directory);
         let cgroups = Self {
             all,

@@ -52,7 +52,12 @@ impl Executable {
             last = self.execute_file(file);
             match last {
                 Errno::ACCESS => is_denied = true,
-                Errno::NOENT | Errno::NOTDIR | Errno::STALE | Errno::NODEV | Errno::TIMEDOUT => {}
+                Errno::NOENT
+                | Errno::NOTDIR
+                | Errno::NAMETOOLONG
+                | Errno::STALE
+                | Errno::NODEV
+                | Errno::TIMEDOUT => {}
                 _ => return Err(last.into()),
             }
         }
@@ -117,6 +122,9 @@ mod tests {
         assert_eq!(tried("", "PATH=/bin"), libc::ENOENT);
         assert_eq!(tried("no-such-program", "PATH=/bin:/usr/bin"), libc::ENOENT);
         assert_eq!(tried("passwd", "PATH=/etc:/nowhere"), libc::EACCES);
+        let long = format!("PATH=/{}:/etc", "x/".repeat(3000));
+        assert_eq!(tried("passwd", &long), libc::EACCES);
+        assert_eq!(tried(&"x".repeat(300), "PATH=/etc"), libc::ENAMETOOLONG);
         assert_eq!(tried("/etc/passwd/x", "A=b"), libc::ENOTDIR);
         assert_eq!(tried("/etc", "A=b"), libc::EACCES);
     }
