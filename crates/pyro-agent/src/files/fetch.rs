@@ -8,6 +8,7 @@ use bytes::Bytes;
 use pyro_proto::CHUNK_BYTES;
 use pyro_proto::file::{ABSENT_STAMP, Fetch, FileEntry, FileKind};
 use pyro_proto::message::agent_message::Body as Answer;
+use rustix::fs::Stat;
 use rustix::io::Errno;
 
 use super::byte_path;
@@ -71,12 +72,8 @@ fn find(tree: &Tree, wanted: &Fetch) -> Result<Found, Errno> {
 }
 
 fn find_in(directory: BorrowedFd<'_>, name: &[u8], wanted: &Fetch) -> Result<Found, Errno> {
-    let stat = if wanted.old {
-        node::look(directory, name)?
-    } else {
-        node::look_settled(directory, name)?
-    };
-    let Some(mut stat) = stat else {
+    let look = || node::look(directory, name);
+    let Some(mut stat) = as_wanted(wanted, look()?, look)? else {
         return Ok(nothing(wanted));
     };
     let mut content = None;
@@ -84,8 +81,9 @@ fn find_in(directory: BorrowedFd<'_>, name: &[u8], wanted: &Fetch) -> Result<Fou
         match node::open_file(directory, name)? {
             // What was looked at may be another file by now; what is open is what is sent.
             Some((file, open)) => {
-                content = (node::size(&open) <= wanted.max_bytes).then_some(file);
-                stat = open;
+                let look = || Ok(Some(rustix::fs::fstat(&file)?));
+                stat = as_wanted(wanted, Some(open), look)?.unwrap_or(open);
+                content = (node::size(&stat) <= wanted.max_bytes).then_some(file);
             }
             None => return Ok(nothing(wanted)),
         }
@@ -103,6 +101,18 @@ fn find_in(directory: BorrowedFd<'_>, name: &[u8], wanted: &Fetch) -> Result<Fou
         entry.stamp = node::stamp(&stat);
     }
     Ok(Found { entry, content })
+}
+
+/// Of the live tree metadata that tells this state from any later one; the old one does not change.
+fn as_wanted(
+    wanted: &Fetch,
+    stat: Option<Stat>,
+    again: impl Fn() -> Result<Option<Stat>, Errno>,
+) -> Result<Option<Stat>, Errno> {
+    match stat {
+        Some(stat) if !wanted.old => node::settled(stat, again),
+        stat => Ok(stat),
+    }
 }
 
 fn nothing(wanted: &Fetch) -> Found {

@@ -19,8 +19,14 @@ use super::relief;
 /// A name in a directory.
 pub(super) type Name = Box<[u8]>;
 
-/// For how long after a change a further one may leave the same time (`jiffies`, with room to spare).
-const CLOCK_STEP: Duration = Duration::from_millis(12);
+/// To what a filesystem may round the time of a change down.
+const GRANULARITY_NANOS: i128 = 1000;
+
+/// How long to sleep between two looks at a change that is as old as the clock of changes tells.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+
+/// How often to sleep at most. A tick takes a kernel 10 ms at most; a file may be written all the time.
+const LOOKS: u32 = 16;
 
 /// The metadata of a name in a directory, of a link its own; of the directory itself for no name.
 ///
@@ -36,29 +42,35 @@ pub(super) fn look(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Option<Stat
     }
 }
 
-/// The metadata of a name, once it is so old that any later change shows in it.
+/// The metadata once it is so old that any later change shows in it; `again` is what it is now.
 ///
 /// # Errors
-/// As [`look`].
-pub(super) fn look_settled(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Option<Stat>, Errno> {
-    let stat = look(directory, name)?;
-    match stat.as_ref().and_then(time_to_settle) {
-        None => Ok(stat),
-        Some(time) => {
-            std::thread::sleep(time);
-            look(directory, name)
+/// Those of `again`.
+pub(super) fn settled(
+    stat: Stat,
+    again: impl Fn() -> Result<Option<Stat>, Errno>,
+) -> Result<Option<Stat>, Errno> {
+    let mut found = Some(stat);
+    for _ in 0..LOOKS {
+        match &found {
+            Some(stat) if is_fresh(stat) => std::thread::sleep(LOOK_AGAIN),
+            _ => break,
         }
+        found = again()?;
     }
+    Ok(found)
 }
 
-fn time_to_settle(stat: &Stat) -> Option<Duration> {
-    let now = rustix::time::clock_gettime(ClockId::Realtime);
-    let seconds = now.tv_sec.checked_sub(stat.st_ctime)?;
-    let nanos =
-        i128::from(seconds) * 1_000_000_000 + i128::from(now.tv_nsec) - i128::from(stat.st_ctime_nsec);
-    // A change in the future is as good as an old one: the clock was set since, and another will hardly hit its time.
-    let age = Duration::from_nanos(u64::try_from(nanos).ok()?);
-    CLOCK_STEP.checked_sub(age).filter(|time| !time.is_zero())
+/// Whether a further change may leave the same time.
+///
+/// Changes bear the time of the last tick, and a guest whose host is busy gets its ticks late: only the coarse clock
+/// says that there was another (`clock_gettime(2)`). A change in the future is as good as an old one: the clock was
+/// set since, or the kernel gives each change that was looked at a time of its own.
+fn is_fresh(stat: &Stat) -> bool {
+    let now = rustix::time::clock_gettime(ClockId::RealtimeCoarse);
+    let seconds = i128::from(now.tv_sec) - i128::from(stat.st_ctime);
+    let age = seconds * 1_000_000_000 + i128::from(now.tv_nsec) - i128::from(stat.st_ctime_nsec);
+    (0..GRANULARITY_NANOS).contains(&age)
 }
 
 /// The length of a file's content or of a link's target, in bytes.
@@ -153,4 +165,25 @@ pub(super) fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<Name>> {
     }
     names.sort_unstable();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn whatever_is_written_after_a_state_has_settled_shows() {
+        let ground = tempfile::tempdir().unwrap();
+        let directory = File::open(ground.path()).unwrap();
+        let look = || look(directory.as_fd(), b"file");
+        for round in 0..100 {
+            std::fs::write(ground.path().join("file"), "a").unwrap();
+            let before = settled(look().unwrap().unwrap(), look).unwrap().unwrap();
+            std::fs::write(ground.path().join("file"), "b").unwrap();
+            let after = look().unwrap().unwrap();
+            assert_ne!(stamp(&before), stamp(&after), "round {round}");
+        }
+    }
 }
