@@ -228,7 +228,11 @@ fn format_disk(path: &Path) -> Result<(), Failure> {
             "-m",
             "0",
             "-O",
-            "^resize_inode",
+            "^resize_inode,extent,flex_bg,huge_file,dir_nlink,extra_isize,uninit_bg",
+            "-I",
+            "256",
+            "-i",
+            "16384",
             "-J",
             "size=16",
         ])
