@@ -45,6 +45,19 @@ fn a_path_that_leaves_the_tree_is_refused_by_every_command() {
 }
 
 #[test]
+fn labels_that_no_workspace_can_have_are_not_looked_for() {
+    let home = Home::new();
+    for label in ["x y", "x=", ".x", "x=a\nb", "=y"] {
+        let (status, code, _) = refused(&home, &["list", "--label", label]);
+        assert_eq!((status, code.as_str()), (2, "invalid-argument"), "{label}");
+    }
+    let mut list = home.command(["--json", "workspace", "list", "--label", "x.y=a b=c"]);
+    let listed = ended(list.output().unwrap());
+    let object: Value = serde_json::from_str(&listed.stdout).unwrap();
+    assert_eq!((listed.status, object["count"].as_u64()), (0, Some(0)));
+}
+
+#[test]
 fn a_path_need_not_be_text() {
     let home = Home::new();
     let path = OsStr::from_bytes(b"caf\xe9");

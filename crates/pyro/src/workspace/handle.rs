@@ -15,6 +15,7 @@ use super::ground::{self, Ground, HOST, SEED_TREE};
 use super::history::History;
 use super::info;
 use super::kind::Kind;
+use super::labels;
 use super::launch::launch;
 use super::live::Live;
 use super::logs::{self, LogsRequest};
@@ -24,7 +25,7 @@ use super::state::starts_by_itself;
 use super::store::{Found, LifeLock, Store, stopped};
 use crate::Pyro;
 use crate::admission::Admission;
-use crate::argument::{self, InvalidArgument};
+use crate::argument;
 use crate::command::Signal;
 use crate::environment::{ImageDefaults, OnProgress};
 use crate::error::{ErrorCode, Result};
@@ -46,9 +47,6 @@ pub(super) const EXCLUSION_CHECK: Duration = Duration::from_millis(20);
 
 /// How long a supervisor may take to end once it has answered; it has nothing more to do.
 const LAST_MOMENTS: Duration = Duration::from_secs(2);
-
-/// The most labels of a workspace.
-const MAX_LABELS: usize = 64;
 
 /// A workspace to be made, with everything about it that can be chosen.
 #[derive(Debug, Clone)]
@@ -150,7 +148,7 @@ impl Pyro {
         request: &CreateRequest,
         progress: OnProgress<'_>,
     ) -> Result<Workspace> {
-        check_labels(&request.labels)?;
+        labels::check(&request.labels)?;
         argument::in_range("ttl_seconds", request.ttl.as_secs(), &argument::TTL_SECONDS)?;
         crate::dirs::StateDir::open(&self.settings().home)?;
         check_room(self)?;
@@ -211,20 +209,16 @@ impl Pyro {
     /// All workspaces, the one last used first.
     ///
     /// # Errors
-    /// `host-io` if they cannot be listed.
+    /// `host-io` if they cannot be listed, `invalid-argument` for labels that no workspace can have.
     pub fn workspaces(&self, filter: &WorkspaceFilter) -> Result<Vec<WorkspaceSummary>> {
+        labels::check_wanted(&filter.labels)?;
         let store = Store::new(&self.settings().home);
         let found = store.all()?;
         let mut summaries: Vec<WorkspaceSummary> =
             found.iter().map(|found| info::summary(&store, found)).collect();
         summaries.retain(|summary| {
             filter.state.is_none_or(|state| summary.state == state)
-                && filter.labels.iter().all(|(name, wanted)| {
-                    summary
-                        .labels
-                        .get(name)
-                        .is_some_and(|value| wanted.as_ref().is_none_or(|wanted| wanted == value))
-                })
+                && labels::has(&summary.labels, &filter.labels)
         });
         summaries.sort_by(|a, b| b.last_activity_at.cmp(&a.last_activity_at));
         Ok(summaries)
@@ -293,32 +287,6 @@ fn new_record(pyro: &Pyro, id: WorkspaceId, request: &CreateRequest) -> Result<R
     })
 }
 
-fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), InvalidArgument> {
-    let malformed = |problem, given: &str| {
-        Err(InvalidArgument::Malformed {
-            name: "labels",
-            problem,
-            given: argument::excerpt(given),
-        })
-    };
-    if labels.len() > MAX_LABELS {
-        return malformed("has more than 64 entries", "");
-    }
-    for (key, value) in labels {
-        let starts_well = key.starts_with(|c: char| c.is_ascii_alphanumeric());
-        let goes_on_well = key
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-'));
-        if !(starts_well && goes_on_well && key.len() <= 64) {
-            return malformed("needs keys of 1 to 64 letters, digits, `.`, `_` and `-`", key);
-        }
-        if value.is_empty() || value.chars().count() > 120 || value.contains(['\r', '\n']) {
-            return malformed("needs values of 1 to 120 characters on one line", value);
-        }
-    }
-    Ok(())
-}
-
 impl Workspace {
     fn new(pyro: &Pyro, id: WorkspaceId) -> Self {
         Self::of(Kind::Workspace, pyro, id)
@@ -376,7 +344,7 @@ impl Workspace {
     /// # Errors
     /// `name-taken`, `invalid-argument`, `workspace-not-found`.
     pub async fn update(&self, request: &UpdateRequest) -> Result<WorkspaceInfo> {
-        check_labels(&request.labels)?;
+        labels::check(&request.labels)?;
         if let Some(ttl) = request.ttl {
             argument::in_range("ttl_seconds", ttl.as_secs(), &argument::TTL_SECONDS)?;
         }
@@ -399,7 +367,7 @@ impl Workspace {
             Some(Some(name)) => self.store.update_named(self.id, name, change)?,
             Some(None) | None => self.store.update(self.id, change)?,
         };
-        check_labels(&labels)?;
+        labels::check(&labels)?;
         let is_started =
             found.live.is_some() && found.record.is_ok_and(|record| record.state == State::Started);
         if let Some(ttl) = request.ttl.filter(|_| is_started) {

@@ -14,6 +14,7 @@ mod history;
 mod info;
 mod kept;
 mod kind;
+mod labels;
 mod latest;
 mod launch;
 mod live;
