@@ -89,6 +89,24 @@ fn a_command_runs_on_this_host_and_every_result_says_so() {
 }
 
 #[test]
+fn an_environment_that_cannot_be_had_is_refused_as_in_a_vm() {
+    let home = Home::with_own_cache();
+    let create = [
+        "workspace",
+        "create",
+        "--allow-host-compat",
+        "--json",
+        "debain:12",
+    ];
+    let run = ["run", "--allow-host-compat", "--json", "debain:12", "--", "true"];
+    for error in [refused(&home, create), refused(&home, run)] {
+        assert_eq!(error["code"], "environment-not-found", "{error:#}");
+        assert!(error["hint"].as_str().unwrap().contains("debian:12"), "{error:#}");
+    }
+    assert!(left(&home).is_empty());
+}
+
+#[test]
 fn a_command_has_nothing_of_the_callers_environment_and_its_standard_input() {
     let home = Home::with_own_cache();
     let mut command = run_command(&home, &["-i", "--env", "GIVEN=1"], "cat; env");

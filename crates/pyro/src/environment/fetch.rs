@@ -136,14 +136,12 @@ impl Fetcher<'_> {
         let Some(record) = self.store.name_record(name)? else {
             return Ok(None);
         };
-        {
-            let install = self.store.install_record(&record.digest)?;
-            Ok(install.map(|install| Installed {
-                record,
-                install,
-                warnings: Vec::new(),
-            }))
-        }
+        let install = self.store.install_record(&record.digest)?;
+        Ok(install.map(|install| Installed {
+            record,
+            install,
+            warnings: Vec::new(),
+        }))
     }
 
     async fn lock(

@@ -187,12 +187,23 @@ impl Environments {
         })
     }
 
-    /// The name as it is recorded, of an environment that need not be there.
+    /// The name as it is recorded, of an environment that need not be installed.
     ///
     /// # Errors
-    /// `invalid-argument` if no environment can have that name.
+    /// `invalid-argument` if no environment can have that name, `environment-not-found` if none could be had by it.
     pub(crate) fn normal_name(&self, name: &str) -> Result<String> {
-        Ok(EnvironmentName::parse(name)?.as_str().to_owned())
+        let (name, _) = self.known(name)?;
+        Ok(name.as_str().to_owned())
+    }
+
+    /// An environment that is installed, or could be.
+    fn known(&self, name: &str) -> Result<(EnvironmentName, Option<Installed>)> {
+        let name = EnvironmentName::parse(name)?;
+        let installed = self.fetcher().installed(&name)?;
+        if installed.is_none() && matches!(name.selector, Selector::Plain) {
+            return Err(self.fetcher().not_found(&name).into());
+        }
+        Ok((name, installed))
     }
 
     /// Describes one environment. Hashes nothing and reaches no network.
@@ -200,11 +211,7 @@ impl Environments {
     /// # Errors
     /// `environment-not-found` with near names, if there is none.
     pub fn inspect(&self, name: &str) -> Result<EnvironmentInfo> {
-        let name = EnvironmentName::parse(name)?;
-        let installed = self.fetcher().installed(&name)?;
-        if installed.is_none() && matches!(name.selector, Selector::Plain) {
-            return Err(self.fetcher().not_found(&name).into());
-        }
+        let (name, installed) = self.known(name)?;
         Ok(info::describe(
             self.pyro.settings(),
             &self.store,

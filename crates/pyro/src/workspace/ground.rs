@@ -46,10 +46,10 @@ impl Ground {
     }
 
     /// The name of the environment as it is recorded. Of one that no VM is started from, nothing but the name counts, and
-    /// it need not be there.
+    /// it need not be installed.
     ///
     /// # Errors
-    /// `invalid-argument` if no environment can have that name.
+    /// `invalid-argument` if no environment can have that name, `environment-not-found` if none could be had by it.
     pub(super) fn environment_name(self, pyro: &Pyro, given: &str) -> Result<String> {
         match self {
             Self::Disk => Ok(given.to_owned()),
