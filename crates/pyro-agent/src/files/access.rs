@@ -3,7 +3,7 @@
 //! In a guest the agent is root, whom no mode holds up. On a host it may be anybody, and a command may have made a file
 //! that not even its owner may read, or a directory that takes nothing in: for as long as something is done there, it does.
 
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
@@ -12,6 +12,9 @@ use super::entry::permissions;
 
 /// What an owner needs to read a file.
 pub(super) const READ: u32 = 0o400;
+
+/// What an owner needs to look at what is in a directory.
+const LOOK: u32 = 0o500;
 
 /// What an owner needs to do anything with a directory.
 pub(super) const ALL: u32 = 0o700;
@@ -100,8 +103,54 @@ pub(super) fn open_up(directory: BorrowedFd<'_>, name: &[u8]) -> Result<Option<u
     Ok(Some(mode))
 }
 
+/// A directory in which its owner may look at everything for as long as this is held.
+#[derive(Debug)]
+pub(super) struct OpenDirectory {
+    directory: OwnedFd,
+    // That it has otherwise.
+    mode: Option<u32>,
+}
+
+impl OpenDirectory {
+    /// Leaves the directory as it is.
+    pub(super) fn as_it_is(directory: OwnedFd) -> Self {
+        Self {
+            directory,
+            mode: None,
+        }
+    }
+
+    /// Opens it up if its mode demands that. Somebody else's stays as it is.
+    ///
+    /// # Errors
+    /// That of fstat(2).
+    pub(super) fn to_look_in(directory: OwnedFd) -> Result<Self, Errno> {
+        let mut opened = Self::as_it_is(directory);
+        if is_limited() {
+            let mode = permissions(&rustix::fs::fstat(&opened.directory)?);
+            let is_opened = mode & LOOK != LOOK && set_mode(&opened.directory, mode | LOOK).is_ok();
+            opened.mode = is_opened.then_some(mode);
+        }
+        Ok(opened)
+    }
+}
+
+impl AsFd for OpenDirectory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.directory.as_fd()
+    }
+}
+
+impl Drop for OpenDirectory {
+    fn drop(&mut self) {
+        if let Some(mode) = self.mode {
+            let _gone_meanwhile = set_mode(&self.directory, mode);
+        }
+    }
+}
+
 /// Whether modes hold this process up.
-fn is_limited() -> bool {
+pub(super) fn is_limited() -> bool {
     !rustix::process::geteuid().is_root()
 }
 

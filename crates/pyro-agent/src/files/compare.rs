@@ -85,7 +85,8 @@ impl<'a> Comparison<'a> {
     /// # Errors
     /// [`Stop::Refused`] if the tree cannot be read.
     pub(super) fn new(tree: &Tree, within: &'a [u8]) -> Result<Self, Stop> {
-        let descent = |base: BorrowedFd<'_>| Descent::new(base).map_err(|error| failure("read", b"", error));
+        let descent =
+            |base: BorrowedFd<'_>| Descent::to_look(base).map_err(|error| failure("read", b"", error));
         let mut comparison = Self {
             upper: tree
                 .upper

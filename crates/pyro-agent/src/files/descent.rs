@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 
+use super::access::{self, OpenDirectory};
 use super::byte_path;
 
 /// How many directories stay open, those nearest to the one that was asked for last. A walk that comes back to one that
@@ -21,11 +22,13 @@ const CALL_BYTES: usize = 4000;
 /// While it lives, a directory that a command moves is still found where it was.
 #[derive(Debug)]
 pub(super) struct Descent {
-    base: OwnedFd,
+    base: OpenDirectory,
     // Of the deepest open directory.
     path: Vec<u8>,
     // With the lengths of their paths, ascending.
-    open: VecDeque<(usize, OwnedFd)>,
+    open: VecDeque<(usize, OpenDirectory)>,
+    // Whether directories are opened up to look in them.
+    looks: bool,
 }
 
 impl Descent {
@@ -34,11 +37,27 @@ impl Descent {
     /// # Errors
     /// That of duplicating the descriptor.
     pub(super) fn new(base: impl AsFd) -> io::Result<Self> {
-        Ok(Self {
-            base: base.as_fd().try_clone_to_owned()?,
+        let base = base.as_fd().try_clone_to_owned()?;
+        Ok(Self::of(OpenDirectory::as_it_is(base), false))
+    }
+
+    /// Begins beneath `base` to look at what is there: a directory whose mode forbids that to its owner is opened up for
+    /// as long as it is open here.
+    ///
+    /// # Errors
+    /// Those of duplicating the descriptor and of looking at it.
+    pub(super) fn to_look(base: impl AsFd) -> io::Result<Self> {
+        let base = base.as_fd().try_clone_to_owned()?;
+        Ok(Self::of(OpenDirectory::to_look_in(base)?, true))
+    }
+
+    fn of(base: OpenDirectory, looks: bool) -> Self {
+        Self {
+            base,
             path: Vec::new(),
             open: VecDeque::new(),
-        })
+            looks,
+        }
     }
 
     /// The directory beneath which it opens others.
@@ -74,7 +93,12 @@ impl Descent {
     fn step(&mut self, path: &[u8], end: usize) -> Result<(), Errno> {
         let from = self.path.len();
         let below = if from == 0 { 0 } else { from + 1 };
-        let directory = open_beneath(self.deepest(), &path[below..end])?;
+        let (from_there, rest) = (self.deepest(), &path[below..end]);
+        let directory = if self.looks {
+            look_beneath(from_there, rest)?
+        } else {
+            OpenDirectory::as_it_is(open_beneath(from_there, rest)?)
+        };
         self.path.extend_from_slice(&path[from..end]);
         self.open.push_back((end, directory));
         if self.open.len() > KEPT {
@@ -111,6 +135,22 @@ pub(super) fn open_beneath(base: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd,
         Some(directory) => Ok(directory),
         None => open_some(base, b"."),
     }
+}
+
+/// Opens the directory at a path as [`open_beneath`] does, to look at what is in it whatever its mode says.
+///
+/// # Errors
+/// As [`Descent::open`].
+pub(super) fn look_beneath(base: BorrowedFd<'_>, path: &[u8]) -> Result<OpenDirectory, Errno> {
+    match open_beneath(base, path) {
+        Err(Errno::ACCESS) if access::is_limited() => {}
+        opened => return OpenDirectory::to_look_in(opened?),
+    }
+    let mut at = OpenDirectory::to_look_in(rustix::io::fcntl_dupfd_cloexec(base, 0)?)?;
+    for name in path.split(|byte| *byte == b'/').filter(|name| !name.is_empty()) {
+        at = OpenDirectory::to_look_in(open_some(at.as_fd(), name)?)?;
+    }
+    Ok(at)
 }
 
 fn open_some(base: BorrowedFd<'_>, path: &[u8]) -> Result<OwnedFd, Errno> {

@@ -47,7 +47,7 @@ pub(super) async fn answer(
 ///
 /// # Errors
 /// [`Stop`] if there is nothing, it cannot be read, or nobody waits for it.
-fn export(tree: &Tree, path: Bytes, outlet: &mut Outlet) -> Result<(), Stop> {
+pub(super) fn export(tree: &Tree, path: Bytes, outlet: &mut Outlet) -> Result<(), Stop> {
     let path = TreePath::parse(path)?;
     let found = {
         let _undisturbed = tree.lock.blocking_read();
@@ -80,7 +80,7 @@ fn send_top(path: &Bytes, found: &Found, outlet: &mut Outlet) -> Result<(), Stop
 fn send_below(top: &[u8], found: &Found, outlet: &mut Outlet) -> Result<(), Stop> {
     let failed = |error: io::Error| failure("read", top, error);
     let mut names = Names::default();
-    let mut down = Descent::new(&found.handle).map_err(failed)?;
+    let mut down = Descent::to_look(&found.handle).map_err(failed)?;
     let first = node::names(down.base()).map_err(failed)?;
     // The path below the top, and of each directory on it the names that are left, with the length of its path.
     let mut below = Vec::new();

@@ -12,7 +12,7 @@ use rustix::fs::Stat;
 use rustix::io::Errno;
 
 use super::byte_path;
-use super::descent::{is_absence, open_beneath};
+use super::descent::{is_absence, look_beneath};
 use super::entry::{self, kind};
 use super::node;
 use super::outlet::{Outlet, Stop, failure};
@@ -64,7 +64,7 @@ fn find(tree: &Tree, wanted: &Fetch) -> Result<Found, Errno> {
         tree.root.as_fd()
     };
     let (parent, name) = byte_path::split(&wanted.path).unwrap_or_default();
-    match open_beneath(base, parent) {
+    match look_beneath(base, parent) {
         Ok(directory) => find_in(directory.as_fd(), name, wanted),
         Err(error) if is_absence(error) => Ok(nothing(wanted)),
         Err(error) => Err(error),
@@ -132,7 +132,7 @@ fn nothing(wanted: &Fetch) -> Found {
 /// Those of looking there; that there is nothing is none.
 pub(super) fn current_stamp(root: BorrowedFd<'_>, path: &[u8]) -> Result<Bytes, Errno> {
     let (parent, name) = byte_path::split(path).unwrap_or_default();
-    let stat = match open_beneath(root, parent) {
+    let stat = match look_beneath(root, parent) {
         Ok(directory) => node::look(directory.as_fd(), name)?,
         Err(error) if is_absence(error) => None,
         Err(error) => return Err(error),

@@ -18,6 +18,8 @@ mod fetch;
 mod job;
 mod journal;
 mod list;
+#[cfg(test)]
+mod look_tests;
 mod make;
 mod mirror;
 mod names;

@@ -146,7 +146,7 @@ pub(super) fn names(directory: BorrowedFd<'_>) -> io::Result<Vec<Name>> {
     let directory = match access::open(directory, b".", flags, access::READ) {
         Ok(directory) => directory,
         Err(error) if is_absence(error) => return Ok(Vec::new()),
-        // Nobody can look at what is in it: not even the agent, unless it is root.
+        // Somebody else's, which the agent could not open up.
         Err(Errno::ACCESS) => return Ok(Vec::new()),
         Err(error) => return Err(error.into()),
     };

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use pyro_proto::file::{FileEntry, FileKind, PutEntry, PutResult};
 use pyro_proto::message::Fault;
+use rustix::fs::Uid;
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags};
 use tempfile::TempDir;
 
@@ -54,6 +55,14 @@ impl Ground {
             files,
             overlay: None,
         }
+    }
+
+    /// One of plain directories without layers, as on a host.
+    pub(super) fn on_host() -> Self {
+        let mut ground = Self::new();
+        let tree = Arc::get_mut(&mut ground.tree).unwrap();
+        tree.upper = None;
+        ground
     }
 
     /// One in which an overlay joins the live tree of a baseline and what differs from it, as in a machine. The thread
@@ -161,6 +170,20 @@ impl Drop for Ground {
         if let Some(overlay) = &self.overlay {
             rustix::mount::unmount(overlay, UnmountFlags::DETACH).unwrap();
         }
+    }
+}
+
+/// Runs a test on a thread of an ordinary user, as which it makes and reads everything.
+pub(super) fn as_ordinary_user(test: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::spawn(|| {
+        if rustix::process::geteuid().is_root() {
+            let user = Uid::from_raw(65534);
+            rustix::thread::set_thread_res_uid(user, user, user).unwrap();
+        }
+        test();
+    });
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
     }
 }
 
