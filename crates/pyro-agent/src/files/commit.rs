@@ -40,6 +40,7 @@ pub(super) fn commit_guarded(
     // One that could not be undone at the time must not be written over.
     journal::roll_back(&tree).map_err(failed)?;
     check_stamps(staging)?;
+    staging.stage_changed(!dry_run)?;
     let plan = plan(staging)?;
     let result = PutResult {
         entries: staging.entries,

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::LazyLock;
 
 use pyro_proto::file::FileKind;
 use pyro_proto::message::{Fault, FaultKind};
@@ -21,10 +22,19 @@ use crate::call::fault;
 /// The mode of directories that no entry describes.
 const DIRECTORY_MODE: u32 = 0o755;
 
+/// The bits of a mode that files of this process are not made with (umask(2)).
+static UMASK: LazyLock<u32> = LazyLock::new(|| {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    mask.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok())
+        .unwrap_or(0o777)
+});
+
 /// The mirror. Nobody else changes anything in it.
 #[derive(Debug)]
 pub(super) struct Mirror {
     beneath: Descent,
+    // Unless whatever the agent makes is the owner's anyway.
     owner: Option<Owner>,
 }
 
@@ -35,6 +45,7 @@ impl Mirror {
     /// That of duplicating the descriptor.
     pub(super) fn new(top: OwnedFd, owner: Option<Owner>) -> io::Result<Self> {
         let beneath = Descent::new(top)?;
+        let owner = owner.filter(|owner| *owner != Owner::of_this_process());
         Ok(Self { beneath, owner })
     }
 
@@ -46,15 +57,16 @@ impl Mirror {
         self.beneath.open(path)
     }
 
-    /// Makes an empty file, which is only for the agent until it is [`complete`](Self::complete).
+    /// Makes an empty file, which is not as it is to be until it is [`complete`](Self::complete).
     ///
     /// # Errors
     /// A [`Fault`] if there is something, or it cannot be made.
-    pub(super) fn file(&mut self, path: &[u8]) -> Result<File, Fault> {
+    pub(super) fn file(&mut self, path: &[u8], attributes: Attributes) -> Result<File, Fault> {
         let (parent, name) = byte_path::split(path).unwrap_or_default();
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mode = Mode::from_raw_mode(made_with(attributes));
         let parent = self.beneath.open(parent);
-        let made = parent.and_then(|at| rustix::fs::openat(at, name, flags, Mode::RUSR | Mode::WUSR));
+        let made = parent.and_then(|at| rustix::fs::openat(at, name, flags, mode));
         made.map(File::from).map_err(|error| unmade(path, error))
     }
 
@@ -65,7 +77,7 @@ impl Mirror {
     pub(super) fn complete(&self, file: &File, attributes: Attributes) -> Result<(), Errno> {
         give(file, self.owner)?;
         // A change of owner takes set-uid away: the mode comes after it.
-        if let Some(mode) = attributes.mode {
+        if let Some(mode) = attributes.mode.filter(|mode| *mode != made_with(attributes)) {
             rustix::fs::fchmod(file, Mode::from_raw_mode(mode))?;
         }
         attributes
@@ -192,6 +204,11 @@ pub(super) fn malformed(problem: &str) -> Fault {
 /// Makes the refusal of a path that has two entries.
 pub(super) fn twice(path: &[u8]) -> Fault {
     malformed(&format!("`{}` is put twice", byte_path::shown(path)))
+}
+
+/// The mode that a file is made with, from which it can be as it is to be without a change.
+fn made_with(attributes: Attributes) -> u32 {
+    attributes.mode.unwrap_or(0o600) & 0o777 & !*UMASK
 }
 
 fn unmade(path: &[u8], error: Errno) -> Fault {

@@ -15,6 +15,9 @@ mod descent;
 mod entry;
 mod export;
 mod fetch;
+mod held;
+#[cfg(test)]
+mod held_tests;
 mod job;
 mod journal;
 mod list;

@@ -66,7 +66,7 @@ pub(super) fn settled(
 /// Changes bear the time of the last tick, and a guest whose host is busy gets its ticks late: only the coarse clock
 /// says that there was another (`clock_gettime(2)`). A change in the future is as good as an old one: the clock was
 /// set since, or the kernel gives each change that was looked at a time of its own.
-fn is_fresh(stat: &Stat) -> bool {
+pub(super) fn is_fresh(stat: &Stat) -> bool {
     let now = rustix::time::clock_gettime(ClockId::RealtimeCoarse);
     let seconds = i128::from(now.tv_sec) - i128::from(stat.st_ctime);
     let age = seconds * 1_000_000_000 + i128::from(now.tv_nsec) - i128::from(stat.st_ctime_nsec);

@@ -61,8 +61,18 @@ fn has_same_content(path: &[u8], staged: At<'_>, live: At<'_>) -> bool {
 }
 
 /// Whether a file is without extended attributes, as everything is that is put.
-fn has_no_attributes(file: &File) -> bool {
+pub(super) fn has_no_attributes(file: &File) -> bool {
     rustix::fs::flistxattr_query(file) == Ok(0)
+}
+
+/// Whether a file that was not read yet has this content and no more.
+///
+/// # Errors
+/// Those of reading it.
+pub(super) fn holds(file: &File, content: &[u8]) -> io::Result<bool> {
+    let mut found = Vec::with_capacity(content.len() + 1);
+    file.take(content.len() as u64 + 1).read_to_end(&mut found)?;
+    Ok(found == content)
 }
 
 fn are_same(mut one: File, mut other: File) -> io::Result<bool> {

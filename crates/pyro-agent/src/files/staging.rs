@@ -20,6 +20,7 @@ use rustix::io::Errno;
 use super::attributes::{Attributes, set};
 use super::byte_path;
 use super::descent::open_beneath;
+use super::held::{Candidate, Held, HeldFile};
 use super::mirror::{Mirror, malformed, twice};
 use super::outlet::failure;
 use super::relief;
@@ -60,15 +61,31 @@ pub(super) struct Staging {
     /// Whether a journal still names it.
     pub(super) is_needed: bool,
     dest: Vec<u8>,
-    file: Option<OpenFile>,
+    held: Held,
+    file: Option<Incoming>,
 }
 
 /// The file whose content is being received.
+#[derive(Debug)]
+enum Incoming {
+    /// It is staged.
+    Staged(OpenFile),
+    /// It may be what is there.
+    Compared(Candidate),
+}
+
 #[derive(Debug)]
 struct OpenFile {
     file: File,
     path: Vec<u8>,
     attributes: Attributes,
+}
+
+impl OpenFile {
+    fn write(&mut self, data: &[u8]) -> Result<(), Fault> {
+        let written = self.file.write_all(data);
+        written.map_err(|error| failure("stage", &self.path, error))
+    }
 }
 
 impl Staging {
@@ -82,6 +99,7 @@ impl Staging {
         let (name, new) = make_place(&tree).map_err(failed)?;
         Ok(Self {
             new: Mirror::new(new, tree.owner).map_err(failed)?,
+            held: Held::new(&tree).map_err(failed)?,
             tree,
             name,
             notes: BTreeMap::new(),
@@ -107,7 +125,7 @@ impl Staging {
         byte_path::check(&entry.path)?;
         let path = byte_path::join(&self.dest, &entry.path);
         byte_path::check(&path)?;
-        if self.notes.contains_key(&path) {
+        if self.notes.contains_key(&path) || self.held.has(&path) {
             return Err(twice(&path));
         }
         let Ok(kind) = FileKind::try_from(entry.kind) else {
@@ -122,7 +140,7 @@ impl Staging {
         }
         relief::touched();
         let attributes = Attributes::wanted(&put, entry);
-        self.make(&path, entry, attributes)?;
+        self.make(&path, &put, entry, attributes)?;
         if kind != FileKind::Absent {
             self.entries += 1;
         }
@@ -144,11 +162,18 @@ impl Staging {
     /// # Errors
     /// A [`Fault`] if there is none, or the disk is full.
     pub(super) fn data(&mut self, data: &[u8]) -> Result<(), Fault> {
-        let Some(open) = &mut self.file else {
-            return Err(malformed("content comes without a file"));
-        };
-        let written = open.file.write_all(data);
-        written.map_err(|error| failure("stage", &open.path, error))?;
+        match &mut self.file {
+            None => return Err(malformed("content comes without a file")),
+            Some(Incoming::Staged(open)) => open.write(data)?,
+            Some(Incoming::Compared(candidate)) => {
+                if !candidate.take(data)
+                    && let Some(Incoming::Compared(other)) = self.file.take()
+                {
+                    let open = self.stage(other.path, other.attributes, &other.content)?;
+                    self.file = Some(Incoming::Staged(open));
+                }
+            }
+        }
         self.bytes += data.len() as u64;
         Ok(())
     }
@@ -158,11 +183,56 @@ impl Staging {
     /// # Errors
     /// A [`Fault`] if there is no file, or it cannot be completed.
     pub(super) fn end_data(&mut self) -> Result<(), Fault> {
-        let Some(open) = self.file.take() else {
-            return Err(malformed("content ends without a file"));
+        let open = match self.file.take() {
+            None => return Err(malformed("content ends without a file")),
+            Some(Incoming::Staged(open)) => open,
+            Some(Incoming::Compared(candidate)) => match self.held.hold(candidate) {
+                None => return Ok(()),
+                Some(other) => self.stage(other.path, other.attributes, &other.content)?,
+            },
         };
+        self.complete(&open)
+    }
+
+    fn complete(&self, open: &OpenFile) -> Result<(), Fault> {
         let completed = self.new.complete(&open.file, open.attributes);
         completed.map_err(|error| failure("stage", &open.path, error))
+    }
+
+    fn stage(&mut self, path: Vec<u8>, attributes: Attributes, content: &[u8]) -> Result<OpenFile, Fault> {
+        let file = self.new.file(&path, attributes)?;
+        let mut open = OpenFile {
+            file,
+            path,
+            attributes,
+        };
+        open.write(content)?;
+        Ok(open)
+    }
+
+    /// Stages what was held.
+    fn stage_held(&mut self, path: Vec<u8>, held: &HeldFile) -> Result<(), Fault> {
+        let (parent, _) = byte_path::split(&path).unwrap_or_default();
+        self.new.make_missing(parent)?;
+        let open = self.stage(path, held.attributes, &held.content)?;
+        self.complete(&open)
+    }
+
+    /// Stages what was there and is not any more. Nobody else may put anything from then on until the commit is done.
+    ///
+    /// # Errors
+    /// A [`Fault`] if it cannot be staged.
+    pub(super) fn stage_changed(&mut self, is_durable: bool) -> Result<(), Fault> {
+        let tree = self.tree.clone();
+        let changed = self.held.release_changed(&tree);
+        let changed = changed.map_err(|error| failure("look at", b"", error))?;
+        if changed.is_empty() {
+            return Ok(());
+        }
+        for (path, held) in changed {
+            self.stage_held(path, &held)?;
+        }
+        self.finish(is_durable)
     }
 
     /// Completes what was received, and writes it to disk.
@@ -177,6 +247,22 @@ impl Staging {
         if !self.notes.contains_key(&dest) && !self.new.has(&dest)? {
             self.new.make_missing(&dest)?;
         }
+        let absent = self
+            .notes
+            .iter()
+            .filter(|(_, note)| note.kind == FileKind::Absent);
+        let absent: Vec<Vec<u8>> = absent.map(|(path, _)| path.clone()).collect();
+        for path in absent {
+            // What is there goes away with it.
+            for (path, held) in self.held.release_within(&path) {
+                self.stage_held(path, &held)?;
+            }
+        }
+        self.finish(is_durable)
+    }
+
+    /// Completes the directories, and writes everything to disk.
+    fn finish(&mut self, is_durable: bool) -> Result<(), Fault> {
         for (path, note) in self
             .notes
             .iter()
@@ -188,12 +274,18 @@ impl Staging {
         }
         if is_durable {
             let synced = rustix::fs::syncfs(&self.tree.state);
-            synced.map_err(|error| failure("write", &dest, error))?;
+            synced.map_err(|error| failure("write", &self.dest, error))?;
         }
         Ok(())
     }
 
-    fn make(&mut self, path: &[u8], entry: &FileEntry, attributes: Attributes) -> Result<(), Fault> {
+    fn make(
+        &mut self,
+        path: &[u8],
+        put: &PutEntry,
+        entry: &FileEntry,
+        attributes: Attributes,
+    ) -> Result<(), Fault> {
         let Some((parent, _)) = byte_path::split(path) else {
             // The root is there, as a mirror of which all this is made.
             return Ok(());
@@ -211,10 +303,14 @@ impl Staging {
         self.new.make_missing(parent)?;
         match kind {
             FileKind::File => {
-                self.file = Some(OpenFile {
-                    file: self.new.file(path)?,
-                    path: path.to_vec(),
-                    attributes,
+                let candidate = self.held.candidate(path, put, entry, attributes);
+                self.file = Some(match candidate {
+                    Some(candidate) => Incoming::Compared(candidate),
+                    None => Incoming::Staged(OpenFile {
+                        file: self.new.file(path, attributes)?,
+                        path: path.to_vec(),
+                        attributes,
+                    }),
                 });
                 Ok(())
             }
@@ -223,6 +319,9 @@ impl Staging {
             FileKind::HardLink => {
                 byte_path::check(&entry.target)?;
                 let target = byte_path::join(&self.dest, &entry.target);
+                if let Some(held) = self.held.release(&target) {
+                    self.stage_held(target.clone(), &held)?;
+                }
                 self.new.hard_link(path, &target)
             }
             FileKind::Absent | FileKind::Fifo | FileKind::Socket | FileKind::Device => {

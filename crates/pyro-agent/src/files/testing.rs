@@ -233,6 +233,11 @@ pub(super) fn entry(kind: FileKind, path: &str, mode: u32, content: &str) -> Put
         path: Bytes::copy_from_slice(path.as_bytes()),
         kind: kind.into(),
         mode,
+        size: if kind == FileKind::File {
+            content.len() as u64
+        } else {
+            0
+        },
         modified_s: TIME,
         modified_ns: 7,
         target: if is_link {

@@ -47,6 +47,16 @@ pub(crate) struct Owner {
     pub(crate) gid: u32,
 }
 
+impl Owner {
+    /// Whose everything is that this process makes.
+    pub(crate) fn of_this_process() -> Self {
+        Self {
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+        }
+    }
+}
+
 impl Tree {
     /// Opens the directories, which exist.
     ///
@@ -87,11 +97,7 @@ impl Tree {
             upper: Some(&place("upper")),
             state: &place("state"),
         };
-        let owner = Owner {
-            uid: rustix::process::getuid().as_raw(),
-            gid: rustix::process::getgid().as_raw(),
-        };
-        Self::open(places, Some(owner)).expect("the directories can be opened")
+        Self::open(places, Some(Owner::of_this_process())).expect("the directories can be opened")
     }
 }
 
