@@ -52,8 +52,14 @@ impl Bench<'_> {
             fs::remove_dir_all(&scratch.0)?;
         }
         for (name, files, bytes) in MOVED {
-            let [seed, push, export] = say::step(name, || self.move_tree(&scratch.0, files, bytes))?;
-            for (what, samples) in [("seed", seed), ("push", push), ("export", export)] {
+            let [seed, push, again, export] = say::step(name, || self.move_tree(&scratch.0, files, bytes))?;
+            let kinds = [
+                ("seed", seed),
+                ("push", push),
+                ("the same push again", again),
+                ("export", export),
+            ];
+            for (what, samples) in kinds {
                 let total = crate::runtime::mebibytes(u64::from(files) * bytes as u64);
                 let rates: Vec<f64> = samples.iter().map(|ms| total / ms * 1000.0).collect();
                 self.add(&format!("tree of {name}: {what}"), "MiB/s", &rates);
@@ -71,19 +77,21 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// How long it takes to begin with a tree, to push it, and to export it.
-    fn move_tree(&self, scratch: &Path, files: u32, bytes: usize) -> Result<[Vec<f64>; 3]> {
+    /// How long it takes to begin with a tree, to push it, to push it again, and to export it.
+    fn move_tree(&self, scratch: &Path, files: u32, bytes: usize) -> Result<[Vec<f64>; 4]> {
         let source = scratch.join("source");
         make_tree(&source, files, bytes)?;
         let output = scratch.join("output");
         let [source_word, output_word] = [text(&source)?, text(&output)?];
-        let mut times = [const { Vec::new() }; 3];
+        let mut times = [const { Vec::new() }; 4];
         for _ in 0..self.tree_runs() {
             times[0].push(self.create_workspace(NAME, &["--seed-path", source_word])?);
-            times[1].push(self.workspace(&["sync", "push", NAME, source_word, "--dest", "pushed"])?);
+            let push = ["sync", "push", NAME, source_word, "--dest", "pushed"];
+            times[1].push(self.workspace(&push)?);
+            times[2].push(self.workspace(&push)?);
             // The one that it began with comes out: the other is in the guest's memory.
             self.workspace(&["exec", NAME, "--", "/bin/rm", "-rf", "pushed"])?;
-            times[2].push(self.workspace(&["export", NAME, "--output", output_word])?);
+            times[3].push(self.workspace(&["export", NAME, "--output", output_word])?);
             self.workspace(&["delete", NAME])?;
             fs::remove_dir_all(&output)?;
         }
