@@ -16,6 +16,7 @@ use super::byte_path;
 use super::descent::Descent;
 use super::entry::{kind, permissions};
 use super::node;
+use super::relief;
 use super::same::{has_no_attributes, holds};
 use super::tree::{Owner, Tree};
 
@@ -25,17 +26,14 @@ const MAX_FILE_BYTES: u64 = 64 * 1024;
 /// What a held file takes beside its content and its path, in bytes.
 const OVERHEAD_BYTES: u64 = 256;
 
-/// All that is held takes at most this part of the memory.
-const PART: u64 = 16;
-
 /// The files that are held.
 #[derive(Debug)]
 pub(super) struct Held {
     live: Descent,
     owner: Owner,
     files: BTreeMap<Vec<u8>, HeldFile>,
-    // In bytes.
-    room: u64,
+    // In bytes; found out when there is something to hold.
+    room: Option<u64>,
 }
 
 /// A file as it is to be put.
@@ -68,12 +66,11 @@ impl Held {
     /// # Errors
     /// That of duplicating a descriptor.
     pub(super) fn new(tree: &Tree) -> io::Result<Self> {
-        let memory = rustix::system::sysinfo();
         Ok(Self {
             live: Descent::new(&tree.root)?,
             owner: tree.owner.unwrap_or_else(Owner::of_this_process),
             files: BTreeMap::new(),
-            room: memory.totalram * u64::from(memory.mem_unit) / PART,
+            room: None,
         })
     }
 
@@ -91,14 +88,16 @@ impl Held {
         attributes: Attributes,
     ) -> Option<Candidate> {
         let is_plain = !put.keep_mode && put.expected.is_empty();
-        let need = path.len() as u64 + OVERHEAD_BYTES + entry.size;
-        if !is_plain || entry.size > MAX_FILE_BYTES || need > self.room {
+        if !is_plain || entry.size > MAX_FILE_BYTES {
             return None;
         }
         let (parent, name) = byte_path::split(path)?;
         let live = self.live.open(parent).ok()?;
         let found = node::look(live, name).ok()??;
         if !is_alike(&found, entry.size, attributes, self.owner) {
+            return None;
+        }
+        if cost(path, entry.size) > *self.room.get_or_insert_with(relief::to_spare) {
             return None;
         }
         let (file, stat) = node::open_file(live, name).ok()??;
@@ -121,8 +120,8 @@ impl Held {
         if !is_there {
             return Some(candidate);
         }
-        let need = (candidate.path.len() + candidate.content.len()) as u64 + OVERHEAD_BYTES;
-        self.room = self.room.saturating_sub(need);
+        let left = self.room.unwrap_or_default();
+        self.room = Some(left.saturating_sub(cost(&candidate.path, candidate.size)));
         let held = HeldFile {
             content: candidate.content,
             attributes: candidate.attributes,
@@ -183,6 +182,11 @@ impl Candidate {
         self.content.extend_from_slice(data);
         self.content.len() as u64 <= self.size
     }
+}
+
+/// What a held file of this size takes, in bytes.
+fn cost(path: &[u8], size: u64) -> u64 {
+    path.len() as u64 + size + OVERHEAD_BYTES
 }
 
 /// Whether what is there is a file with no other name and with these attributes.

@@ -76,16 +76,42 @@ impl Kernel {
 /// Whether the kernel remembers too much, by its own account.
 fn is_short(meminfo: &[u8]) -> bool {
     let meminfo = String::from_utf8_lossy(meminfo);
-    let of = |name: &str| {
-        let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
-        line.trim().split(' ').next()?.parse::<u64>().ok()
-    };
-    matches!((of("MemTotal:"), of("SReclaimable:")), (Some(total), Some(names)) if names > total / PART)
+    let (total, names) = (
+        kibibytes(&meminfo, "MemTotal:"),
+        kibibytes(&meminfo, "SReclaimable:"),
+    );
+    matches!((total, names), (Some(total), Some(names)) if names > total / PART)
+}
+
+/// How much memory something may take for a while that could do without, in bytes.
+pub(super) fn to_spare() -> u64 {
+    let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let (total, available) = (
+        kibibytes(&meminfo, "MemTotal:"),
+        kibibytes(&meminfo, "MemAvailable:"),
+    );
+    match (total, available) {
+        (Some(total), Some(available)) => 1024 * (total / 8).min(available / 4),
+        _ => 0,
+    }
+}
+
+/// What the kernel's account of memory says under a name (proc_meminfo(5)).
+fn kibibytes(meminfo: &str, name: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
+    line.trim().split(' ').next()?.parse().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn some_memory_can_be_spared_and_not_much() {
+        let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap();
+        let total = 1024 * kibibytes(&meminfo, "MemTotal:").unwrap();
+        assert!((1..=total / 8).contains(&to_spare()));
+    }
 
     #[test]
     fn a_quarter_of_the_memory_is_enough_for_names() {
