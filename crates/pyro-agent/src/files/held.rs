@@ -136,16 +136,12 @@ impl Held {
         self.files.remove(path)
     }
 
-    /// No longer holds what is at or below a path.
-    pub(super) fn release_within(&mut self, path: &[u8]) -> Vec<(Vec<u8>, HeldFile)> {
-        let from_there = self.files.range(path.to_vec()..);
-        let within: Vec<Vec<u8>> = from_there
-            .map(|(held, _)| held)
-            .take_while(|held| held.starts_with(path))
-            .filter(|held| byte_path::is_within(held, path))
-            .cloned()
-            .collect();
-        self.release_all(within)
+    /// No longer holds what is in a directory.
+    pub(super) fn release_within(&mut self, directory: &[u8]) -> Vec<(Vec<u8>, HeldFile)> {
+        let start = [directory, b"/"].concat();
+        let from_there = self.files.range(start.clone()..).map(|(path, _)| path);
+        let within = from_there.take_while(|path| path.starts_with(&start));
+        self.release_all(within.cloned().collect())
     }
 
     /// No longer holds what is not there any more as it was. Nobody else may put anything meanwhile.

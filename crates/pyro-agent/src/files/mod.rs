@@ -18,6 +18,7 @@ mod fetch;
 mod held;
 #[cfg(test)]
 mod held_tests;
+mod incoming;
 mod job;
 mod journal;
 mod list;

@@ -6,8 +6,7 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Write};
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -20,7 +19,8 @@ use rustix::io::Errno;
 use super::attributes::{Attributes, set};
 use super::byte_path;
 use super::descent::open_beneath;
-use super::held::{Candidate, Held, HeldFile};
+use super::held::{Held, HeldFile};
+use super::incoming::{Incoming, StagedFile};
 use super::mirror::{Mirror, malformed, twice};
 use super::outlet::failure;
 use super::relief;
@@ -63,29 +63,6 @@ pub(super) struct Staging {
     dest: Vec<u8>,
     held: Held,
     file: Option<Incoming>,
-}
-
-/// The file whose content is being received.
-#[derive(Debug)]
-enum Incoming {
-    /// It is staged.
-    Staged(OpenFile),
-    /// It may be what is there.
-    Compared(Candidate),
-}
-
-#[derive(Debug)]
-struct OpenFile {
-    file: File,
-    path: Vec<u8>,
-    attributes: Attributes,
-}
-
-impl OpenFile {
-    fn write(&mut self, data: &[u8]) -> Result<(), Fault> {
-        let written = self.file.write_all(data);
-        written.map_err(|error| failure("stage", &self.path, error))
-    }
 }
 
 impl Staging {
@@ -164,13 +141,14 @@ impl Staging {
     pub(super) fn data(&mut self, data: &[u8]) -> Result<(), Fault> {
         match &mut self.file {
             None => return Err(malformed("content comes without a file")),
-            Some(Incoming::Staged(open)) => open.write(data)?,
+            Some(Incoming::Staged(staged)) => staged.write(data)?,
             Some(Incoming::Compared(candidate)) => {
                 if !candidate.take(data)
                     && let Some(Incoming::Compared(other)) = self.file.take()
                 {
-                    let open = self.stage(other.path, other.attributes, &other.content)?;
-                    self.file = Some(Incoming::Staged(open));
+                    let staged =
+                        StagedFile::make(&mut self.new, other.path, other.attributes, &other.content)?;
+                    self.file = Some(Incoming::Staged(staged));
                 }
             }
         }
@@ -183,39 +161,22 @@ impl Staging {
     /// # Errors
     /// A [`Fault`] if there is no file, or it cannot be completed.
     pub(super) fn end_data(&mut self) -> Result<(), Fault> {
-        let open = match self.file.take() {
+        let staged = match self.file.take() {
             None => return Err(malformed("content ends without a file")),
-            Some(Incoming::Staged(open)) => open,
+            Some(Incoming::Staged(staged)) => staged,
             Some(Incoming::Compared(candidate)) => match self.held.hold(candidate) {
                 None => return Ok(()),
-                Some(other) => self.stage(other.path, other.attributes, &other.content)?,
+                Some(other) => StagedFile::make(&mut self.new, other.path, other.attributes, &other.content)?,
             },
         };
-        self.complete(&open)
-    }
-
-    fn complete(&self, open: &OpenFile) -> Result<(), Fault> {
-        let completed = self.new.complete(&open.file, open.attributes);
-        completed.map_err(|error| failure("stage", &open.path, error))
-    }
-
-    fn stage(&mut self, path: Vec<u8>, attributes: Attributes, content: &[u8]) -> Result<OpenFile, Fault> {
-        let file = self.new.file(&path, attributes)?;
-        let mut open = OpenFile {
-            file,
-            path,
-            attributes,
-        };
-        open.write(content)?;
-        Ok(open)
+        staged.complete(&self.new)
     }
 
     /// Stages what was held.
     fn stage_held(&mut self, path: Vec<u8>, held: &HeldFile) -> Result<(), Fault> {
         let (parent, _) = byte_path::split(&path).unwrap_or_default();
         self.new.make_missing(parent)?;
-        let open = self.stage(path, held.attributes, &held.content)?;
-        self.complete(&open)
+        StagedFile::make(&mut self.new, path, held.attributes, &held.content)?.complete(&self.new)
     }
 
     /// Stages what was there and is not any more. Nobody else may put anything from then on until the commit is done.
@@ -306,11 +267,10 @@ impl Staging {
                 let candidate = self.held.candidate(path, put, entry, attributes);
                 self.file = Some(match candidate {
                     Some(candidate) => Incoming::Compared(candidate),
-                    None => Incoming::Staged(OpenFile {
-                        file: self.new.file(path, attributes)?,
-                        path: path.to_vec(),
-                        attributes,
-                    }),
+                    None => {
+                        let path = path.to_vec();
+                        Incoming::Staged(StagedFile::make(&mut self.new, path, attributes, b"")?)
+                    }
                 });
                 Ok(())
             }
