@@ -59,6 +59,17 @@ pub(crate) fn callers() -> Vec<Caller> {
     }
 }
 
+/// Copies the agent by another process: what a thread starts while a program is still open here to be written would have
+/// it open too, and nobody could run it (`ETXTBSY`, execve(2)).
+fn copy_program(to: &Path) -> Result<(), Failure> {
+    let mut copy = Command::new("cp");
+    let status = copy.arg(env!("CARGO_BIN_EXE_pyro-agent")).arg(to).status()?;
+    status
+        .success()
+        .then_some(())
+        .ok_or_else(|| "the agent cannot be copied".into())
+}
+
 impl Agent {
     /// Starts an agent in an empty directory.
     pub(crate) fn start(caller: Caller) -> Result<Self, Failure> {
@@ -76,7 +87,7 @@ impl Agent {
     fn begin(caller: Caller, fill: Option<Fill<'_>>) -> Result<Self, Failure> {
         let files = TempDir::with_prefix("pyro-agent-host-")?;
         // Where it was built nobody else may look.
-        fs::copy(env!("CARGO_BIN_EXE_pyro-agent"), files.path().join("pyro-agent"))?;
+        copy_program(&files.path().join("pyro-agent"))?;
         fs::create_dir(files.path().join("dir"))?;
         fs::set_permissions(files.path().join("dir"), Permissions::from_mode(0o700))?;
         if let Some(fill) = fill {

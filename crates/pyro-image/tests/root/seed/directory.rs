@@ -206,7 +206,10 @@ fn what_cannot_be_read_is_left_out_and_named() {
     set_mode(&home.path("closed"), 0o100);
     set_mode(&home.path("blind"), 0o400);
     let binary = home.dir.path().join("test");
-    std::fs::copy(std::env::current_exe().unwrap(), &binary).unwrap();
+    // By another process: what other tests start meanwhile would have it open to be written, and it could not be run.
+    let mut copy = Command::new("cp");
+    let copied = copy.arg(std::env::current_exe().unwrap()).arg(&binary).status();
+    assert!(copied.unwrap().success());
     let mut child = Command::new(binary);
     child
         .args(["--exact", "seed::directory::the_plan_of_a_child", "--nocapture"])
