@@ -20,7 +20,8 @@ def tell(stream, chunk):
     print(chunk.decode(), end="", flush=True)
 
 def children():
-    return [pid for tasks in glob.glob("/proc/self/task/*/children") for pid in open(tasks).read().split()]
+    # A thread that ends meanwhile leaves its children to another, where they are seen again.
+    return {{pid for tasks in glob.glob("/proc/self/task/*/children") for pid in open(tasks).read().split()}}
 
 with pyro.workspace_session({environment!r}) as workspace:
     try:

@@ -126,10 +126,10 @@ class Model:
         }
 
 
-def children() -> list[str]:
-    """The processes of this one, as its VMs are."""
+def children() -> set[str]:
+    """The processes of this one, as its VMs are. A thread that ends meanwhile leaves its own to another."""
     tasks = glob.glob("/proc/self/task/*/children")
-    return [pid for task in tasks for pid in Path(task).read_text().split()]
+    return {pid for task in tasks for pid in Path(task).read_text().split()}
 
 
 class Tools(Case):
