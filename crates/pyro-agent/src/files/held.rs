@@ -1,7 +1,7 @@
 //! Files of a put that are there already: held in memory while they are, and not staged.
 //!
 //! Most of what is pushed again is as it was. To stage a file means to make, write and remove one; to read the one that is
-//! there takes a third of that, and nothing has to be written to the disk.
+//! there takes a fifth of that, and nothing has to be written to the disk.
 
 use std::collections::BTreeMap;
 use std::fs::File;
